@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# The one entry point: what a person types is what CI runs. Each step is a function here, and
+# the sentence behind its name is what ./do help prints.
+set -euo pipefail
+cd "$(dirname "$0")"
+readonly python=/usr/bin/python3  # Debian's, which has the packages; not one of a version manager
+
+sources() { git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h'; }
+
+scripts() { # INTERPRETER: the files that start with its name
+  git ls-files -co --exclude-standard | while read -r file; do
+    [ -f "$file" ] && head -n 1 "$file" | grep -q "^#!.*$1" && echo "$file"
+  done
+}
+
+do_help() { # this list
+  sed -n 's/^do_\([a-z]*\)() { # /\1\t/p' "$0" | expand -t 10
+}
+
+do_setup() { # install the Debian packages of packages.txt that are missing
+  tools/setup
+}
+
+do_build() { # build/release/bin/onebox, as it ships
+  cmake --preset release && cmake --build --preset release
+}
+
+do_check() { # [PRESET] configure, build and run the unit tests (dev; release, tsan, clang)
+  cmake --workflow --preset "${1:-dev}"
+}
+
+do_demo() { # [--mysql] [--redis] [--port N] [--users N] [--state DIR] play the game until Ctrl-C
+  do_setup
+  echo "demo: building; the first time takes minutes"
+  mkdir -p build
+  do_build > build/demo.log 2>&1 || { cat build/demo.log; exit 1; }
+  exec examples/nation/demo "$@"
+}
+
+do_test() { # setup and ci: what the README and CI call
+  do_setup
+  do_ci
+}
+
+do_ci() { # every check and test, one after the other
+  local steps=(lint headers "check dev" "check release" "check tsan" "check clang" fuzz "system dev")
+  for step in "${steps[@]}"; do timed "$step"; done
+  exec ./do system release  # its last line, pytest's, is the last line of all
+}
+
+timed() { # STEP
+  local began=$SECONDS
+  echo "== $1"
+  # shellcheck disable=SC2086  # a step is a name with its arguments
+  ./do $1
+  echo "== $1: $((SECONDS - began)) s"
+}
+
+do_system() { # [PRESET] [PYTEST ARGUMENT...] the tests of the whole program (release; dev)
+  local preset=release more=()
+  case "${1:-}" in release | dev | tsan | clang) preset=$1; shift ;; esac
+  cmake --preset "$preset" > /dev/null
+  cmake --build --preset "$preset"
+  test/system/beyond_debian/get || more=(--ignore=test/system/beyond_debian)
+  ONEBOX=build/$preset/bin/onebox $python -B -m pytest test/system "${more[@]}" "$@"
+}
+
+do_fuzz() { # [TARGET SECONDS] every fuzz target for some seconds, or one for as long as told
+  if [ $# = 0 ]; then
+    cmake --workflow --preset fuzz
+  else
+    cmake --preset fuzz > /dev/null
+    cmake --build --preset fuzz --target "$1"
+    mkdir -p "build/fuzz/corpus/$1"
+    "build/fuzz/src/$1" -max_total_time="${2:?seconds}" -print_final_stats=1 "build/fuzz/corpus/$1"
+  fi
+}
+
+do_micro() { # ROOM [ARGUMENT...] a room's small benchmarks
+  local room=${1:?room}
+  shift
+  cmake --preset release > /dev/null
+  cmake --build --preset release --target "${room}_bench"
+  "build/release/src/${room}_bench" "$@"
+}
+
+do_bench() { # [ARGUMENT...] Onebox beside its peers; the table goes to bench/results
+  exec bench/run "$@"
+}
+
+do_format() { # clang-format, over all sources
+  sources | xargs clang-format -i
+}
+
+do_lint() { # clang-format, tidy.py, shellcheck, pyflakes, clang-tidy
+  sources | xargs clang-format --dry-run -Werror
+  $python tools/tidy.py
+  scripts bash | xargs shellcheck -x -P SCRIPTDIR
+  { git ls-files -co --exclude-standard '*.py'; scripts python3; } | sort -u | xargs pyflakes3
+  cmake --preset clang > /dev/null
+  sources | grep '\.cc$' | grep -v -e _bench -e _fuzz |
+    xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/clang
+}
+
+do_headers() { # each header compiles by itself
+  cmake --preset dev > /dev/null
+  cmake --build --preset dev --target all_verify_interface_header_sets
+}
+
+do_clean() { # remove everything that the other steps made here
+  git clean -fdXq
+}
+
+step=${1:-help}
+if ! declare -F "do_$step" > /dev/null; then
+  echo "do: no step named $step; there are:" >&2
+  do_help >&2
+  exit 2
+fi
+[ $# = 0 ] || shift
+"do_$step" "$@"

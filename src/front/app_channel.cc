@@ -1,0 +1,203 @@
+#include "front/app_channel.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include "front/shard.h"
+#include "front/stream.h"
+
+namespace onebox::front {
+namespace {
+
+// A worker with a free thread takes a request at once; one that has not within this time is busy
+// with something that lets no other thread run, or is stopped.
+constexpr Duration kTakeTime = std::chrono::seconds(1);
+// After it, a worker that takes nothing, or does not end what was abandoned, is replaced.
+constexpr Duration kStuckTime = std::chrono::seconds(10);
+
+}  // namespace
+
+AppChannel::AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end)
+    : shard_(shard), end_(std::move(end)), slots_(end_->slots()) {
+  worker_ = shard_.dispatch().Join(end_->worker_number(), end_->pid(), end_->slots());
+}
+
+AppChannel::~AppChannel() = default;
+
+Status AppChannel::Watch() {
+  watched_ = true;
+  TRY(shard_.reactor().Watch(end_->socket(), socket_, EPOLLIN | EPOLLRDHUP));
+  return shard_.reactor().Watch(end_->wakeup(), wakeup_, EPOLLIN);
+}
+
+void AppChannel::Socket::OnReady(std::uint32_t /*events*/) {
+  if (channel_.dead_) return;
+  const Status read = channel_.end_->ReadMessages();
+  if (read.ok()) return;
+  channel_.ReadFrames();  // it may have ended some before it died
+  channel_.Die(read.error().message);
+}
+
+void AppChannel::Wakeup::OnReady(std::uint32_t /*events*/) {
+  // The turn's end reads the frames.
+}
+
+void AppChannel::Send(Stream& stream) {
+  stream.channel_ = this;
+  stream.slot_ = kBlocked;
+  if (blocked_.empty() && Offer(stream)) return;
+  if (!dead_) blocked_.push_back(&stream);
+}
+
+// False where the ring is full.
+bool AppChannel::Offer(Stream& stream) {
+  const auto slot = end_->FreeSlot();
+  if (!slot) return false;  // a cancelled one has not ended yet
+  const RequestBody& body = stream.body();
+  const channel::Sent sent =
+      end_->Send(*slot, stream.encoded(), body.memory(), body.in_file() ? &body.file() : nullptr);
+  if (sent == channel::Sent::kFull) return false;
+  if (sent == channel::Sent::kBroken) {
+    blocked_.push_back(&stream);
+    Die("its channel is broken");
+    return true;
+  }
+  stream.slot_ = *slot;
+  slots_[*slot] = {.stream = &stream, .since = shard_.now()};
+  return true;
+}
+
+void AppChannel::SendBlocked() {
+  while (!dead_ && !blocked_.empty()) {
+    Stream& stream = *blocked_.front();
+    blocked_.erase(blocked_.begin());
+    if (Offer(stream)) continue;
+    blocked_.insert(blocked_.begin(), &stream);
+    return;
+  }
+}
+
+void AppChannel::Abandon(std::uint32_t slot) {
+  if (dead_) return;
+  if (slot == kBlocked) {
+    std::erase_if(blocked_, [](const Stream* stream) { return stream->channel_ == nullptr; });
+    return shard_.dispatch().Leave(worker_);
+  }
+  Slot& use = slots_[slot];
+  if (use.stream == nullptr) return;
+  if (end_->Revoke(slot)) {
+    use = {};
+    return shard_.dispatch().Leave(worker_);
+  }
+  end_->Cancel(slot);
+  use = {.stream = nullptr, .since = shard_.now(), .abandoned = true};
+}
+
+void AppChannel::Acknowledge(std::uint32_t slot, std::uint64_t bytes) {
+  if (!dead_ && slot != kBlocked) end_->Acknowledge(slot, bytes);
+}
+
+void AppChannel::Deliver(channel::ResponseFrame frame) {
+  Stream* const stream = slots_[frame.slot].stream;
+  const bool ended = frame.end != channel::End::kNotYet;
+  if (ended) slots_[frame.slot] = {};
+  if (stream != nullptr) {
+    if (ended) stream->channel_ = nullptr;
+    switch (frame.kind) {
+      case channel::FrameKind::kHead:
+        stream->OnHead(frame.head, frame.body, frame.end);
+        break;
+      case channel::FrameKind::kBody:
+        stream->OnBody(frame.body, frame.end);
+        break;
+      case channel::FrameKind::kFile:
+        stream->OnFile(std::move(frame.file), frame.offset, frame.length, frame.end);
+        break;
+      case channel::FrameKind::kEnd:
+        stream->OnEnd(frame.end);
+        break;
+      case channel::FrameKind::kRequest:
+        break;  // Next() refuses it
+    }
+  }
+  if (ended) shard_.dispatch().Leave(worker_);
+}
+
+void AppChannel::ReadFrames() {
+  while (!dead_) {
+    auto next = end_->Next();
+    if (!next.ok()) return Die(next.error().message);
+    if (!next.value()) return;
+    if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_);
+    Deliver(std::move(*next.value()));
+    if (!dead_) end_->Release();
+  }
+}
+
+void AppChannel::Read() {
+  ReadFrames();
+  SendBlocked();
+}
+
+bool AppChannel::Settle() {
+  if (dead_) return false;
+  if (!retired_ && end_->draining()) {
+    retired_ = true;
+    shard_.dispatch().Retire(worker_);
+  }
+  end_->Flush();
+  return !end_->PrepareToSleep();
+}
+
+void AppChannel::Suspend(Time now) {
+  if (suspended_) return;
+  suspended_ = true;
+  suspended_since_ = now;
+  shard_.dispatch().Suspend(worker_);
+  shard_.log().Warning("worker {} takes no requests; they go to others", worker_->pid);
+}
+
+void AppChannel::Check(Time now) {
+  if (dead_) return;
+  bool stuck = suspended_ && now - suspended_since_ >= kStuckTime;
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    Slot& use = slots_[slot];
+    if (use.abandoned && now - use.since >= kStuckTime) stuck = true;
+    if (use.stream == nullptr || now - use.since < kTakeTime || end_->Taken(slot)) continue;
+    Suspend(now);
+    if (!end_->Revoke(slot)) continue;
+    Stream* const stream = std::exchange(use, {}).stream;
+    shard_.dispatch().Leave(worker_);
+    stream->OnLost(Stream::Lost::kNotTaken);
+  }
+  if (stuck && !reported_) {
+    reported_ = true;
+    shard_.ReportStuck(*worker_);
+  }
+}
+
+void AppChannel::Die(std::string_view why) {
+  if (dead_) return;
+  dead_ = true;
+  shard_.log().Debug("worker {}: {}", worker_->pid, why);
+  if (watched_) {
+    shard_.reactor().Unwatch(end_->socket(), socket_);
+    shard_.reactor().Unwatch(end_->wakeup(), wakeup_);
+  }
+  shard_.dispatch().Retire(worker_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    Stream* const stream = std::exchange(slots_[slot], {}).stream;
+    if (stream == nullptr) continue;
+    const bool taken = !end_->Revoke(slot);
+    stream->OnLost(taken ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken);
+  }
+  for (Stream* const stream : std::exchange(blocked_, {})) {
+    stream->OnLost(Stream::Lost::kNotTaken);
+  }
+  shard_.Forget(*this);
+}
+
+}  // namespace onebox::front

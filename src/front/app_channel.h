@@ -1,0 +1,89 @@
+#pragma once
+// One reactor's use of one app worker: which stream is on which slot.
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "channel/front_end.h"
+#include "event/reactor.h"
+#include "front/dispatch.h"
+
+namespace onebox::front {
+
+class Shard;
+class Stream;
+
+// joined -> (suspended <->) -> gone. The Shard owns it and outlives it; streams leave before it goes.
+class AppChannel {
+ public:
+  AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end);
+  ~AppChannel();
+
+  Status Watch();
+
+  const Dispatch::Worker& worker() const { return worker_; }
+
+  // The stream has a place at this worker. Where the ring is full it waits for the next frame.
+  void Send(Stream& stream);
+  // The stream no longer wants an answer. An offered request is taken back.
+  void Abandon(std::uint32_t slot);
+  void Acknowledge(std::uint32_t slot, std::uint64_t bytes);
+
+  // Once a turn: what the worker has sent.
+  void Read();
+  // The last of a turn: wakes the worker if it has to be. Whether more waits to be read.
+  bool Settle();
+  // Once a second: takes back what the worker does not take, and reports it if it is stuck.
+  void Check(Time now);
+
+ private:
+  static constexpr std::uint32_t kBlocked =
+      UINT32_MAX;  // a slot number: waits for room in the ring
+
+  struct Slot {
+    Stream* stream = nullptr;
+    Time since;              // offered, or abandoned
+    bool abandoned = false;  // taken, and nobody waits for it
+  };
+  class Socket final : public event::Watcher {
+   public:
+    explicit Socket(AppChannel& channel) : channel_(channel) {}
+    void OnReady(std::uint32_t events) override;
+
+   private:
+    AppChannel& channel_;
+  };
+  class Wakeup final : public event::Watcher {
+   public:
+    explicit Wakeup(AppChannel& channel) : channel_(channel) {}
+    void OnReady(std::uint32_t events) override;
+
+   private:
+    AppChannel& channel_;
+  };
+
+  void ReadFrames();
+  void Deliver(channel::ResponseFrame frame);
+  bool Offer(Stream& stream);
+  void SendBlocked();
+  void Suspend(Time now);
+  void Die(std::string_view why);
+
+  Shard& shard_;
+  std::unique_ptr<channel::FrontEnd> end_;
+  Dispatch::Worker worker_;
+  Socket socket_{*this};
+  Wakeup wakeup_{*this};
+  std::vector<Slot> slots_;
+  std::vector<Stream*> blocked_;
+  Time suspended_since_;
+  bool watched_ = false;
+  bool suspended_ = false;
+  bool reported_ = false;
+  bool retired_ = false;
+  bool dead_ = false;
+};
+
+}  // namespace onebox::front

@@ -1,0 +1,109 @@
+#pragma once
+// The one queue: which worker runs which stream, in the order of their arrival.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace onebox::front {
+
+// What all reactors know of one app worker process. Its numbers belong to Dispatch.
+struct AppWorker {
+  std::uint32_t number = 0;  // the supervisor's, unique among the living
+  std::int32_t pid = 0;
+  std::uint32_t threads = 0;
+  std::uint32_t busy = 0;
+  std::uint32_t reactors = 0;  // that have a channel to it; usable when all have
+  bool suspended = false;      // does not take what it is offered
+  bool leaving = false;        // drains, or is dead
+};
+
+// A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.
+class Ticket {
+ public:
+  Ticket() = default;
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+
+  std::uint32_t reactor = 0;  // whose stream it is
+
+ private:
+  friend class Dispatch;
+  friend class TicketList;
+  Ticket* previous_ = nullptr;
+  Ticket* next_ = nullptr;
+  std::shared_ptr<AppWorker> granted_;
+  enum class At : unsigned char { kNowhere, kQueue, kGrants } at_ = At::kNowhere;
+};
+
+class TicketList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  std::size_t size() const { return size_; }
+  Ticket* first() const { return first_; }
+  void PushBack(Ticket& ticket);
+  void PushFront(Ticket& ticket);
+  void Remove(Ticket& ticket);
+
+ private:
+  Ticket* first_ = nullptr;
+  Ticket* last_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Shared by all reactors; each call is short and takes one lock. A place is one thread of a worker:
+// who is given one (Enter, TakeGrant) gives it back (Leave).
+class Dispatch {
+ public:
+  using Worker = std::shared_ptr<AppWorker>;
+  enum class Entered : unsigned char { kPlace, kQueued, kFull };
+  enum class Position : unsigned char { kBack, kFront };  // front: it had its turn and lost it
+
+  struct Options {
+    std::uint32_t reactors = 1;
+    std::uint32_t queue_max = 0;
+    // Called without the lock, from the thread whose call freed a place: that reactor has grants.
+    std::function<void(std::uint32_t reactor)> wake;
+  };
+  explicit Dispatch(Options options);
+
+  // One reactor has a channel to the worker; the same object is given to each reactor. Usable when
+  // all reactors have one.
+  Worker Join(std::uint32_t number, std::int32_t pid, std::uint32_t threads);
+  void Suspend(const Worker& worker);
+  void Resume(const Worker& worker);
+  void Retire(const Worker& worker);  // no new streams; for good
+
+  // A place at once (`worker` is set), a place in the queue, or neither.
+  Entered Enter(Ticket& ticket, Position position, Worker& worker);
+  // The next grant of that reactor's streams; null where there is none.
+  Ticket* TakeGrant(std::uint32_t reactor, Worker& worker);
+  void Cancel(Ticket& ticket);  // wherever it is; a grant goes to the next
+  void Leave(const Worker& worker);
+
+  struct Numbers {
+    std::size_t queued = 0;
+    std::uint32_t workers = 0;  // usable
+    std::uint32_t threads = 0;
+    std::uint32_t busy = 0;
+  };
+  Numbers numbers() const;
+
+ private:
+  static bool Usable(const AppWorker& worker, std::uint32_t reactors);
+  Worker FreeWorker() const;
+  std::vector<std::uint32_t> GrantFreed();
+  void Wake(const std::vector<std::uint32_t>& reactors);
+
+  const Options options_;
+  mutable std::mutex mutex_;  // guards all below, and the numbers of the workers
+  std::vector<Worker> workers_;
+  TicketList queue_;
+  std::vector<TicketList> grants_;  // by reactor
+};
+
+}  // namespace onebox::front

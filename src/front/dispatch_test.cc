@@ -1,0 +1,119 @@
+#include "front/dispatch.h"
+
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace onebox::front {
+namespace {
+
+class DispatchTest : public ::testing::Test {
+ protected:
+  Dispatch::Entered Enter(Ticket& ticket) {
+    return dispatch_.Enter(ticket, Dispatch::Position::kBack, worker_);
+  }
+
+  std::vector<std::uint32_t> woken_;
+  Dispatch dispatch_{{.reactors = 2, .queue_max = 2, .wake = [this](std::uint32_t reactor) {
+                        woken_.push_back(reactor);
+                      }}};
+  Dispatch::Worker worker_;
+};
+
+TEST_F(DispatchTest, AWorkerIsUsedOnceAllReactorsKnowIt) {
+  Ticket early, late;
+  dispatch_.Join(1, 100, 1);
+  EXPECT_EQ(Enter(early), Dispatch::Entered::kQueued);
+  EXPECT_TRUE(woken_.empty());
+  dispatch_.Join(1, 100, 1);
+  EXPECT_EQ(woken_, std::vector<std::uint32_t>{0}) << "who waited was given the place";
+  EXPECT_EQ(Enter(late), Dispatch::Entered::kQueued) << "its one thread is taken";
+  dispatch_.Cancel(early);
+  dispatch_.Cancel(late);
+}
+
+TEST_F(DispatchTest, PlacesAreGivenInTheOrderOfArrivalAcrossReactors) {
+  dispatch_.Join(1, 100, 1);
+  const Dispatch::Worker worker = dispatch_.Join(1, 100, 1);
+  Ticket running, first, second, third;
+  first.reactor = 1;
+  EXPECT_EQ(Enter(running), Dispatch::Entered::kPlace);
+  EXPECT_EQ(Enter(first), Dispatch::Entered::kQueued);
+  EXPECT_EQ(Enter(second), Dispatch::Entered::kQueued);
+  EXPECT_EQ(Enter(third), Dispatch::Entered::kFull);
+  dispatch_.Leave(worker);
+  EXPECT_EQ(dispatch_.TakeGrant(0, worker_), nullptr);
+  EXPECT_EQ(dispatch_.TakeGrant(1, worker_), &first);
+  dispatch_.Leave(worker);
+  EXPECT_EQ(dispatch_.TakeGrant(0, worker_), &second);
+}
+
+TEST_F(DispatchTest, AStreamThatLostItsWorkerGoesFirst) {
+  dispatch_.Join(1, 100, 1);
+  const Dispatch::Worker worker = dispatch_.Join(1, 100, 1);
+  Ticket running, waiting, again;
+  EXPECT_EQ(Enter(running), Dispatch::Entered::kPlace);
+  EXPECT_EQ(Enter(waiting), Dispatch::Entered::kQueued);
+  EXPECT_EQ(dispatch_.Enter(again, Dispatch::Position::kFront, worker_),
+            Dispatch::Entered::kQueued);
+  dispatch_.Leave(worker);
+  EXPECT_EQ(dispatch_.TakeGrant(0, worker_), &again);
+  dispatch_.Cancel(waiting);
+}
+
+TEST_F(DispatchTest, ACancelledGrantGoesToTheNext) {
+  dispatch_.Join(1, 100, 1);
+  const Dispatch::Worker worker = dispatch_.Join(1, 100, 1);
+  Ticket running, gone, next;
+  next.reactor = 1;
+  EXPECT_EQ(Enter(running), Dispatch::Entered::kPlace);
+  EXPECT_EQ(Enter(gone), Dispatch::Entered::kQueued);
+  EXPECT_EQ(Enter(next), Dispatch::Entered::kQueued);
+  dispatch_.Leave(worker);
+  dispatch_.Cancel(gone);  // its client left before its reactor saw the grant
+  EXPECT_EQ(dispatch_.TakeGrant(0, worker_), nullptr);
+  EXPECT_EQ(dispatch_.TakeGrant(1, worker_), &next);
+}
+
+TEST_F(DispatchTest, WorkSpreadsOverWorkersAndAvoidsTheSuspended) {
+  for (const int pid : {100, 200}) {
+    dispatch_.Join(1, pid, 2);
+    dispatch_.Join(1, pid, 2);
+  }
+  Ticket a, b, c;
+  Dispatch::Worker first, second;
+  dispatch_.Enter(a, Dispatch::Position::kBack, first);
+  dispatch_.Enter(b, Dispatch::Position::kBack, second);
+  EXPECT_NE(first->pid, second->pid);
+  dispatch_.Suspend(first);
+  Dispatch::Worker third;
+  dispatch_.Enter(c, Dispatch::Position::kBack, third);
+  EXPECT_EQ(third->pid, second->pid);
+}
+
+TEST(Dispatch, ReactorsMayCallItAtOnce) {
+  constexpr int kRounds = 2000;
+  Dispatch dispatch({.reactors = 2, .queue_max = 100, .wake = [](std::uint32_t) {}});
+  dispatch.Join(1, 100, 1);
+  dispatch.Join(1, 100, 1);
+  const auto reactor = [&](std::uint32_t index) {
+    for (int round = 0; round < kRounds; ++round) {
+      Ticket ticket;
+      ticket.reactor = index;
+      Dispatch::Worker worker;
+      if (dispatch.Enter(ticket, Dispatch::Position::kBack, worker) == Dispatch::Entered::kQueued) {
+        while (dispatch.TakeGrant(index, worker) == nullptr)
+          std::this_thread::yield();
+      }
+      dispatch.Leave(worker);
+    }
+  };
+  std::thread other(reactor, 1);
+  reactor(0);
+  other.join();
+  EXPECT_EQ(dispatch.numbers().busy, 0U);
+}
+
+}  // namespace
+}  // namespace onebox::front

@@ -1,0 +1,360 @@
+#include "front/front.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include "front/listener.h"
+#include "front/shard.h"
+
+namespace onebox::front {
+namespace {
+
+constexpr std::size_t kControlBytesMax = 64 << 10;
+constexpr std::size_t kGreetingsMax = 64;  // workers that have connected and not yet spoken
+
+// How many connections each address has; only where there is a limit.
+class AddressCounts {
+ public:
+  explicit AddressCounts(std::uint32_t count_max) : count_max_(count_max) {}
+
+  bool Admit(const std::string& address) {
+    if (count_max_ == 0 || address.empty()) return true;
+    const std::lock_guard lock(mutex_);
+    std::uint32_t& count = counts_[address];
+    if (count >= count_max_) return false;
+    ++count;
+    return true;
+  }
+  void Leave(const std::string& address) {
+    if (count_max_ == 0 || address.empty()) return;
+    const std::lock_guard lock(mutex_);
+    const auto found = counts_.find(address);
+    if (found != counts_.end() && --found->second == 0) counts_.erase(found);
+  }
+
+ private:
+  const std::uint32_t count_max_;
+  std::mutex mutex_;
+  std::map<std::string, std::uint32_t> counts_;
+};
+
+// Accepts the workers of one reactor, and waits for each one's greeting.
+class AttachListener final : public event::Watcher {
+ public:
+  AttachListener(os::Fd socket, event::Reactor& reactor, Shard& shard)
+      : socket_(std::move(socket)), reactor_(reactor), shard_(shard) {}
+
+  Status Watch() { return reactor_.Watch(socket_.get(), *this, EPOLLIN); }
+
+ private:
+  class Greeting final : public event::Watcher {
+   public:
+    Greeting(AttachListener& listener, os::Fd socket)
+        : listener_(listener), socket_(std::move(socket)) {}
+
+    Status Watch() { return listener_.reactor_.Watch(socket_.get(), *this, EPOLLIN | EPOLLRDHUP); }
+
+    void OnReady(std::uint32_t /*events*/) override {
+      const auto hello = channel::FrontEnd::ReceiveHello(socket_);
+      if (hello.ok() && !hello.value()) return;
+      listener_.reactor_.Unwatch(socket_.get(), *this);
+      if (hello.ok()) listener_.Welcome(std::move(socket_), *hello.value());
+      listener_.Forget(*this);
+    }
+
+   private:
+    AttachListener& listener_;
+    os::Fd socket_;
+  };
+
+  void OnReady(std::uint32_t /*events*/) override {
+    for (;;) {
+      auto accepted = os::Accept(socket_);
+      if (!accepted.ok() || !accepted.value() || greetings_.size() >= kGreetingsMax) return;
+      auto& greeting = greetings_.emplace_back(
+          std::make_unique<Greeting>(*this, std::move(accepted.value()->socket)));
+      if (!greeting->Watch().ok()) greetings_.pop_back();
+    }
+  }
+
+  void Welcome(os::Fd socket, const channel::Hello& hello) {
+    auto end = channel::FrontEnd::Welcome(std::move(socket), hello);
+    if (!end.ok()) {
+      shard_.log().Error("worker {}: {}", hello.pid, end.error().message);
+      return;
+    }
+    shard_.AddChannel(std::move(end).value());
+  }
+
+  void Forget(Greeting& greeting) {
+    // Called from within it: it goes when the turn is over.
+    reactor_.Post([this, gone = &greeting] {
+      std::erase_if(greetings_, [gone](const auto& one) { return one.get() == gone; });
+    });
+  }
+
+  os::Fd socket_;
+  event::Reactor& reactor_;
+  Shard& shard_;
+  std::vector<std::unique_ptr<Greeting>> greetings_;
+};
+
+// The supervisor's end of the control socket.
+class Control final : public event::Watcher {
+ public:
+  Control(os::Fd socket, event::Reactor& reactor) : socket_(std::move(socket)), reactor_(reactor) {}
+
+  Status Watch() { return reactor_.Watch(socket_.get(), *this, EPOLLIN | EPOLLRDHUP); }
+  void Tell(const std::string& message) {
+    const std::lock_guard lock(mutex_);
+    // A supervisor that does not read is stopped or dead; there is nobody else to tell.
+    (void)os::SendDescriptors(socket_, message, {});
+  }
+
+  std::function<void()> on_drain, on_reopen;
+
+ private:
+  void OnReady(std::uint32_t /*events*/) override {
+    for (;;) {
+      const auto message = os::ReceiveMessage(socket_, kControlBytesMax);
+      if (!message.ok() || !message.value()) return;
+      const std::string& text = message.value()->bytes;
+      if (text.empty()) {
+        on_drain();  // the supervisor is gone
+        return;
+      }
+      if (text.find("\"drain\"") != std::string::npos) on_drain();
+      if (text.find("\"reopen\"") != std::string::npos) on_reopen();
+    }
+  }
+
+  os::Fd socket_;
+  event::Reactor& reactor_;
+  std::mutex mutex_;
+};
+
+// One reactor's thread: the reactor, its shard and what only it may touch.
+struct Lane {
+  std::unique_ptr<event::Reactor> reactor;
+  std::unique_ptr<Shard> shard;
+  std::unique_ptr<AttachListener> attach;
+};
+
+class Front {
+ public:
+  Front(const Settings& settings, Handover handover)
+      : settings_(settings),
+        handover_(std::move(handover)),
+        budget_(settings.buffer_bytes_max),
+        dispatch_(
+            {.reactors = settings.reactors,
+             .queue_max = settings.queue_max,
+             .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); }}) {}
+
+  Status Start();
+  int Serve();
+
+ private:
+  Status OpenAccessLog();
+  Status AddListener(os::Fd socket, Service service);
+  void RunLane(std::size_t index);
+  void Adopt(os::Accepted accepted, const Endpoint& endpoint);
+  void Drain();
+  void EndWhenEmpty();
+
+  class DrainCheck final : public event::Timer {
+   public:
+    explicit DrainCheck(Front& front) : front_(front) {}
+    void OnTimer() override { front_.EndWhenEmpty(); }
+
+   private:
+    Front& front_;
+  };
+
+  const Settings& settings_;
+  Handover handover_;
+  Budget budget_;
+  std::unique_ptr<telemetry::LogWriter> access_log_;
+  std::unique_ptr<Control> control_;
+  std::vector<Lane> lanes_;
+  Dispatch dispatch_;
+  std::unique_ptr<Shared> shared_;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::size_t next_lane_ = 0;
+  Time drain_deadline_;
+  DrainCheck drain_check_{*this};
+};
+
+Status Front::OpenAccessLog() {
+  if (settings_.access_log.empty()) return Done();
+  access_log_ = TRY(telemetry::LogWriter::Open({.path = settings_.access_log}));
+  return Done();
+}
+
+Status Front::AddListener(os::Fd socket, Service service) {
+  const os::SocketAddress address = TRY(os::SocketAddress::Of(socket));
+  const Endpoint& endpoint = *endpoints_.emplace_back(std::make_unique<Endpoint>(
+      Endpoint{.name = address.is_unix() ? address.unix_path() : address.ip_text(),
+               .port = address.port(),
+               .service = service}));
+  auto& listener = listeners_.emplace_back(std::make_unique<Listener>(
+      std::move(socket),
+      Listener::Parts{
+          .reactor = *lanes_[0].reactor,
+          .lane = handover_.metrics.lane(kFirstLane),
+          .admit =
+              [this](const os::SocketAddress& /*peer*/) {
+                if (shared_->connections.load(std::memory_order_relaxed) <
+                    settings_.connections_max) {
+                  return true;
+                }
+                lanes_[0].shard->lane().Add(telemetry::Limit::kConnections);
+                return false;
+              },
+          .adopt = [this,
+                    &endpoint](os::Accepted accepted) { Adopt(std::move(accepted), endpoint); }}));
+  return listener->Watch();
+}
+
+// The reactor with the next turn gets it: connections are spread evenly whatever the kernel does.
+void Front::Adopt(os::Accepted accepted, const Endpoint& endpoint) {
+  shared_->connections.fetch_add(1, std::memory_order_relaxed);
+  const std::size_t chosen = endpoint.service == Service::kAdmin ? 0 : next_lane_++ % lanes_.size();
+  if (chosen == 0) {
+    lanes_[0].shard->Adopt(std::move(accepted.socket), accepted.peer, endpoint);
+    return;
+  }
+  auto shared = std::make_shared<os::Accepted>(std::move(accepted));
+  Shard& shard = *lanes_[chosen].shard;
+  lanes_[chosen].reactor->Post([shared, &shard, &endpoint] {
+    shard.Adopt(std::move(shared->socket), shared->peer, endpoint);
+  });
+}
+
+Status Front::Start() {
+  TRY(OpenAccessLog());
+  for (std::uint32_t i = 0; i < settings_.reactors; ++i) {
+    lanes_.push_back({.reactor = TRY(event::Reactor::New(handover_.clock)),
+                      .shard = nullptr,
+                      .attach = nullptr});
+  }
+  control_ = std::make_unique<Control>(std::move(handover_.control), *lanes_[0].reactor);
+  control_->on_drain = [this] { Drain(); };
+  control_->on_reopen = [this] {
+    if (access_log_ != nullptr) access_log_->Reopen();
+    const Status reopened = handover_.log.Reopen();
+    if (!reopened.ok()) handover_.log.Error("{}", reopened.error().message);
+  };
+  TRY(control_->Watch());
+  shared_ = std::unique_ptr<Shared>(new Shared{
+      .settings = settings_,
+      .clock = handover_.clock,
+      .log = handover_.log,
+      .metrics = handover_.metrics,
+      .access_log = access_log_.get(),
+      .dispatch = dispatch_,
+      .budget = budget_,
+      .tell_supervisor = [this](const std::string& message) { control_->Tell(message); }});
+  return Done();
+}
+
+void Front::RunLane(std::size_t index) {
+  Lane& lane = lanes_[index];
+  lane.shard->EnterThread();
+  lane.reactor->Run();
+}
+
+int Front::Serve() {
+  // Each shard is made in the thread that runs it, before anybody may speak to it.
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    lanes_[i].shard =
+        std::make_unique<Shard>(*shared_, static_cast<std::uint32_t>(i), *lanes_[i].reactor);
+    lanes_[i].attach = std::make_unique<AttachListener>(
+        std::move(handover_.attach[i]), *lanes_[i].reactor, *lanes_[i].shard);
+    const Status watched = lanes_[i].attach->Watch();
+    if (!watched.ok()) {
+      handover_.log.Error("cannot watch for workers: {}", watched.error().message);
+      return 1;
+    }
+  }
+  for (os::Fd& socket : handover_.listeners) {
+    const Status added = AddListener(std::move(socket), Service::kApp);
+    if (!added.ok()) {
+      handover_.log.Error("cannot listen: {}", added.error().message);
+      return 1;
+    }
+  }
+  if (handover_.admin.valid()) {
+    const Status added = AddListener(std::move(handover_.admin), Service::kAdmin);
+    if (!added.ok()) handover_.log.Error("no admin page: {}", added.error().message);
+  }
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < lanes_.size(); ++i) {
+    threads.emplace_back([this, i] { RunLane(i); });
+  }
+  control_->Tell(R"({"front":"ready"})");
+  RunLane(0);
+  for (std::size_t i = 1; i < lanes_.size(); ++i)
+    lanes_[i].reactor->Stop();
+  for (std::thread& thread : threads)
+    thread.join();
+  listeners_.clear();
+  for (Lane& lane : lanes_) {
+    lane.attach.reset();
+    lane.shard.reset();
+  }
+  return 0;
+}
+
+void Front::Drain() {
+  if (shared_->draining.exchange(true)) return;
+  for (auto& listener : listeners_)
+    listener->Stop();
+  for (Lane& lane : lanes_) {
+    Shard& shard = *lane.shard;
+    lane.reactor->Post([&shard] { shard.Drain(); });
+  }
+  drain_deadline_ = lanes_[0].reactor->now() + settings_.drain_timeout;
+  EndWhenEmpty();
+}
+
+void Front::EndWhenEmpty() {
+  event::Reactor& reactor = *lanes_[0].reactor;
+  const std::uint32_t left = shared_->connections.load(std::memory_order_relaxed);
+  if (left == 0) return reactor.Stop();
+  if (reactor.now() >= drain_deadline_) {
+    handover_.log.Warning("{} connections are cut: drain_timeout has passed", left);
+    lanes_[0].shard->lane().Add(telemetry::Limit::kDrainTimeout);
+    return reactor.Stop();
+  }
+  reactor.timers().Arm(drain_check_, reactor.now() + std::chrono::milliseconds(10));
+}
+
+}  // namespace
+
+int Run(const Settings& settings, Handover handover) {
+  telemetry::Log& log = handover.log;
+  ::signal(SIGPIPE, SIG_IGN);
+  // The supervisor decides when it ends; a Ctrl-C reaches the whole terminal's group.
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGTERM, SIG_IGN);
+  Front front(settings, std::move(handover));
+  const Status started = front.Start();
+  if (!started.ok()) {
+    log.Error("the front cannot start: {}", started.error().message);
+    return 1;
+  }
+  return front.Serve();
+}
+
+}  // namespace onebox::front

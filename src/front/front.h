@@ -1,0 +1,30 @@
+#pragma once
+// The front: every client connection, static files, and the one queue before the app.
+
+#include <vector>
+
+#include "front/settings.h"
+#include "os/fd.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+namespace onebox::front {
+
+// Lanes of the metrics that the front writes: one for each reactor, from lane 1 on.
+inline constexpr std::size_t kFirstLane = 1;
+
+// What it is given; all of it outlives Run().
+struct Handover {
+  std::vector<os::Fd> listeners;
+  os::Fd admin;                // not valid: off
+  std::vector<os::Fd> attach;  // SEQPACKET listeners for the workers, one for each reactor
+  os::Fd control;              // to the supervisor; see supervise/heritage.h
+  const Clock& clock;
+  telemetry::Log& log;
+  telemetry::Metrics& metrics;
+};
+
+// Serves until it is told to drain (0), or cannot (1).
+int Run(const Settings& settings, Handover handover);
+
+}  // namespace onebox::front

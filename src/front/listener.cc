@@ -1,0 +1,60 @@
+#include "front/listener.h"
+
+#include <cerrno>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+namespace onebox::front {
+namespace {
+
+constexpr std::string_view kFullAnswer =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 24\r\nRetry-After: 1\r\nConnection: close\r\n\r\n503 Service Unavailable\n";
+constexpr Duration kRetryDelay = std::chrono::milliseconds(100);
+
+}  // namespace
+
+Listener::Listener(os::Fd socket, Parts parts)
+    : socket_(std::move(socket)), parts_(std::move(parts)) {}
+
+Listener::~Listener() {
+  Stop();
+}
+
+Status Listener::Watch() {
+  return parts_.reactor.Watch(socket_.get(), *this, EPOLLIN);
+}
+
+void Listener::Stop() {
+  if (!socket_.valid()) return;
+  parts_.reactor.timers().Disarm(*this);
+  parts_.reactor.Unwatch(socket_.get(), *this);
+  socket_.Reset();
+}
+
+void Listener::OnReady(std::uint32_t /*events*/) {
+  Accept();
+}
+
+void Listener::Accept() {
+  while (socket_.valid()) {
+    auto accepted = os::Accept(socket_);
+    if (!accepted.ok()) {
+      // No descriptors or no memory: those that wait stay in the kernel's queue until some are free.
+      parts_.lane.Add(telemetry::Limit::kDescriptors);
+      return parts_.reactor.timers().Arm(*this, parts_.reactor.now() + kRetryDelay);
+    }
+    if (!accepted.value()) return;
+    parts_.lane.Add(telemetry::Counter::kConnectionsAccepted);
+    if (parts_.admit(accepted.value()->peer)) {
+      parts_.adopt(std::move(*accepted.value()));
+    } else {
+      // One attempt: nothing is kept for whom we do not serve.
+      ::send(accepted.value()->socket.get(), kFullAnswer.data(), kFullAnswer.size(), MSG_NOSIGNAL);
+    }
+  }
+}
+
+}  // namespace onebox::front

@@ -1,0 +1,62 @@
+#pragma once
+// An answer's bytes on their way to one client: memory first, then a file.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "front/body.h"
+#include "front/budget.h"
+#include "os/fd.h"
+
+namespace onebox::front {
+
+// What the client cannot take at once waits here. Bytes leave in the order in which they came.
+class Output {
+ public:
+  struct Room {
+    std::uint64_t memory_max;   // of this answer; above it the file
+    const std::string& folder;  // outlives the output
+  };
+  Output(Budget& budget, const Room& room) : budget_(budget), room_(room) {}
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  // False where neither memory nor disk had room: the answer cannot be completed.
+  bool Append(std::string_view bytes);
+  // Cached or mapped pieces, after all that was appended; nothing may be appended behind them.
+  void AppendPieces(Body pieces);
+  // `size` bytes of `file` from `offset`; they are read as they leave.
+  void AppendFile(os::Fd file, std::uint64_t offset, std::uint64_t size);
+
+  enum class Wrote : unsigned char {
+    kAll,   // nothing is left
+    kSome,  // the socket is full
+    kGone,  // the client has left, or the file was cut short
+  };
+  Wrote WriteTo(const os::Fd& socket);
+
+  std::uint64_t pending() const;  // bytes that wait
+  std::uint64_t sent() const { return sent_; }
+
+ private:
+  bool Spill(std::string_view bytes);
+  bool Refill();
+  Wrote WriteOnce(const os::Fd& socket);
+  void Advance(std::uint64_t bytes);
+
+  Budget& budget_;
+  const Room room_;
+  std::string memory_;
+  std::uint64_t memory_begin_ = 0;  // what has left of memory_
+  std::uint64_t charged_ = 0;       // of the budget
+  os::Fd file_;
+  std::uint64_t file_begin_ = 0;
+  std::uint64_t file_end_ = 0;
+  bool file_is_spill_ = false;  // ours to append to
+  Body pieces_;
+  std::uint64_t sent_ = 0;
+};
+
+}  // namespace onebox::front

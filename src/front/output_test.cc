@@ -1,0 +1,92 @@
+#include "front/output.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "os/file.h"
+#include "os/socket.h"
+
+namespace onebox::front {
+namespace {
+
+std::string Pattern(std::size_t size) {
+  std::string bytes(size, ' ');
+  for (std::size_t i = 0; i < size; ++i)
+    bytes[i] = static_cast<char>('a' + i % 23);
+  return bytes;
+}
+
+class OutputTest : public ::testing::Test {
+ protected:
+  // Writes and reads in turn until all has arrived, as a slow client takes it.
+  std::string Arrived(Output& output) {
+    std::string all;
+    char buffer[4096];
+    for (;;) {
+      const Output::Wrote wrote = output.WriteTo(sockets_.ours);
+      EXPECT_NE(wrote, Output::Wrote::kGone);
+      const ssize_t size = ::read(sockets_.theirs.get(), buffer, sizeof buffer);
+      if (size > 0) all.append(buffer, static_cast<std::size_t>(size));
+      if (wrote != Output::Wrote::kSome && size <= 0) return all;
+    }
+  }
+
+  const std::string folder_ = ::testing::TempDir();
+  Budget budget_{1 << 20};
+  os::Pair sockets_ = os::NewSocketPair(SOCK_STREAM).value();
+};
+
+TEST_F(OutputTest, KeepsTheOrderFromMemoryThroughTheFile) {
+  Output output(budget_, {.memory_max = 1000, .folder = folder_});
+  const std::string bytes = Pattern(600'000);
+  for (std::size_t i = 0; i < bytes.size(); i += 700) {
+    ASSERT_TRUE(output.Append(std::string_view(bytes).substr(i, 700)));
+  }
+  EXPECT_EQ(output.pending(), bytes.size());
+  EXPECT_LE(budget_.used(), 1000U);
+  EXPECT_EQ(Arrived(output), bytes);
+  EXPECT_EQ(output.sent(), bytes.size());
+  EXPECT_EQ(budget_.used(), 0U);
+}
+
+TEST_F(OutputTest, GoesToTheFileWhereTheBudgetIsSpent) {
+  ASSERT_TRUE(budget_.Take(1 << 20));
+  {
+    Output output(budget_, {.memory_max = 1000, .folder = folder_});
+    ASSERT_TRUE(output.Append("hello"));
+    EXPECT_EQ(Arrived(output), "hello");
+  }
+  EXPECT_EQ(budget_.used(), 1U << 20);
+}
+
+TEST_F(OutputTest, SaysSoWhereNeitherHasRoom) {
+  ASSERT_TRUE(budget_.Take(1 << 20));
+  const std::string nowhere = folder_ + "/is/not/there";
+  Output output(budget_, {.memory_max = 1000, .folder = nowhere});
+  EXPECT_FALSE(output.Append("hello"));
+}
+
+TEST_F(OutputTest, SendsMemoryThenPieces) {
+  const std::string big = Pattern(300'000);
+  Body pieces;
+  pieces.Append({nullptr, std::string_view(big).substr(0, 10)});
+  pieces.Append({nullptr, std::string_view(big).substr(10)});
+  Output output(budget_, {.memory_max = 1000, .folder = folder_});
+  ASSERT_TRUE(output.Append("head"));
+  output.AppendPieces(std::move(pieces));
+  EXPECT_EQ(Arrived(output), "head" + big);
+}
+
+TEST_F(OutputTest, AFileThatWasCutShortEndsTheAnswer) {
+  os::Fd file = os::OpenTemporary(folder_).value();
+  ASSERT_TRUE(os::WriteAt(file, "0123456789", 0).ok());
+  Output output(budget_, {.memory_max = 1000, .folder = folder_});
+  output.AppendFile(std::move(file), 5, 100);
+  EXPECT_EQ(output.WriteTo(sockets_.ours), Output::Wrote::kGone);
+}
+
+}  // namespace
+}  // namespace onebox::front

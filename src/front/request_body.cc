@@ -1,0 +1,32 @@
+#include "front/request_body.h"
+
+#include "os/file.h"
+
+namespace onebox::front {
+
+RequestBody::Stored RequestBody::MoveToFile() {
+  auto file = os::OpenTemporary(room_.folder);
+  if (!file.ok()) return Stored::kNoDisk;
+  if (!os::WriteAt(file.value(), memory_, 0).ok()) return Stored::kNoDisk;
+  file_ = std::move(file).value();
+  std::string().swap(memory_);
+  share_.Clear();
+  return Stored::kYes;
+}
+
+RequestBody::Stored RequestBody::Append(std::string_view bytes) {
+  if (!in_file() && size_ + bytes.size() > room_.memory_max) {
+    const Stored moved = MoveToFile();
+    if (moved != Stored::kYes) return moved;
+  }
+  if (in_file()) {
+    if (!os::WriteAt(file_, bytes, size_).ok()) return Stored::kNoDisk;
+  } else {
+    if (!share_.Grow(bytes.size())) return Stored::kNoBudget;
+    memory_.append(bytes);
+  }
+  size_ += bytes.size();
+  return Stored::kYes;
+}
+
+}  // namespace onebox::front

@@ -1,0 +1,73 @@
+#pragma once
+// What the operator may decide about the front; every limit of it in one place.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "http/address.h"
+#include "http/coding.h"
+#include "http/limits.h"
+
+namespace onebox::front {
+
+using std::chrono::seconds;
+
+// One `[static]` row: requests below `prefix` are answered from `folder`.
+struct StaticMount {
+  std::string prefix;  // begins and ends with "/"
+  std::string folder;  // absolute
+  seconds max_age{300};
+  seconds immutable_max_age{31'536'000};  // for names that carry a content hash
+  bool immutable = true;                  // whether such names are recognised
+  bool follow_links = false;              // whether a link may point outside the folder
+};
+
+struct CompressionSettings {
+  bool enabled = true;
+  std::vector<http::Coding> codings = {  // the preferred first
+      http::Coding::kZstd,
+      http::Coding::kBrotli,
+      http::Coding::kGzip};
+  std::uint64_t bytes_min = 1024;  // smaller bodies are not worth it
+  int gzip_level = 5;              // 1 to 9
+  int brotli_level = 4;            // 0 to 11
+  int zstd_level = 3;              // 1 to 19
+};
+
+struct Settings {
+  http::Limits head;
+  std::uint64_t body_bytes_max = 16ULL << 20;     // of a request; above it 413
+  std::uint64_t body_memory_max = 64ULL << 10;    // of one body; above it an unlinked file
+  std::uint64_t buffer_bytes_max = 256ULL << 20;  // of all buffers together; above it 503
+  std::uint32_t requests_per_connection_max = 10'000;
+  std::uint32_t connections_max = 10'000;
+  std::uint32_t connections_per_address_max = 0;  // 0: no limit
+  Duration idle_timeout = seconds(75);
+  Duration head_timeout = seconds(10);
+  Duration body_timeout = seconds(30);   // without a single byte
+  std::uint64_t body_rate_min = 256;     // bytes a second, over the whole body
+  Duration write_timeout = seconds(30);  // without a single byte taken
+  std::uint64_t write_rate_min = 256;
+  std::uint32_t reactors = 1;
+  Duration drain_timeout = seconds(30);
+  bool trust_unix_sockets = false;
+  std::vector<http::Network> trusted_proxies;
+
+  std::uint32_t queue_max = 2048;  // streams that wait for the app; above it 503
+  Duration queue_timeout = seconds(15);
+  Duration request_timeout = seconds(30);
+
+  std::vector<StaticMount> static_mounts;
+  std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together
+  std::uint64_t static_file_memory_max = 256ULL << 10;  // of one cached file; larger are mapped
+  CompressionSettings compression;
+
+  std::string access_log;     // a path, "-" for standard output, empty for none
+  std::string access_format;  // "combined", "json" or a format of atoms
+  std::string spool_folder;   // for the unlinked files
+  std::string server_name = "onebox";
+};
+
+}  // namespace onebox::front

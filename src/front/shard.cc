@@ -1,0 +1,420 @@
+#include "front/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/ascii.h"
+#include "front/stream.h"
+#include "http/media_type.h"
+#include "http/response_head.h"
+#include "os/random.h"
+#include "telemetry/prometheus.h"
+
+namespace onebox::front {
+namespace {
+
+constexpr std::size_t kReadBytes = 64 << 10;  // of one recv()
+constexpr std::size_t kAccessLogBytes = 32 << 10;
+constexpr Duration kAccessLogDelay = std::chrono::milliseconds(100);
+constexpr std::string_view kAllowed = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+
+std::unique_ptr<telemetry::AccessFormat> FormatOf(const Settings& settings) {
+  if (settings.access_log.empty()) return nullptr;
+  auto format = telemetry::AccessFormat::Parse(settings.access_format);
+  CHECK(format.ok());  // the options were checked
+  return std::make_unique<telemetry::AccessFormat>(std::move(format).value());
+}
+
+StaticLimits PartOf(const Settings& settings) {
+  return {.memory_max = settings.static_memory_max / settings.reactors,
+          .file_memory_max = settings.static_file_memory_max};
+}
+
+std::vector<std::string_view> RefusalNames() {
+  std::vector<std::string_view> names;
+  names.reserve(http::kRefusals.size());
+  for (const http::Refusal& refusal : http::kRefusals)
+    names.push_back(refusal.name);
+  return names;
+}
+
+}  // namespace
+
+Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
+    : shared_(shared),
+      index_(index),
+      reactor_(reactor),
+      thread_(std::this_thread::get_id()),
+      lane_(shared.metrics.lane(1 + index)),
+      statics_(settings().static_mounts, settings().compression, PartOf(settings()), shared.clock),
+      shelf_({settings().compression.gzip_level,
+              settings().compression.brotli_level,
+              settings().compression.zstd_level}),
+      read_buffer_(kReadBytes),
+      head_(std::make_unique<http::RequestHead>()),
+      id_high_(os::Random64()),
+      id_low_(os::Random64()),
+      access_format_(FormatOf(settings())) {
+  reactor_.AtTurnEnd(*this);
+  reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
+}
+
+Shard::~Shard() {
+  FlushAccessLog();
+  connections_.clear();
+  BuryDead();
+}
+
+// --- connections
+
+void Shard::Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& endpoint) {
+  auto& connection = connections_.emplace_back(
+      std::make_unique<Connection>(*this, std::move(socket), peer, endpoint));
+  connection->index_ = static_cast<std::uint32_t>(connections_.size() - 1);
+  lane_.Add(telemetry::Gauge::kConnections, 1);
+  connection->Start();
+}
+
+void Shard::Doom(Connection& connection) {
+  const std::size_t at = connection.index_;
+  std::swap(connections_[at], connections_.back());
+  connections_[at]->index_ = static_cast<std::uint32_t>(at);
+  std::erase(pump_later_, &connection);
+  doomed_.push_back(std::move(connections_.back()));
+  connections_.pop_back();
+  lane_.Add(telemetry::Gauge::kConnections, -1);
+  shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Shard::PumpLater(Connection& connection) {
+  pump_later_.push_back(&connection);
+}
+
+void Shard::Retire(std::unique_ptr<Stream> stream) {
+  retired_.push_back(std::move(stream));
+}
+
+void Shard::Forget(AppChannel& channel) {
+  const auto found = std::find_if(
+      channels_.begin(), channels_.end(), [&](const auto& one) { return one.get() == &channel; });
+  CHECK(found != channels_.end());
+  dead_channels_.push_back(std::move(*found));
+  channels_.erase(found);
+}
+
+void Shard::BuryDead() {
+  retired_.clear();
+  doomed_.clear();
+  dead_channels_.clear();
+}
+
+void Shard::Drain() {
+  for (std::size_t i = connections_.size(); i > 0; --i) {
+    if (i <= connections_.size()) connections_[i - 1]->Drain();
+  }
+}
+
+// --- turns
+
+bool Shard::OnTurnEnd() {
+  // By index: a channel that dies leaves the list.
+  for (std::size_t i = 0; i < channels_.size(); ++i)
+    channels_[i]->Read();
+  for (Connection* const connection : std::exchange(pump_later_, {})) {
+    if (!connection->closed()) connection->Pump();
+  }
+  if (std::exchange(grants_wait_, false)) TakeGrants();
+  BuryDead();
+  bool more = grants_wait_ || !pump_later_.empty();
+  const std::size_t channels = channels_.size();
+  for (std::size_t i = 0; i < channels_.size(); ++i)
+    more |= channels_[i]->Settle();
+  return more || channels_.size() != channels;
+}
+
+void Shard::OnTick() {
+  for (std::size_t i = channels_.size(); i > 0; --i) {
+    if (i <= channels_.size()) channels_[i - 1]->Check(now());
+  }
+  lane_.Add(telemetry::Counter::kErrorLogLinesLost, shared_.log.TakeLost());
+  if (shared_.access_log != nullptr) {
+    lane_.Add(telemetry::Counter::kAccessLogLinesLost, shared_.access_log->TakeLost());
+  }
+  if (index_ == 0) {
+    const Dispatch::Numbers numbers = dispatch().numbers();
+    lane_.Set(telemetry::Gauge::kQueueLength, numbers.queued);
+    lane_.Set(telemetry::Gauge::kWorkersReady, numbers.workers);
+    lane_.Set(telemetry::Gauge::kThreads, numbers.threads);
+    lane_.Set(telemetry::Gauge::kThreadsBusy, numbers.busy);
+    lane_.Set(telemetry::Gauge::kBufferBytes, budget().used());
+    shared_.tell_supervisor(R"({"front":"alive"})");
+  }
+  reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
+}
+
+void Shard::GrantsWait() {
+  if (std::this_thread::get_id() == thread_) {
+    grants_wait_ = true;
+  } else {
+    reactor_.Post([this] { grants_wait_ = true; });
+  }
+}
+
+void Shard::TakeGrants() {
+  Dispatch::Worker worker;
+  while (Ticket* const ticket = dispatch().TakeGrant(index_, worker)) {
+    static_cast<Stream*>(ticket)->OnGrant(worker);
+  }
+}
+
+// --- workers
+
+void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
+  const auto number = end->worker_number();
+  auto added = std::make_unique<AppChannel>(*this, std::move(end));
+  const Status watched = added->Watch();
+  AppChannel& channel = *channels_.emplace_back(std::move(added));
+  if (!watched.ok()) log().Error("worker {}: {}", number, watched.error().message);
+  (void)channel;
+  if (index_ + 1 == settings().reactors) {
+    shared_.tell_supervisor(fmt::format(R"({{"worker":{},"ready":true}})", number));
+  }
+}
+
+AppChannel* Shard::ChannelTo(const Dispatch::Worker& worker) {
+  for (const auto& channel : channels_) {
+    if (channel->worker() == worker) return channel.get();
+  }
+  return nullptr;
+}
+
+void Shard::Assign(Stream& stream, const Dispatch::Worker& worker) {
+  AppChannel* const channel = ChannelTo(worker);
+  if (channel == nullptr) return stream.OnLost(Stream::Lost::kNotTaken);
+  channel->Send(stream);
+}
+
+void Shard::ReportStuck(const AppWorker& worker) {
+  log().Error("worker {} is stuck: it is replaced", worker.pid);
+  shared_.tell_supervisor(
+      fmt::format(R"({{"worker":{},"stuck":true,"reason":"it does not take or end requests"}})",
+                  worker.number));
+}
+
+// --- requests
+
+http::TrustedProxies Shard::trusted() const {
+  return {settings().trusted_proxies, settings().trust_unix_sockets};
+}
+
+bool Shard::Trusts(const Connection& connection) const {
+  if (connection.unix_socket()) return settings().trust_unix_sockets;
+  const auto& networks = settings().trusted_proxies;
+  return std::any_of(networks.begin(), networks.end(), [&](const http::Network& network) {
+    return network.Contains(*connection.address());
+  });
+}
+
+http::Origin Shard::OriginOf(const Connection& connection, const http::RequestHead& head) const {
+  return http::FindOrigin(head, connection.address(), trusted());
+}
+
+// 128 bits: a random number for each reactor, and a counter spread over all bits (splitmix64).
+std::string Shard::NewRequestId() {
+  std::uint64_t mixed = (id_low_ += 0x9e3779b97f4a7c15U);
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9U;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebU;
+  mixed ^= mixed >> 31;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string id(32, '0');
+  for (std::size_t i = 0; i < 16; ++i) {
+    id[i] = kDigits[(id_high_ >> (4 * i)) & 15];
+    id[16 + i] = kDigits[(mixed >> (4 * i)) & 15];
+  }
+  return id;
+}
+
+void Shard::AppendDate(std::string& out) {
+  const auto second =
+      std::chrono::duration_cast<std::chrono::seconds>(shared_.clock.WallNow().time_since_epoch())
+          .count();
+  if (second != date_second_) {
+    date_second_ = second;
+    date_ = http::FormatDate(second);
+  }
+  http::AppendField(out, "Date", http::View(date_));
+}
+
+bool Shard::KeepsAlive(const Connection& connection) const {
+  return !shared_.draining.load(std::memory_order_relaxed) &&
+         connection.requests() < settings().requests_per_connection_max;
+}
+
+std::unique_ptr<Stream> Shard::Route(Connection& connection,
+                                     std::string_view bytes,
+                                     const http::RequestHead& head) {
+  if (head.target_form == http::TargetForm::kAsterisk) {
+    Answer(connection,
+           {.status = 204,
+            .keep_alive = head.keep_alive && head.framing == http::Framing::kNone,
+            .fields = kAllowed});
+    return nullptr;
+  }
+  http::NormalPath path;
+  if (const auto refused = http::NormalizePath(head.path, path_storage_, path)) {
+    connection.Refuse(*refused);
+    return nullptr;
+  }
+  if (connection.endpoint().service == Service::kAdmin) {
+    AnswerAdmin(connection, head, path.path);
+    return nullptr;
+  }
+  if (statics_.Match(path.path) != nullptr) {
+    AnswerStatic(connection, bytes, head, path);
+    return nullptr;
+  }
+  auto stream = std::make_unique<Stream>(connection, bytes, head);
+  return stream;
+}
+
+void Shard::AnswerStatic(Connection& connection,
+                         std::string_view bytes,
+                         const http::RequestHead& head,
+                         const http::NormalPath& path) {
+  const StaticAnswer answer = statics_.Answer(head, path);
+  const bool bodiless = head.framing == http::Framing::kNone;
+  const bool keep_alive = head.keep_alive && bodiless && KeepsAlive(connection);
+  const bool page = answer.status >= 400;
+  LogAccess(connection,
+            {.head = bytes,
+             .status = answer.status,
+             .body_bytes = answer.body.size(),
+             .request_bytes = bytes.size()});
+  if (page) {
+    lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
+    return Answer(connection,
+                  {.status = answer.status, .keep_alive = keep_alive, .fields = answer.fields});
+  }
+  lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
+  std::string& out = answer_buffer_;
+  out.clear();
+  http::AppendStatusLine(out, answer.status);
+  out += answer.fields;
+  AppendDate(out);
+  http::AppendField(out, "Server", settings().server_name);
+  if (!keep_alive) http::AppendField(out, "Connection", "close");
+  if (keep_alive && head.minor_version == 0) http::AppendField(out, "Connection", "keep-alive");
+  out += "\r\n";
+  connection.SendPieces(out, answer.body);
+  connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
+}
+
+void Shard::AnswerAdmin(Connection& connection,
+                        const http::RequestHead& head,
+                        std::string_view path) {
+  const bool keep_alive = head.keep_alive && head.framing == http::Framing::kNone;
+  if (path != "/metrics") {
+    return Answer(connection,
+                  {.status = 404, .why = "there is /metrics here", .keep_alive = keep_alive});
+  }
+  const auto names = RefusalNames();
+  const std::string text = telemetry::Exposition(shared_.metrics, names);
+  Answer(
+      connection,
+      {.status = 200, .keep_alive = keep_alive, .body = text, .type = telemetry::kExpositionType});
+}
+
+void Shard::Answer(Connection& connection, const OwnAnswer& answer) {
+  std::string page;
+  std::string_view body = answer.body;
+  if (body.empty() && http::StatusHasBody(answer.status)) {
+    page = fmt::format("{} {}\n", answer.status, http::ReasonPhrase(answer.status));
+    if (!answer.why.empty()) page += fmt::format("{}\n", answer.why);
+    body = page;
+  }
+  const bool keep_alive = answer.keep_alive && KeepsAlive(connection);
+  std::string out;
+  http::AppendStatusLine(out, answer.status);
+  out += answer.fields;
+  if (!body.empty()) {
+    http::AppendField(out, "Content-Type", answer.type);
+    http::AppendField(out, "Content-Length", body.size());
+  }
+  if (answer.status == 503) http::AppendField(out, "Retry-After", std::uint64_t{1});
+  AppendDate(out);
+  http::AppendField(out, "Server", settings().server_name);
+  if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);
+  if (!keep_alive) http::AppendField(out, "Connection", "close");
+  out += "\r\n";
+  if (!connection.answers_head()) out += body;
+  connection.Send(out);
+  connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
+}
+
+void Shard::Refuse(Connection& connection, int status, std::string_view why) {
+  lane_.CountAnswer(status, telemetry::Step::kReadHead);
+  Answer(connection, {.status = status, .why = why});
+}
+
+void Shard::CountLimit(http::RefusalKind kind) {
+  using http::RefusalKind;
+  using telemetry::Limit;
+  if (kind == RefusalKind::kTargetTooLong) lane_.Add(Limit::kRequestLine);
+  if (kind == RefusalKind::kHeadTooLarge) lane_.Add(Limit::kHeadBytes);
+  if (kind == RefusalKind::kTooManyFields) lane_.Add(Limit::kFields);
+}
+
+// --- the access log
+
+void Shard::LogAccess(const Connection& connection, const Ended& ended) {
+  if (access_format_ == nullptr) return;
+  http::RequestHead& head = *head_;
+  if (http::ParseRequestHead(ended.head, settings().head, head)) return;
+  http::NormalPath path;
+  if (http::NormalizePath(head.path, path_storage_, path)) path.path = head.path;
+  const http::Origin origin = OriginOf(connection, head);
+  const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
+  const auto field = [&](std::string_view name) -> std::string_view {
+    for (const http::Field& one : head.fields()) {
+      if (EqualsIgnoreCase(one.name, name)) return one.value;
+    }
+    return {};
+  };
+  telemetry::AccessRecord record;
+  record.time = shared_.clock.WallNow();
+  record.client = client;
+  record.scheme = origin.scheme.empty() ? "http" : origin.scheme;
+  record.method = head.method_name;
+  record.target = head.target;
+  record.path = path.path;
+  record.query = head.query;
+  record.protocol = head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+  record.host = head.host;
+  record.request_id = ended.id;
+  record.status = ended.status;
+  record.body_bytes = ended.body_bytes;
+  record.sent_bytes = ended.body_bytes;
+  record.request_bytes = ended.request_bytes;
+  record.total = ended.total;
+  record.queue_wait = ended.queue_wait;
+  if (ended.run >= Duration(0)) record.run = ended.run;
+  record.worker_pid = ended.worker_pid;
+  record.connection_requests = connection.requests();
+  record.request_fields = telemetry::FieldLookup::By(field);
+  access_format_->Append(access_lines_, record);
+  if (access_lines_.size() >= kAccessLogBytes) {
+    FlushAccessLog();
+  } else if (!log_flush_.armed()) {
+    reactor_.timers().Arm(log_flush_, now() + kAccessLogDelay);
+  }
+}
+
+void Shard::FlushAccessLog() {
+  if (!access_lines_.empty() && shared_.access_log != nullptr) {
+    shared_.access_log->Write(access_lines_);
+  }
+}
+
+}  // namespace onebox::front

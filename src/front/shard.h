@@ -1,0 +1,189 @@
+#pragma once
+// Everything that one reactor's thread owns: connections, channels, buffers.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "channel/request.h"
+#include "compress/shelf.h"
+#include "event/reactor.h"
+#include "front/app_channel.h"
+#include "front/budget.h"
+#include "front/connection.h"
+#include "front/dispatch.h"
+#include "front/settings.h"
+#include "front/static_files.h"
+#include "http/date.h"
+#include "http/forwarded.h"
+#include "http/path.h"
+#include "http/request_head.h"
+#include "telemetry/access_log.h"
+#include "telemetry/log.h"
+#include "telemetry/log_writer.h"
+#include "telemetry/metrics.h"
+
+namespace onebox::front {
+
+// What all reactors share. Everything in it outlives them.
+struct Shared {
+  const Settings& settings;
+  const Clock& clock;
+  telemetry::Log& log;
+  telemetry::Metrics& metrics;
+  telemetry::LogWriter* access_log;  // null: off
+  Dispatch& dispatch;
+  Budget& budget;
+  std::function<void(std::string)> tell_supervisor;  // from any thread
+  std::atomic<std::uint32_t> connections{0};
+  std::atomic<bool> draining{false};
+};
+
+// A short answer of our own.
+struct OwnAnswer {
+  int status = 0;
+  std::string_view why = {};  // a sentence for the client
+  std::string_view id = {};   // of the request, where it has one
+  bool keep_alive = false;
+  std::string_view fields = {};  // whole lines
+  std::string_view body = {};    // instead of the page that says why
+  std::string_view type = "text/plain; charset=utf-8";
+};
+
+// What the access log is told; see telemetry::AccessRecord.
+struct Ended {
+  std::string_view head;  // as it was read
+  std::string_view id = {};
+  int status = 0;
+  std::uint64_t body_bytes = 0;
+  std::uint64_t request_bytes = 0;
+  Duration total{};
+  Duration queue_wait{};
+  Duration run{-1};  // negative: no worker ran it
+  std::int32_t worker_pid = 0;
+};
+
+class Shard final : public event::TurnEnd {
+ public:
+  Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor);
+  ~Shard();
+
+  // --- for Front
+  void Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& endpoint);
+  void AddChannel(std::unique_ptr<channel::FrontEnd> end);
+  void EnterThread() { thread_ = std::this_thread::get_id(); }  // before the reactor runs
+  void GrantsWait();                                            // from any thread
+  void Drain();
+  bool empty() const { return connections_.empty(); }
+  std::size_t connection_count() const { return connections_.size(); }
+
+  // --- for connections and streams
+  const Settings& settings() const { return shared_.settings; }
+  event::Reactor& reactor() { return reactor_; }
+  Time now() const { return reactor_.now(); }
+  std::uint32_t index() const { return index_; }
+  telemetry::Lane& lane() { return lane_; }
+  telemetry::Log& log() { return shared_.log; }
+  Dispatch& dispatch() { return shared_.dispatch; }
+  Budget& budget() { return shared_.budget; }
+  compress::Shelf& shelf() { return shelf_; }
+
+  std::span<char> read_buffer() { return read_buffer_; }
+  http::RequestHead& head() { return *head_; }
+  channel::Request& request() { return request_; }
+  std::string& path_storage() { return path_storage_; }
+  std::string& answer_buffer() { return answer_buffer_; }
+  std::string& coded_buffer() { return coded_buffer_; }
+
+  // Answers it, or gives back the stream that will.
+  std::unique_ptr<Stream> Route(Connection& connection,
+                                std::string_view bytes,
+                                const http::RequestHead& head);
+  void Assign(Stream& stream, const Dispatch::Worker& worker);
+  void Answer(Connection& connection, const OwnAnswer& answer);
+  void Refuse(Connection& connection, int status, std::string_view why);
+  void CountLimit(http::RefusalKind kind);
+  bool KeepsAlive(const Connection& connection) const;
+  bool Trusts(const Connection& connection) const;
+  http::Origin OriginOf(const Connection& connection, const http::RequestHead& head) const;
+  std::string NewRequestId();
+  void AppendDate(std::string& out);
+  void LogAccess(const Connection& connection, const Ended& ended);
+  void ReportStuck(const AppWorker& worker);
+
+  // The rest of their life; deleted at the turn's end.
+  void PumpLater(Connection& connection);
+  void Doom(Connection& connection);
+  void Retire(std::unique_ptr<Stream> stream);
+  void Forget(AppChannel& channel);
+
+ private:
+  class Tick final : public event::Timer {
+   public:
+    explicit Tick(Shard& shard) : shard_(shard) {}
+    void OnTimer() override { shard_.OnTick(); }
+
+   private:
+    Shard& shard_;
+  };
+  class LogFlush final : public event::Timer {
+   public:
+    explicit LogFlush(Shard& shard) : shard_(shard) {}
+    void OnTimer() override { shard_.FlushAccessLog(); }
+
+   private:
+    Shard& shard_;
+  };
+
+  bool OnTurnEnd() override;
+  void OnTick();
+  void TakeGrants();
+  void BuryDead();
+  void FlushAccessLog();
+  void AnswerStatic(Connection& connection,
+                    std::string_view bytes,
+                    const http::RequestHead& head,
+                    const http::NormalPath& path);
+  void AnswerAdmin(Connection& connection, const http::RequestHead& head, std::string_view path);
+  AppChannel* ChannelTo(const Dispatch::Worker& worker);
+  http::TrustedProxies trusted() const;
+
+  Shared& shared_;
+  const std::uint32_t index_;
+  event::Reactor& reactor_;
+  std::thread::id thread_;  // that runs the reactor
+  telemetry::Lane lane_;
+  StaticFiles statics_;
+  compress::Shelf shelf_;
+  std::vector<char> read_buffer_;
+  std::unique_ptr<http::RequestHead> head_;
+  channel::Request request_;
+  std::string path_storage_;
+  std::string answer_buffer_;
+  std::string coded_buffer_;
+  http::DateText date_{};
+  std::int64_t date_second_ = -1;
+  std::uint64_t id_high_;
+  std::uint64_t id_low_;
+
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<AppChannel>> channels_;
+  std::vector<std::unique_ptr<Connection>> doomed_;
+  std::vector<std::unique_ptr<Stream>> retired_;
+  std::vector<std::unique_ptr<AppChannel>> dead_channels_;
+  std::vector<Connection*> pump_later_;
+  bool grants_wait_ = false;
+
+  std::unique_ptr<telemetry::AccessFormat> access_format_;
+  std::string access_lines_;
+  Tick tick_{*this};
+  LogFlush log_flush_{*this};
+};
+
+}  // namespace onebox::front

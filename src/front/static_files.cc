@@ -1,0 +1,345 @@
+#include "front/static_files.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include <errno.h>
+#include <fmt/format.h>
+
+#include "compress/compressor.h"
+#include "front/static_names.h"
+#include "http/media_type.h"
+#include "http/negotiate.h"
+#include "http/preconditions.h"
+#include "http/range.h"
+#include "http/response_head.h"
+#include "os/file.h"
+#include "os/random.h"
+
+namespace onebox::front {
+namespace {
+
+using http::Coding;
+using http::KnownField;
+
+constexpr std::array kBestFirst = {Coding::kBrotli, Coding::kZstd, Coding::kGzip};
+
+StaticAnswer Refusal(int status, std::string_view fields = {}) {
+  return {.status = status, .fields = fields};
+}
+
+bool IsGetOrHead(const http::RequestHead& head) {
+  return head.method == http::Method::kGet || head.method == http::Method::kHead;
+}
+
+bool IsConditionalOrPartial(const http::RequestHead& head) {
+  return head.Has(KnownField::kIfNoneMatch) || head.Has(KnownField::kIfModifiedSince) ||
+         head.Has(KnownField::kRange) || head.Has(KnownField::kIfMatch) ||
+         head.Has(KnownField::kIfUnmodifiedSince);
+}
+
+// What keeps a file from being served, as far as the client can know: it is not there.
+bool MeansAbsent(int system_error) {
+  switch (system_error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case EXDEV:  // a link that leads out
+    case ENAMETOOLONG:
+    case ENXIO:  // a socket
+    case ENODEV:
+    case 0:  // not a regular file
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string DiskPath(const StaticFile& file) {
+  std::string path = file.mount->folder;
+  if (!path.ends_with('/')) path += '/';
+  return path += file.name;
+}
+
+compress::Levels LevelsOf(const CompressionSettings& settings) {
+  return {
+      .gzip = settings.gzip_level, .brotli = settings.brotli_level, .zstd = settings.zstd_level};
+}
+
+std::string CacheControlFor(const StaticFile& file) {
+  const StaticMount& mount = *file.mount;
+  const std::string_view name = std::string_view(file.name).substr(file.name.rfind('/') + 1);
+  if (mount.immutable && CarriesContentHash(name)) {
+    return fmt::format("public, max-age={}, immutable", mount.immutable_max_age.count());
+  }
+  return fmt::format("public, max-age={}", mount.max_age.count());
+}
+
+// Size and time of the change are what tells one state of a file from the next.
+std::string EtagFor(const os::FileFacts& facts) {
+  return fmt::format("{:x}-{:x}", facts.modified_ns, facts.size);
+}
+
+// What is sent of `file` in that coding; `facts` are those of the file that is read for it. The date
+// is always the file's own: its neighbours say the same in other words.
+Description Describe(const StaticFile& file, Coding coding, const os::FileFacts& facts) {
+  constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+  Description description{.media_type = http::MediaTypeOf(file.name),
+                          .coding = coding,
+                          .etag = EtagFor(facts),
+                          .last_modified = file.facts.modified_ns / kNanosecondsPerSecond,
+                          .cache_control = CacheControlFor(file),
+                          .varies = !file.available.empty()};
+  if (coding != Coding::kIdentity) description.etag.append("-").append(NameOf(coding));
+  return description;
+}
+
+StaticAnswer Whole(const http::RequestHead& head, const SharedRepresentation& sent) {
+  StaticAnswer answer{.status = 200, .fields = sent->full_fields(), .owner = sent};
+  if (head.method == http::Method::kGet) answer.body.Append({sent, sent->bytes()});
+  return answer;
+}
+
+StaticAnswer NotModified(const SharedRepresentation& sent) {
+  return {.status = 304, .fields = sent->unchanged_fields(), .owner = sent};
+}
+
+StaticAnswer WithFields(int status, std::string fields) {
+  auto owner = std::make_shared<const std::string>(std::move(fields));
+  return {.status = status, .fields = *owner, .owner = owner};
+}
+
+StaticAnswer Unsatisfiable(const SharedRepresentation& sent) {
+  std::string range;
+  http::AppendUnsatisfiedRange(range, sent->bytes().size());
+  std::string fields;
+  http::AppendField(fields, "Content-Range", range);
+  return WithFields(416, std::move(fields));
+}
+
+StaticAnswer Part(const SharedRepresentation& sent, const http::ByteRange& range) {
+  std::string content_range;
+  http::AppendContentRange(content_range, range, sent->bytes().size());
+  std::string fields(sent->partial_fields());
+  http::AppendField(fields, "Content-Type", sent->description().media_type);
+  http::AppendField(fields, "Content-Length", range.size());
+  http::AppendField(fields, "Content-Range", content_range);
+  StaticAnswer answer = WithFields(206, std::move(fields));
+  answer.body.Append({sent, sent->bytes().substr(range.first, range.size())});
+  return answer;
+}
+
+// Nobody can have put the boundary into a file: it is not known before.
+std::string NewBoundary() {
+  return fmt::format("{:016x}{:016x}", os::Random64(), os::Random64());
+}
+
+StaticAnswer Parts(const SharedRepresentation& sent, std::span<const http::ByteRange> ranges) {
+  const std::string boundary = NewBoundary();
+  const http::Multipart multipart{.boundary = boundary,
+                                  .media_type = sent->description().media_type,
+                                  .size = sent->bytes().size()};
+  std::string fields(sent->partial_fields());
+  http::AppendField(fields, "Content-Type", "multipart/byteranges; boundary=" + boundary);
+  http::AppendField(fields, "Content-Length", http::MultipartBytes(multipart, ranges));
+  StaticAnswer answer = WithFields(206, std::move(fields));
+  for (const http::ByteRange& range : ranges) {
+    auto label = std::make_shared<std::string>();
+    http::AppendPartHead(*label, multipart, range);
+    answer.body.Append({label, *label});
+    answer.body.Append({sent, sent->bytes().substr(range.first, range.size())});
+  }
+  auto end = std::make_shared<std::string>();
+  http::AppendMultipartEnd(*end, multipart);
+  answer.body.Append({end, *end});
+  return answer;
+}
+
+StaticAnswer Partial(const http::RequestHead& head, const SharedRepresentation& sent) {
+  const auto ranges = http::ParseRange(head.Value(KnownField::kRange), sent->bytes().size());
+  switch (ranges.outcome) {
+    case http::RangeOutcome::kWhole:
+      return Whole(head, sent);
+    case http::RangeOutcome::kUnsatisfiable:
+      return Unsatisfiable(sent);
+    case http::RangeOutcome::kPartial:
+      break;
+  }
+  if (ranges.count == 1) return Part(sent, ranges.slots[0]);
+  return Parts(sent, ranges.ranges());
+}
+
+StaticAnswer Conditional(const http::RequestHead& head,
+                         const SharedRepresentation& sent,
+                         WallTime now) {
+  const http::Validators validators{
+      .etag = sent->etag(),
+      .last_modified = sent->description().last_modified,
+      .now = std::chrono::floor<seconds>(now.time_since_epoch()).count()};
+  switch (http::EvaluatePreconditions(head, validators)) {
+    case http::Verdict::kNotModified:
+      return NotModified(sent);
+    case http::Verdict::kPreconditionFailed:
+      return Refusal(412);
+    case http::Verdict::kProceed:
+      break;
+  }
+  if (http::RangeApplies(head, validators)) return Partial(head, sent);
+  return Whole(head, sent);
+}
+
+}  // namespace
+
+StaticFiles::StaticFiles(std::vector<StaticMount> mounts,
+                         const CompressionSettings& compression,
+                         const StaticLimits& limits,
+                         const Clock& clock)
+    : mounts_(std::move(mounts)),
+      compression_(compression),
+      limits_(limits),
+      clock_(clock),
+      cache_({.bytes = limits.memory_max, .mappings = limits.mappings_max}) {
+  std::stable_sort(mounts_.begin(), mounts_.end(), [](const auto& a, const auto& b) {
+    return a.prefix.size() > b.prefix.size();
+  });
+}
+
+const StaticMount* StaticFiles::Match(std::string_view path) const {
+  for (const StaticMount& mount : mounts_) {
+    if (path.starts_with(mount.prefix)) return &mount;
+  }
+  return nullptr;
+}
+
+StaticAnswer StaticFiles::Answer(const http::RequestHead& head, const http::NormalPath& path) {
+  if (!IsGetOrHead(head)) return Refusal(405, "Allow: GET, HEAD\r\n");
+  if (path.encoded_slash || path.backslash) return Refusal(404);
+  StaticFile* file = FindChecked(path.path);
+  if (file == nullptr) {
+    const StaticMount* mount = Match(path.path);
+    if (mount == nullptr) return Refusal(404);
+    const auto loaded = Load(*mount, path.path);
+    if (!loaded.ok()) return Refusal(MeansAbsent(loaded.error().system_error) ? 404 : 503);
+    file = loaded.value();
+  }
+  // Not a reference into the entry, which Trim() may take away.
+  const SharedRepresentation sent = Choose(head, *file);
+  cache_.Trim();
+  if (!IsConditionalOrPartial(head)) return Whole(head, sent);
+  return Conditional(head, sent, clock_.WallNow());
+}
+
+// The entry of the cache, if the disk still says what it says.
+StaticFile* StaticFiles::FindChecked(std::string_view path) {
+  StaticFile* file = cache_.Find(path);
+  if (file == nullptr) return nullptr;
+  const Time now = clock_.Now();
+  if (now - file->checked < kCheckEvery) return file;
+  const auto seen = LookAt(DiskPath(*file));
+  if (!seen || seen->facts != file->facts || seen->neighbours != file->neighbours) {
+    cache_.Erase(path);
+    return nullptr;
+  }
+  file->checked = now;
+  return file;
+}
+
+Result<StaticFile*> StaticFiles::Load(const StaticMount& mount, std::string_view path) {
+  auto file = std::make_unique<StaticFile>();
+  file->mount = &mount;
+  file->path = path;
+  file->name = path.substr(mount.prefix.size());
+  file->checked = clock_.Now();
+  const Error absent{Blame::kClient, Retry::kNever, ENOENT, "no such file"};
+  if (!IsServableName(file->name)) return absent;
+  const auto seen = LookAt(DiskPath(*file));
+  if (!seen) return absent;
+  file->facts = seen->facts;
+  file->neighbours = seen->neighbours;
+  file->available = AvailableFor(*file);
+  file->made[0] = TRY(Read(*file, Coding::kIdentity));
+  return &cache_.Add(std::move(file));
+}
+
+// Neighbours first: they were made with more effort than is spent here.
+std::vector<Coding> StaticFiles::AvailableFor(const StaticFile& file) const {
+  std::vector<Coding> available;
+  for (const Coding coding : kBestFirst) {
+    if (file.NeighbourOf(coding)) available.push_back(coding);
+  }
+  const bool worth_it = compression_.enabled && file.facts.size >= compression_.bytes_min &&
+                        file.facts.size <= limits_.file_memory_max &&
+                        http::IsCompressible(http::MediaTypeOf(file.name));
+  if (!worth_it) return available;
+  for (const Coding coding : kBestFirst) {
+    if (!file.NeighbourOf(coding)) available.push_back(coding);
+  }
+  return available;
+}
+
+// The file itself or its neighbour. The facts are taken before the bytes: if the file changes
+// meanwhile, the next look sees other facts.
+Result<SharedRepresentation> StaticFiles::Read(const StaticFile& file, Coding coding) const {
+  const os::Folder folder = TRY(os::Folder::Open(file.mount->folder));
+  const os::Links links = file.mount->follow_links ? os::Links::kAnywhere : os::Links::kInside;
+  const os::Fd opened = TRY(folder.OpenFile(file.name + std::string(ExtensionOf(coding)), links));
+  const os::FileFacts facts = TRY(os::FactsOf(opened));
+  if (!facts.regular) return Error{Blame::kClient, Retry::kNever, 0, "not a regular file"};
+  Description description = Describe(file, coding, facts);
+  if (facts.size > limits_.file_memory_max) {
+    os::Mapping mapping = TRY(os::Mapping::File(opened, facts.size));
+    return std::make_shared<const Representation>(std::move(description), std::move(mapping));
+  }
+  std::string bytes = TRY(os::ReadAt(opened, facts.size, 0));
+  return std::make_shared<const Representation>(std::move(description), std::move(bytes));
+}
+
+// Null where it would not be smaller.
+SharedRepresentation StaticFiles::Compressed(const StaticFile& file, Coding coding) const {
+  const SharedRepresentation& plain = file.Of(Coding::kIdentity);
+  if (plain->mapped()) return nullptr;  // it has grown since it was looked at
+  const compress::Levels levels = LevelsOf(compression_);
+  std::string coded = compress::CompressAll(coding, levels, plain->bytes());
+  if (coded.size() >= plain->bytes().size()) return nullptr;
+  coded.shrink_to_fit();
+  Description description = plain->description();
+  description.coding = coding;
+  // Other levels make other bytes.
+  description.etag += fmt::format("-{}{}", NameOf(coding), levels.Of(coding));
+  return std::make_shared<const Representation>(std::move(description), std::move(coded));
+}
+
+const SharedRepresentation& StaticFiles::Choose(const http::RequestHead& head, StaticFile& file) {
+  if (file.available.empty() || !head.Has(KnownField::kAcceptEncoding)) {
+    return file.Of(Coding::kIdentity);
+  }
+  const http::AcceptedCodings accepted(head);
+  for (;;) {
+    // Who refuses identity too gets it all the same: better than nothing.
+    const Coding coding = accepted.Choose(file.available).value_or(Coding::kIdentity);
+    if (file.Of(coding) != nullptr || Make(file, coding)) return file.Of(coding);
+    std::erase(file.available, coding);
+  }
+}
+
+// Once for each coding of a cached file; false where it cannot be had.
+bool StaticFiles::Make(StaticFile& file, Coding coding) {
+  SharedRepresentation& made = file.made[static_cast<std::size_t>(coding)];
+  if (file.NeighbourOf(coding)) {
+    auto read = Read(file, coding);
+    if (read.ok()) made = std::move(read).value();
+  } else {
+    made = Compressed(file, coding);
+  }
+  cache_.Recharge(file.path);
+  return made != nullptr;
+}
+
+}  // namespace onebox::front

@@ -1,0 +1,572 @@
+#include "front/stream.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "front/app_channel.h"
+#include "front/connection.h"
+#include "front/shard.h"
+#include "http/forwarded.h"
+#include "http/media_type.h"
+#include "http/negotiate.h"
+#include "http/path.h"
+#include "http/request_id.h"
+#include "http/response_head.h"
+#include "os/file.h"
+
+namespace onebox::front {
+namespace {
+
+using telemetry::Limit;
+using EndStep = telemetry::Step;
+
+// A worker is let run ahead of the client by this much; behind it stands the disk.
+constexpr std::uint64_t kAnswerPendingMax = 64ULL << 20;
+// What belongs to this connection, not to the request (RFC 9110 7.6.1), or would only mislead.
+constexpr std::array kNotForTheApp = {
+    http::KnownField::kConnection,
+    http::KnownField::kKeepAlive,
+    http::KnownField::kTe,
+    http::KnownField::kTrailer,
+    http::KnownField::kTransferEncoding,
+    http::KnownField::kContentLength,
+    http::KnownField::kXRequestId,
+};
+// What only a trusted proxy may say.
+constexpr std::array kForwarded = {
+    http::KnownField::kForwarded,
+    http::KnownField::kXForwardedFor,
+    http::KnownField::kXForwardedHost,
+    http::KnownField::kXForwardedPort,
+    http::KnownField::kXForwardedPrefix,
+    http::KnownField::kXForwardedProto,
+    http::KnownField::kXRealIp,
+};
+
+template <std::size_t kSize>
+bool Contains(const std::array<http::KnownField, kSize>& fields, http::KnownField field) {
+  return std::find(fields.begin(), fields.end(), field) != fields.end();
+}
+
+// CGI turns "-" and "_" into the same name, and "Proxy" into the variable that HTTP clients obey.
+bool Misleads(std::string_view name) {
+  return name.find('_') != std::string_view::npos || EqualsIgnoreCase(name, "Proxy");
+}
+
+bool OursToSay(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kNames = {"Connection",
+                                                      "Keep-Alive",
+                                                      "Transfer-Encoding",
+                                                      "Content-Length",
+                                                      "Upgrade",
+                                                      "Trailer",
+                                                      "X-Request-ID"};
+  return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view ours) {
+    return EqualsIgnoreCase(name, ours);
+  });
+}
+
+}  // namespace
+
+Stream::Stream(Connection& connection, std::string_view bytes, const http::RequestHead& head)
+    : connection_(connection),
+      shard_(connection.shard()),
+      head_bytes_(bytes),
+      body_(shard_.budget(), {shard_.settings().body_memory_max, shard_.settings().spool_folder}),
+      began_(shard_.now()),
+      deadline_(began_ + shard_.settings().request_timeout),
+      content_length_(head.content_length),
+      method_(head.method),
+      framing_(head.framing),
+      minor_version_(head.minor_version),
+      keep_alive_(head.keep_alive),
+      expect_continue_(head.expect_continue),
+      body_complete_(head.framing == http::Framing::kNone ||
+                     (head.framing == http::Framing::kContentLength && head.content_length == 0)) {
+  reactor = shard_.index();
+  const std::string_view wanted = head.Value(http::KnownField::kXRequestId);
+  trusted_ = shard_.Trusts(connection);
+  id_ =
+      trusted_ && http::IsAcceptableRequestId(wanted) ? std::string(wanted) : shard_.NewRequestId();
+  if (shard_.settings().compression.enabled && head.Has(http::KnownField::kAcceptEncoding)) {
+    constexpr std::array kOffered = {
+        http::Coding::kZstd, http::Coding::kBrotli, http::Coding::kGzip};
+    coding_ = http::AcceptedCodings(head).Choose(kOffered).value_or(http::Coding::kIdentity);
+  }
+}
+
+Stream::~Stream() {
+  LeaveApp();
+}
+
+std::string_view Stream::request_line() const {
+  const std::string_view head = head_bytes_;
+  return head.substr(0, head.find('\r'));
+}
+
+// --- read_body
+
+void Stream::ExpectBody() {
+  if (framing_ == http::Framing::kContentLength &&
+      content_length_ > shard_.settings().body_bytes_max) {
+    shard_.lane().Add(Limit::kBodyBytes);
+    return Fail(413, EndStep::kReadBody, "the request body is too large");
+  }
+  if (expect_continue_) connection_.Send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+bool Stream::StoreBody(std::string_view bytes) {
+  if (body_.size() + bytes.size() > shard_.settings().body_bytes_max) {
+    shard_.lane().Add(Limit::kBodyBytes);
+    Fail(413, EndStep::kReadBody, "the request body is too large");
+    return false;
+  }
+  switch (body_.Append(bytes)) {
+    case RequestBody::Stored::kYes:
+      return true;
+    case RequestBody::Stored::kNoBudget:
+      shard_.lane().Add(Limit::kBufferBytes);
+      Fail(503, EndStep::kReadBody, "all buffers are full");
+      return false;
+    case RequestBody::Stored::kNoDisk:
+      shard_.lane().Add(Limit::kSpool);
+      Fail(503, EndStep::kReadBody, "the disk took no more");
+      return false;
+  }
+  return false;
+}
+
+std::size_t Stream::TakeBody(std::string_view bytes) {
+  if (framing_ == http::Framing::kContentLength) {
+    const std::size_t mine = std::min<std::uint64_t>(bytes.size(), content_length_ - body_.size());
+    if (!StoreBody(bytes.substr(0, mine))) return bytes.size();
+    body_complete_ = body_.size() == content_length_;
+    return mine;
+  }
+  std::size_t position = 0;
+  while (position < bytes.size()) {
+    const http::ChunkedDecoder::Step step = chunks_.Feed(bytes.substr(position));
+    position += step.consumed;
+    switch (step.state) {
+      case http::ChunkedDecoder::State::kNeedMore:
+        return position;
+      case http::ChunkedDecoder::State::kData:
+        if (!StoreBody(step.data)) return bytes.size();
+        break;
+      case http::ChunkedDecoder::State::kEnd:
+        body_complete_ = true;
+        return position;
+      case http::ChunkedDecoder::State::kRefused:
+        step_ = Step::kDone;
+        connection_.Refuse(step.refusal);
+        return bytes.size();
+    }
+  }
+  return position;
+}
+
+// --- wait
+
+void Stream::Encode() {
+  http::RequestHead& head = shard_.head();
+  CHECK(!http::ParseRequestHead(head_bytes_, shard_.settings().head, head));
+  http::NormalPath path;
+  CHECK(!http::NormalizePath(head.path, shard_.path_storage(), path));
+  const http::Origin origin = shard_.OriginOf(connection_, head);
+  const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
+  const std::string length = fmt::format_int(body_.size()).str();
+
+  channel::Request& request = shard_.request();
+  request.method = head.method_name;
+  request.path = path.path;
+  request.query = head.query;
+  request.target = head.target;
+  request.scheme = origin.scheme.empty() ? "http" : origin.scheme;
+  request.server_name = connection_.endpoint().name;
+  request.server_port = connection_.endpoint().port;
+  request.client_address = client;
+  request.client_port = origin.client == connection_.address() ? connection_.port() : 0;
+  request.version_minor = minor_version_;
+  request.id = id_;
+  request.deadline = deadline_.time_since_epoch().count();
+  request.body_size = body_.size();
+  request.body_place = body_.size() == 0 ? channel::BodyPlace::kNone
+                       : body_.in_file() ? channel::BodyPlace::kFile
+                                         : channel::BodyPlace::kInline;
+  request.fields.clear();
+  for (const http::Field& field : head.fields()) {
+    if (Contains(kNotForTheApp, field.known) || Misleads(field.name)) continue;
+    if (!trusted_ && Contains(kForwarded, field.known)) continue;
+    const bool host = field.known == http::KnownField::kHost && !origin.host.empty();
+    request.fields.push_back({field.name, host ? origin.host : field.value});
+  }
+  request.fields.push_back({"X-Request-ID", id_});
+  if (framing_ != http::Framing::kNone) request.fields.push_back({"Content-Length", length});
+  encoded_.clear();
+  channel::EncodeRequest(encoded_, request);
+}
+
+void Stream::Begin() {
+  Encode();
+  if (encoded_.size() > channel::kRequestHeadBytesMax) {
+    return Fail(431, EndStep::kRoute, "the request head is too large for the app");
+  }
+  entered_ = shard_.now();
+  Enter(Dispatch::Position::kBack);
+}
+
+void Stream::Enter(Dispatch::Position position) {
+  step_ = Step::kWaiting;
+  Dispatch::Worker worker;
+  switch (shard_.dispatch().Enter(*this, position, worker)) {
+    case Dispatch::Entered::kPlace:
+      return OnGrant(worker);
+    case Dispatch::Entered::kQueued:
+      return connection_.ArmTimer();
+    case Dispatch::Entered::kFull:
+      shard_.lane().Add(Limit::kQueue);
+      return Fail(503, EndStep::kWait, "the queue is full");
+  }
+}
+
+void Stream::OnGrant(const Dispatch::Worker& worker) {
+  started_ = shard_.now();
+  step_ = Step::kRunning;
+  worker_pid_ = worker->pid;
+  shard_.Assign(*this, worker);  // calls back through OnLost() if the worker is gone
+}
+
+void Stream::LeaveApp() {
+  if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this);
+  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(slot_);
+}
+
+void Stream::OnClientGone() {
+  if (step_ == Step::kDone) return;
+  if (step_ != Step::kAnswering) shard_.lane().Add(telemetry::Counter::kRequestsAbandoned);
+  const EndStep step = step_ == Step::kBody      ? EndStep::kReadBody
+                       : step_ == Step::kWaiting ? EndStep::kWait
+                       : step_ == Step::kRunning ? EndStep::kRun
+                                                 : EndStep::kWrite;
+  LeaveApp();
+  step_ = Step::kDone;
+  if (status_ == 0) status_ = 499;  // nginx's word for it, in the log alone
+  Record(step);
+}
+
+// A FIN says "I send no more", and a client that has closed says no more than that. An interim
+// answer is allowed at any time (RFC 9110 15.2); who has closed answers it with a reset.
+void Stream::OnClientHalfClosed() {
+  const bool waits = step_ == Step::kWaiting || step_ == Step::kRunning;
+  if (!waits || probed_ || minor_version_ == 0 || !connection_.MayProbe()) return;
+  probed_ = true;
+  connection_.Send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+Time Stream::deadline() const {
+  if (step_ == Step::kWaiting) {
+    return std::min(deadline_, entered_ + shard_.settings().queue_timeout);
+  }
+  return step_ == Step::kRunning ? deadline_ : Time::max();
+}
+
+void Stream::OnDeadline(Time now) {
+  if (step_ == Step::kWaiting && now < deadline_) {
+    shard_.lane().Add(Limit::kQueueTimeout);
+    return Fail(503, EndStep::kWait, "no worker was free in time");
+  }
+  if (step_ != Step::kWaiting && step_ != Step::kRunning) return;
+  shard_.lane().Add(Limit::kRequestTimeout);
+  shard_.log().Warning("request {} \"{}\": no answer from the app within {} ms (worker {})",
+                       id_,
+                       request_line(),
+                       std::chrono::duration_cast<std::chrono::milliseconds>(now - began_).count(),
+                       worker_pid_);
+  Fail(504, step_ == Step::kWaiting ? EndStep::kWait : EndStep::kRun, "the app took too long");
+}
+
+void Stream::OnLost(Lost lost) {
+  channel_ = nullptr;
+  if (step_ == Step::kDone) return;
+  if (lost == Lost::kNotTaken) return Enter(Dispatch::Position::kFront);
+  ++workers_lost_;
+  if (step_ == Step::kAnswering) {
+    shard_.log().Error("request {} \"{}\": worker {} died in the middle of the answer",
+                       id_,
+                       request_line(),
+                       worker_pid_);
+    Record(EndStep::kRun);
+    step_ = Step::kDone;
+    return connection_.Abort();
+  }
+  if (http::IsIdempotent(method_) && workers_lost_ == 1) {
+    shard_.lane().Add(telemetry::Counter::kRequestsRerun);
+    shard_.log().Warning("request {} \"{}\": worker {} died with it; it runs again",
+                         id_,
+                         request_line(),
+                         worker_pid_);
+    return Enter(Dispatch::Position::kFront);
+  }
+  shard_.log().Error("request {} \"{}\": worker {} died with it; {}",
+                     id_,
+                     request_line(),
+                     worker_pid_,
+                     workers_lost_ > 1 ? "it is the second, so it is not tried again"
+                                       : "it is not idempotent, so it is not tried again");
+  Fail(502, EndStep::kRun, "the app ended while it worked on the request");
+}
+
+void Stream::Fail(int status, EndStep step, std::string_view why) {
+  LeaveApp();
+  status_ = status;
+  step_ = Step::kDone;
+  Record(step);
+  const bool whole = body_complete_ && keep_alive_;
+  shard_.Answer(connection_, {.status = status, .why = why, .id = id_, .keep_alive = whole});
+}
+
+// --- write
+
+bool Stream::MayCompress(const channel::ResponseHead& head, std::string_view type) const {
+  if (coding_ == http::Coding::kIdentity || no_body_ || head.status == 206) return false;
+  if (!head.content_length || *head.content_length < shard_.settings().compression.bytes_min) {
+    return false;  // without a length it is a stream, which wants its chunks at once
+  }
+  return http::IsCompressible(type);
+}
+
+void Stream::AppendFields(std::string& out, const channel::ResponseHead& head, bool& broken) {
+  std::string_view type, vary, etag;
+  bool coded = false, transform = true, date = false, server = false;
+  for (const channel::Field& field : head.fields) {
+    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) {
+      broken = true;
+      return;
+    }
+    if (EqualsIgnoreCase(field.name, "Content-Type")) type = field.value;
+    if (EqualsIgnoreCase(field.name, "Content-Encoding")) coded = true;
+    if (EqualsIgnoreCase(field.name, "Vary")) vary = field.value;
+    if (EqualsIgnoreCase(field.name, "ETag")) etag = field.value;
+    if (EqualsIgnoreCase(field.name, "Date")) date = true;
+    if (EqualsIgnoreCase(field.name, "Server")) server = true;
+    if (EqualsIgnoreCase(field.name, "Cache-Control") &&
+        Lowered(field.value).find("no-transform") != std::string::npos) {
+      transform = false;
+    }
+  }
+  const bool candidate =
+      !coded && transform && shard_.settings().compression.enabled && head.content_length &&
+      *head.content_length >= shard_.settings().compression.bytes_min && http::IsCompressible(type);
+  if (candidate && MayCompress(head, type)) {
+    compress_ = std::make_unique<CompressFilter>(shard_.shelf(), coding_);
+  }
+  for (const channel::Field& field : head.fields) {
+    if (OursToSay(field.name)) continue;
+    const bool weaken = compress_ != nullptr && EqualsIgnoreCase(field.name, "ETag") &&
+                        !field.value.starts_with("W/");
+    if (weaken) {
+      http::AppendField(out, "ETag", fmt::format("W/{}", field.value));
+    } else {
+      http::AppendField(out, field.name, field.value);
+    }
+  }
+  if (candidate && Lowered(vary).find("accept-encoding") == std::string::npos && vary != "*") {
+    http::AppendField(out, "Vary", "Accept-Encoding");
+  }
+  if (!date) shard_.AppendDate(out);
+  if (!server) http::AppendField(out, "Server", shard_.settings().server_name);
+  http::AppendField(out, "X-Request-ID", id_);
+}
+
+void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end) {
+  no_body_ = method_ == http::Method::kHead || !http::StatusHasBody(head.status);
+  std::string& out = shard_.answer_buffer();
+  out.clear();
+  if (head.reason.empty() || !http::IsValidFieldValue(head.reason)) {
+    http::AppendStatusLine(out, head.status);
+  } else {
+    http::AppendStatusLine(out, head.status, head.reason);
+  }
+  bool broken = false;
+  AppendFields(out, head, broken);
+  if (broken) {
+    shard_.log().Error(
+        "request {} \"{}\": the worker sent a header field that is none", id_, request_line());
+    return Fail(502, EndStep::kRun, "the app's answer was not valid");
+  }
+  std::string& coded = shard_.coded_buffer();
+  coded.clear();
+  length_known_ = head.content_length.has_value();
+  answer_left_ = head.content_length.value_or(0);
+  if (compress_ != nullptr) {
+    shard_.lane().Add(telemetry::Counter::kResponsesCompressed);
+    http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
+    length_known_ = false;
+    if (end == channel::End::kComplete) {
+      compress_->Append(body, coded);
+      compress_->Finish(coded);
+      compress_.reset();
+      body = coded;
+      length_known_ = true;
+      answer_left_ = coded.size();
+    }
+  } else if (!length_known_ && end == channel::End::kComplete) {
+    length_known_ = true;
+    answer_left_ = body.size();
+  }
+  const bool bodiless_status = !http::StatusHasBody(head.status);
+  if (bodiless_status && head.status != 304) {
+    length_known_ = false;
+  } else if (length_known_) {
+    http::AppendField(out, "Content-Length", answer_left_);
+  }
+  chunked_answer_ = !no_body_ && !length_known_ && minor_version_ == 1;
+  if (chunked_answer_) http::AppendField(out, "Transfer-Encoding", "chunked");
+  if (!no_body_ && !length_known_ && minor_version_ == 0) keep_alive_ = false;
+  if (!shard_.KeepsAlive(connection_)) keep_alive_ = false;
+  if (!keep_alive_) {
+    http::AppendField(out, "Connection", "close");
+  } else if (minor_version_ == 0) {
+    http::AppendField(out, "Connection", "keep-alive");
+  }
+  out += "\r\n";
+  AppendBody(out, body, end);
+  connection_.Send(out);
+}
+
+void Stream::AppendBody(std::string& out, std::string_view bytes, channel::End end) {
+  if (no_body_) return;
+  if (compress_ != nullptr) {
+    std::string& coded = shard_.coded_buffer();
+    coded.clear();
+    compress_->Append(bytes, coded);
+    if (end == channel::End::kComplete) compress_->Finish(coded);
+    bytes = coded;
+  }
+  if (length_known_) {
+    bytes = bytes.substr(0, answer_left_);  // the worker has cut it; we trust nobody
+    answer_left_ -= bytes.size();
+  }
+  answer_bytes_ += bytes.size();
+  if (chunked_answer_) {
+    http::AppendChunk(out, bytes);
+    if (end == channel::End::kComplete) out += http::kLastChunk;
+  } else {
+    out += bytes;
+  }
+}
+
+void Stream::OnHead(const channel::ResponseHead& head, std::string_view body, channel::End end) {
+  if (step_ != Step::kRunning) return;
+  step_ = Step::kAnswering;
+  status_ = head.status;
+  unacknowledged_ += body.size();
+  WriteHead(head, body, end);
+  if (step_ == Step::kAnswering) Finish(end);
+}
+
+void Stream::OnBody(std::string_view bytes, channel::End end) {
+  if (step_ != Step::kAnswering) return;
+  unacknowledged_ += bytes.size();
+  std::string& out = shard_.answer_buffer();
+  out.clear();
+  AppendBody(out, bytes, end);
+  connection_.Send(out);
+  if (step_ == Step::kAnswering) Finish(end);
+}
+
+void Stream::OnFile(os::Fd file, std::uint64_t offset, std::uint64_t size, channel::End end) {
+  if (step_ != Step::kAnswering) return;
+  unacknowledged_ += size;
+  const bool plain = length_known_ && !no_body_ && compress_ == nullptr && size == answer_left_ &&
+                     end == channel::End::kComplete;
+  if (plain) {
+    answer_left_ = 0;
+    answer_bytes_ += size;
+    connection_.SendFile(std::move(file), offset, size);
+    if (step_ == Step::kAnswering) Finish(end);
+    return;
+  }
+  // Chunked or compressed: its bytes pass through our hands, a piece at a time.
+  constexpr std::uint64_t kPieceBytes = 256 << 10;
+  for (std::uint64_t done = 0; done < size && !no_body_ && step_ == Step::kAnswering;) {
+    auto piece = os::ReadAt(file, std::min(kPieceBytes, size - done), offset + done);
+    if (!piece.ok() || piece.value().empty()) {
+      end = channel::End::kBrokenOff;
+      break;
+    }
+    done += piece.value().size();
+    std::string& out = shard_.answer_buffer();
+    out.clear();
+    AppendBody(out, piece.value(), channel::End::kNotYet);
+    connection_.Send(out);
+  }
+  if (step_ != Step::kAnswering) return;
+  if (end == channel::End::kComplete) return OnEnd(end);
+  Finish(end);
+}
+
+void Stream::OnEnd(channel::End end) {
+  if (step_ == Step::kRunning) {
+    // It failed before it said anything.
+    channel_ = nullptr;
+    return Fail(500, EndStep::kRun, "the app failed");
+  }
+  if (step_ != Step::kAnswering) return;
+  if (end == channel::End::kComplete) {
+    std::string& out = shard_.answer_buffer();
+    out.clear();
+    AppendBody(out, {}, end);
+    connection_.Send(out);
+  }
+  if (step_ == Step::kAnswering) Finish(end);
+}
+
+// After each frame: lets the worker go on, or ends the stream.
+void Stream::Finish(channel::End end) {
+  if (end == channel::End::kNotYet) return Acknowledge();
+  channel_ = nullptr;  // the channel frees the slot itself
+  step_ = Step::kDone;
+  const bool short_of_it = length_known_ && !no_body_ && answer_left_ > 0;
+  Record(EndStep::kWrite);
+  if (end == channel::End::kBrokenOff || short_of_it) return connection_.Abort();
+  connection_.AnswerDone(keep_alive_ ? Connection::After::kKeepAlive : Connection::After::kClose);
+}
+
+void Stream::Acknowledge() {
+  if (channel_ == nullptr || connection_.pending() > kAnswerPendingMax) return;
+  channel_->Acknowledge(slot_, std::exchange(unacknowledged_, 0));
+}
+
+void Stream::OnWritable() {
+  if (unacknowledged_ > 0) Acknowledge();
+}
+
+// --- record
+
+void Stream::Record(EndStep step) {
+  const Time now = shard_.now();
+  shard_.lane().CountAnswer(std::clamp(status_, 100, 599), step);
+  shard_.lane().Observe(telemetry::Histogram::kTotal, now - began_);
+  const bool ran = started_ != Time();
+  if (entered_ != Time()) {
+    shard_.lane().Observe(telemetry::Histogram::kQueueWait, (ran ? started_ : now) - entered_);
+  }
+  if (ran) shard_.lane().Observe(telemetry::Histogram::kRun, now - started_);
+  shard_.LogAccess(
+      connection_,
+      {.head = head_bytes_,
+       .id = id_,
+       .status = status_,
+       .body_bytes = answer_bytes_,
+       .request_bytes = head_bytes_.size() + body_.size(),
+       .total = now - began_,
+       .queue_wait = entered_ == Time() ? Duration() : (ran ? started_ : now) - entered_,
+       .run = ran ? now - started_ : Duration(-1),
+       .worker_pid = worker_pid_});
+}
+
+}  // namespace onebox::front

@@ -1,0 +1,116 @@
+#pragma once
+// One request to the app and its answer: read body, wait, run, write, record.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "channel/response.h"
+#include "front/compress_filter.h"
+#include "front/dispatch.h"
+#include "front/request_body.h"
+#include "http/chunked.h"
+#include "http/request_head.h"
+#include "os/fd.h"
+#include "telemetry/metric_table.h"
+
+namespace onebox::front {
+
+class AppChannel;
+class Connection;
+class Shard;
+
+// reading body -> waiting -> running -> answering -> done. A connection has at most one.
+class Stream final : public Ticket {
+ public:
+  // `bytes` is the head as it was read, `head` what it says.
+  Stream(Connection& connection, std::string_view bytes, const http::RequestHead& head);
+  ~Stream();
+
+  // Takes bytes of the body; returns how many. May refuse the request.
+  std::size_t TakeBody(std::string_view bytes);
+  bool body_complete() const { return body_complete_; }
+  // Before the body is read: says 100, or refuses what is announced to be too large.
+  void ExpectBody();
+  void Begin();  // the body is complete: waits for a worker
+
+  void OnGrant(const Dispatch::Worker& worker);
+  void OnClientGone();        // nobody is there to answer
+  void OnClientHalfClosed();  // it sends no more; whether it still reads is to be found out
+  void OnDeadline(Time now);
+  void OnWritable();  // the client took bytes
+  Time deadline() const;
+
+  const std::string& encoded() const { return encoded_; }
+  const RequestBody& body() const { return body_; }
+  std::string_view request_line() const;
+  std::string_view id() const { return id_; }
+
+  // From the AppChannel; views are valid during the call.
+  void OnHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
+  void OnBody(std::string_view bytes, channel::End end);
+  void OnFile(os::Fd file, std::uint64_t offset, std::uint64_t size, channel::End end);
+  void OnEnd(channel::End end);
+  // The channel has let go of it. kNotTaken: no thread has begun it.
+  enum class Lost : std::uint8_t { kNotTaken, kWorkerDied };
+  void OnLost(Lost lost);
+
+ private:
+  friend class AppChannel;  // knows where it is
+  enum class Step : std::uint8_t { kBody, kWaiting, kRunning, kAnswering, kDone };
+
+  void Encode();
+  bool StoreBody(std::string_view bytes);
+  void Enter(Dispatch::Position position);
+  void Fail(int status, telemetry::Step step, std::string_view why);
+  void LeaveApp();
+  void Finish(channel::End end);
+  bool MayCompress(const channel::ResponseHead& head, std::string_view type) const;
+  void WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
+  void AppendFields(std::string& out, const channel::ResponseHead& head, bool& broken);
+  void SendBody(std::string_view bytes, channel::End end);
+  void AppendBody(std::string& out, std::string_view bytes, channel::End end);
+  void Acknowledge();
+  void Record(telemetry::Step step);
+
+  Connection& connection_;
+  Shard& shard_;
+  const std::string head_bytes_;
+  RequestBody body_;
+  std::string encoded_;  // channel::EncodeRequest()
+  std::string id_;
+  http::ChunkedDecoder chunks_;
+  std::unique_ptr<CompressFilter> compress_;
+
+  AppChannel* channel_ = nullptr;  // while it is on one
+  std::uint32_t slot_ = 0;
+
+  const Time began_;
+  Time entered_;                    // the queue
+  Time started_;                    // handed to a worker
+  Time deadline_;                   // of the whole request
+  std::uint64_t content_length_;    // of the request
+  std::uint64_t answer_left_ = 0;   // of the promised Content-Length
+  std::uint64_t answer_bytes_ = 0;  // of the body, as sent
+  std::uint64_t unacknowledged_ = 0;
+  std::int32_t worker_pid_ = 0;
+  int status_ = 0;
+  const http::Method method_;
+  const http::Framing framing_;
+  http::Coding coding_ = http::Coding::kIdentity;  // what the client would take
+  Step step_ = Step::kBody;
+  std::uint8_t workers_lost_ = 0;  // that died with it
+  const std::uint8_t minor_version_;
+  bool keep_alive_;
+  const bool expect_continue_;
+  bool body_complete_;
+  bool trusted_ = false;
+  bool length_known_ = false;
+  bool chunked_answer_ = false;
+  bool no_body_ = false;
+  bool probed_ = false;
+};
+
+}  // namespace onebox::front

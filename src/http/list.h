@@ -1,0 +1,36 @@
+#pragma once
+// Comma-separated lists in field values (RFC 9110 5.6.1), without quoted strings.
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "base/ascii.h"
+
+namespace onebox::http {
+
+// Takes the next element off the list, without the white space around it; empty ones are skipped.
+// Nothing at the end.
+constexpr std::optional<std::string_view> TakeElement(std::string_view& list) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view element = Trimmed(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    if (!element.empty()) return element;
+  }
+  return std::nullopt;
+}
+
+// The same from the right.
+constexpr std::optional<std::string_view> TakeLastElement(std::string_view& list) {
+  while (!list.empty()) {
+    const std::size_t comma = list.rfind(',');
+    const std::size_t begin = comma == list.npos ? 0 : comma + 1;
+    const std::string_view element = Trimmed(list.substr(begin));
+    list.remove_suffix(list.size() - (begin == 0 ? 0 : comma));
+    if (!element.empty()) return element;
+  }
+  return std::nullopt;
+}
+
+}  // namespace onebox::http

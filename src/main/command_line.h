@@ -1,0 +1,30 @@
+#pragma once
+// The command line of `onebox run`, read by the table of options.
+
+#include <span>
+#include <string>
+
+#include "main/settings.h"
+
+namespace onebox::main {
+
+struct RunLine {
+  Layer layer;
+  std::string config;  // the file's path as given, or empty
+  bool check_config = false;
+  bool print_config = false;
+  bool help = false;
+};
+
+// The words behind "run". Relative folders count from `folder`.
+RunLine ReadRunLine(std::span<const std::string> words, const std::string& folder);
+
+struct StatusLine {
+  Mistakes mistakes;
+  std::string state;  // absolute, or empty
+  bool json = false;
+  bool help = false;
+};
+StatusLine ReadStatusLine(std::span<const std::string> words, const std::string& folder);
+
+}  // namespace onebox::main

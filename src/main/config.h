@@ -1,0 +1,44 @@
+#pragma once
+// The settings as the rooms take them.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "front/settings.h"
+#include "main/settings.h"
+#include "os/process.h"
+#include "os/socket.h"
+#include "telemetry/log.h"
+
+namespace onebox::main {
+
+struct Config {
+  std::string target, chdir, python, state;
+  os::Variables app_variables;      // of [app] env alone
+  std::optional<unsigned> workers;  // nothing: to be planned
+  unsigned threads = 0;
+  std::vector<os::SocketAddress> listen;
+  std::optional<os::SocketAddress> admin;
+  std::string error_log;
+  telemetry::LogLevel log_level = telemetry::LogLevel::kInfo;
+  front::Settings front;
+};
+
+// Fills in the defaults that depend on where we are: state, spool folder, Python.
+void FillIn(Settings& settings, const os::Variables& environment);
+
+// What no single value shows: sizes that do not fit together, folders that are not there.
+Mistakes CheckTogether(const Settings& settings);
+
+// REQUIRES: FillIn() was called, and CheckTogether() had nothing to say.
+Result<Config> MakeConfig(const Settings& settings);
+
+// The state folder of an app folder where none is set: in $XDG_RUNTIME_DIR, else $XDG_STATE_HOME,
+// else ~/.local/state, else /run. Not in the app's folder: that is often read-only or in a repository,
+// and the path of a socket has 107 bytes at most.
+std::string DefaultState(const std::string& chdir, const os::Variables& environment);
+// The folder that those of all apps lie in.
+std::string DefaultStateParent(const os::Variables& environment);
+
+}  // namespace onebox::main

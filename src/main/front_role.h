@@ -1,0 +1,25 @@
+#pragma once
+// The life of the front's process.
+
+#include "base/clock.h"
+#include "front/settings.h"
+#include "supervise/heritage.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+namespace onebox::main {
+
+// Where the front's log goes.
+struct FrontLog {
+  std::string path;
+  telemetry::LogLevel level;
+};
+
+// Serves until the supervisor says drain, or is gone. The exit status.
+int RunFront(const front::Settings& settings,
+             const FrontLog& log,
+             const Clock& clock,
+             telemetry::Metrics& metrics,
+             supervise::FrontHeritage heritage);
+
+}  // namespace onebox::main

@@ -1,0 +1,87 @@
+// The program: finds the command and runs it.
+
+#include <array>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/nearest.h"
+#include "main/reference.h"
+#include "main/run_command.h"
+#include "main/status_command.h"
+#include "main/version.h"
+
+namespace {
+
+using onebox::main::Caller;
+using Words = std::span<const std::string>;
+
+constexpr int kMistaken = 2;
+
+int ShowReference(Words words, const Caller& /*caller*/) {
+  if (words.size() != 1 || words.front() != "options") {
+    std::cerr << "onebox reference options: prints every option, in Markdown\n";
+    return kMistaken;
+  }
+  std::cout << onebox::main::OptionsPage();
+  return 0;
+}
+
+int ShowVersion(Words /*words*/, const Caller& /*caller*/) {
+  std::cout << "onebox " << onebox::main::kVersion << '\n';
+  return 0;
+}
+
+int ShowHelp(Words /*words*/, const Caller& /*caller*/) {
+  std::cout << onebox::main::Help();
+  return 0;
+}
+
+struct Command {
+  std::string_view name;
+  int (*run)(Words words, const Caller& caller);
+};
+constexpr std::array kCommands = {
+    Command{"run", onebox::main::Run},
+    Command{"status", onebox::main::ShowStatus},
+    Command{"reference", ShowReference},
+    Command{"version", ShowVersion},
+    Command{"help", ShowHelp},
+    Command{"--version", ShowVersion},
+    Command{"--help", ShowHelp},
+    Command{"-h", ShowHelp},
+};
+
+int RefuseCommand(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const Command& command : kCommands) {
+    names.push_back(command.name);
+  }
+  const std::string_view meant = onebox::NearestName(name, names);
+  std::cerr << fmt::format("onebox: there is no command \"{}\"", name)
+            << (meant.empty() ? std::string("; onebox help lists them")
+                              : fmt::format("; did you mean \"{}\"?", meant))
+            << '\n';
+  return kMistaken;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + std::max(argc, 1));
+  if (words.empty()) {
+    std::cerr << onebox::main::Help();
+    return kMistaken;
+  }
+  std::error_code ignored;
+  const Caller caller{.program = "/proc/self/exe",
+                      .folder = std::filesystem::current_path(ignored).string(),
+                      .environment = onebox::os::Environment()};
+  for (const Command& command : kCommands) {
+    if (command.name == words.front()) return command.run(Words(words).subspan(1), caller);
+  }
+  return RefuseCommand(words.front());
+}

@@ -1,0 +1,278 @@
+#include "main/options.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/ascii.h"
+#include "base/check.h"
+#include "base/units.h"
+#include "http/address.h"
+#include "http/limits.h"
+#include "main/words.h"
+#include "os/socket.h"
+
+namespace onebox::main {
+namespace {
+
+// clang-format off
+constexpr std::array kOptions = {
+  Option{.name = "state", .kind = Kind::kPath, .standard = "",
+    .help = "Folder for the control socket, the lock and files in passing; one for each running box.",
+    .flag = "--state", .form = "DIR", .found = "a folder for each app folder in $XDG_RUNTIME_DIR/onebox, else in $XDG_STATE_HOME/onebox, ~/.local/state/onebox or /run/onebox"},
+
+  Option{.name = "app.target", .standard = "",
+    .help = "The WSGI app: module:attribute, or module:factory() with literal arguments.",
+    .flag = "TARGET", .form = "TARGET", .found = "must be given"},
+  Option{.name = "app.chdir", .kind = Kind::kPath, .standard = ".",
+    .help = "Folder that the app runs in, and is imported from.", .flag = "--chdir", .form = "DIR"},
+  Option{.name = "app.python", .kind = Kind::kPath, .standard = "",
+    .help = "Python interpreter of the app, 3.11 or later.", .flag = "--python", .form = "PATH",
+    .found = "that of the active venv, else of .venv or venv in app.chdir, else python3 in PATH"},
+  Option{.name = "app.env", .standard = "",
+    .help = "Environment variables of the app, beside those of onebox itself.",
+    .flag = "--env", .form = "K=V", .shape = Shape::kMap},
+  Option{.name = "app.workers", .kind = Kind::kInteger, .standard = "auto",
+    .help = "App workers: processes that run the app. auto plans from the machine's cores.",
+    .flag = "--workers", .form = "N|auto", .min = "1", .max = "512", .choices = "auto"},
+  Option{.name = "app.threads", .kind = Kind::kInteger, .standard = "4",
+    .help = "Requests that one app worker runs at the same time.",
+    .flag = "--threads", .form = "N", .min = "1", .max = "256"},
+  Option{.name = "app.timeout", .kind = Kind::kDuration, .standard = "30s",
+    .help = "How long the app may take for a request; then 504.",
+    .flag = "--timeout", .form = "TIME", .min = "10ms", .max = "1d"},
+  Option{.name = "app.queue_max", .kind = Kind::kInteger, .standard = "2048",
+    .help = "Requests that may wait for a free worker thread; above it 503.", .min = "1", .max = "1000000"},
+  Option{.name = "app.queue_timeout", .kind = Kind::kDuration, .standard = "15s",
+    .help = "How long a request may wait for a free worker thread; then 503.", .min = "10ms", .max = "1d"},
+
+  Option{.name = "front.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:8000",
+    .help = "Addresses to serve on.", .flag = "--listen", .form = "ADDR:PORT|[v6]:PORT|unix:PATH",
+    .shape = Shape::kList},
+  Option{.name = "front.reactors", .kind = Kind::kInteger, .standard = "1",
+    .help = "Threads of the front that serve connections.", .min = "1", .max = "64"},
+  Option{.name = "front.request_line_max", .kind = Kind::kBytes, .standard = "8 KiB",
+    .help = "Longest request line; above it 414.", .min = "64", .max = "1 MiB"},
+  Option{.name = "front.head_bytes_max", .kind = Kind::kBytes, .standard = "32 KiB",
+    .help = "Largest request head, the request line included; above it 431.", .min = "128", .max = "1 MiB"},
+  Option{.name = "front.fields_max", .kind = Kind::kInteger, .standard = "100",
+    .help = "Most fields in a request head; above it 431.", .min = "1", .max = "256"},
+  Option{.name = "front.body_bytes_max", .kind = Kind::kBytes, .standard = "16 MiB",
+    .help = "Largest request body; above it 413.", .min = "0", .max = "1 TiB"},
+  Option{.name = "front.body_memory_max", .kind = Kind::kBytes, .standard = "64 KiB",
+    .help = "How much of one body is kept in memory; the rest goes to a file without a name.",
+    .min = "1 KiB", .max = "1 GiB"},
+  Option{.name = "front.buffer_bytes_max", .kind = Kind::kBytes, .standard = "256 MiB",
+    .help = "Memory for all buffers together; what does not fit gets 503.", .min = "1 MiB", .max = "1 TiB"},
+  Option{.name = "front.requests_per_connection_max", .kind = Kind::kInteger, .standard = "10000",
+    .help = "Requests on one connection before it is closed.", .min = "1", .max = "1000000000"},
+  Option{.name = "front.connections_max", .kind = Kind::kInteger, .standard = "10000",
+    .help = "Connections at the same time; one more is closed at once.", .min = "1", .max = "1000000"},
+  Option{.name = "front.connections_per_address_max", .kind = Kind::kInteger, .standard = "0",
+    .help = "Connections at the same time from one address; 0 is no limit.", .min = "0", .max = "1000000"},
+  Option{.name = "front.idle_timeout", .kind = Kind::kDuration, .standard = "75s",
+    .help = "How long a connection may wait between two requests.", .min = "10ms", .max = "1d"},
+  Option{.name = "front.head_timeout", .kind = Kind::kDuration, .standard = "10s",
+    .help = "How long a request head may take to arrive; then 408.", .min = "10ms", .max = "1h"},
+  Option{.name = "front.body_timeout", .kind = Kind::kDuration, .standard = "30s",
+    .help = "How long a body may pause; then 408.", .min = "10ms", .max = "1d"},
+  Option{.name = "front.body_rate_min", .kind = Kind::kBytes, .standard = "256 B",
+    .help = "Bytes a second that a body must bring on average; below it 408. 0 is no limit.",
+    .min = "0", .max = "1 GiB"},
+  Option{.name = "front.write_timeout", .kind = Kind::kDuration, .standard = "30s",
+    .help = "How long a client may take nothing of its response; then the connection is closed.",
+    .min = "10ms", .max = "1d"},
+  Option{.name = "front.write_rate_min", .kind = Kind::kBytes, .standard = "256 B",
+    .help = "Bytes a second that a client must take on average; below it the connection is closed. 0 is no limit.",
+    .min = "0", .max = "1 GiB"},
+  Option{.name = "front.drain_timeout", .kind = Kind::kDuration, .standard = "30s",
+    .help = "At the end: how long requests that have begun may take to finish.", .min = "0s", .max = "1d"},
+  Option{.name = "front.trusted_proxies", .kind = Kind::kNetwork, .standard = "",
+    .help = "Networks whose X-Forwarded-* and X-Request-ID fields are believed.",
+    .shape = Shape::kList, .found = "none"},
+  Option{.name = "front.trust_unix_sockets", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether whoever connects to a unix socket is a trusted proxy."},
+  Option{.name = "front.server_name", .standard = "onebox",
+    .help = "The Server field of responses; empty leaves it out.", .found = "left out"},
+  Option{.name = "front.spool_folder", .kind = Kind::kPath, .standard = "",
+    .help = "Folder for the files of bodies that memory does not hold.", .found = "the state folder"},
+  Option{.name = "front.static_memory_max", .kind = Kind::kBytes, .standard = "64 MiB",
+    .help = "Memory for cached static files, all together.", .min = "0", .max = "1 TiB"},
+  Option{.name = "front.static_file_memory_max", .kind = Kind::kBytes, .standard = "256 KiB",
+    .help = "Largest static file that is cached in memory.", .min = "0", .max = "1 GiB"},
+
+  Option{.name = "static", .kind = Kind::kPath, .standard = "",
+    .help = "Prefixes that are served from folders: \"/static/\" = \"DIR\", or = { dir = \"DIR\", ... }.",
+    .flag = "--static", .form = "/PREFIX/=DIR", .shape = Shape::kMounts, .found = "none"},
+  Option{.name = "static.PREFIX.dir", .kind = Kind::kPath, .standard = "",
+    .help = "The folder.", .found = "must be given"},
+  Option{.name = "static.PREFIX.max_age", .kind = Kind::kDuration, .standard = "5m",
+    .help = "Cache-Control's max-age of its files; then they are revalidated.", .min = "0s", .max = "3650d"},
+  Option{.name = "static.PREFIX.immutable", .kind = Kind::kBool, .standard = "true",
+    .help = "Whether files with a content hash in their name are sent as immutable."},
+  Option{.name = "static.PREFIX.immutable_max_age", .kind = Kind::kDuration, .standard = "365d",
+    .help = "Cache-Control's max-age of those files.", .min = "0s", .max = "3650d"},
+  Option{.name = "static.PREFIX.follow_links", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether links may lead out of the folder."},
+
+  Option{.name = "compression.enabled", .kind = Kind::kBool, .standard = "true",
+    .help = "Whether responses are compressed for clients that accept it."},
+  Option{.name = "compression.codings", .kind = Kind::kChoice, .standard = "zstd, br, gzip",
+    .help = "Content codings, the preferred first.", .choices = "zstd, br, gzip", .shape = Shape::kList},
+  Option{.name = "compression.min_bytes", .kind = Kind::kBytes, .standard = "1 KiB",
+    .help = "Smallest response that is compressed.", .min = "0", .max = "1 GiB"},
+  Option{.name = "compression.gzip_level", .kind = Kind::kInteger, .standard = "5",
+    .help = "Effort of gzip.", .min = "1", .max = "9"},
+  Option{.name = "compression.brotli_level", .kind = Kind::kInteger, .standard = "4",
+    .help = "Effort of brotli.", .min = "0", .max = "11"},
+  Option{.name = "compression.zstd_level", .kind = Kind::kInteger, .standard = "3",
+    .help = "Effort of zstd.", .min = "1", .max = "19"},
+
+  Option{.name = "admin.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:9000",
+    .help = "Address of /metrics; keep it from the public.",
+    .flag = "--admin", .form = "ADDR:PORT|off", .choices = "off"},
+
+  Option{.name = "log.access", .kind = Kind::kPath, .standard = "off",
+    .help = "Access log: a file, - for standard output, or off.",
+    .flag = "--access-log", .form = "FILE|-|off", .choices = "-, off"},
+  Option{.name = "log.access_format", .standard = "combined",
+    .help = "combined, json, or a format of Gunicorn's or nginx's atoms."},
+  Option{.name = "log.error", .kind = Kind::kPath, .standard = "-",
+    .help = "Error log: a file, or - for standard error.",
+    .flag = "--error-log", .form = "FILE|-", .choices = "-"},
+  Option{.name = "log.level", .kind = Kind::kChoice, .standard = "info",
+    .help = "The least that the error log tells.", .choices = "debug, info, warning, error"},
+};
+// clang-format on
+
+static_assert(http::kFieldsCapacity == 256, "front.fields_max says so above");
+
+std::string ListedChoices(std::string_view choices) {
+  std::vector<std::string> quoted;
+  for (const std::string_view choice : SplitWords(choices, ',')) {
+    quoted.push_back(fmt::format("\"{}\"", choice));
+  }
+  if (quoted.size() == 1) return quoted.front();
+  const std::string last = quoted.back();
+  quoted.pop_back();
+  return fmt::format("{} or {}", fmt::join(quoted, ", "), last);
+}
+
+bool IsChoice(const Option& option, std::string_view text) {
+  const auto choices = SplitWords(option.choices, ',');
+  return std::find(choices.begin(), choices.end(), text) != choices.end();
+}
+
+std::string_view KindText(Kind kind) {
+  switch (kind) {
+    case Kind::kText:
+      return "text";
+    case Kind::kPath:
+      return "a path";
+    case Kind::kBool:
+      return "true or false";
+    case Kind::kInteger:
+      return "a whole number";
+    case Kind::kBytes:
+      return "a size like \"16 MiB\"";
+    case Kind::kDuration:
+      return "a time like \"30s\"";
+    case Kind::kChoice:
+      return "";
+    case Kind::kAddress:
+      return "\"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\"";
+    case Kind::kNetwork:
+      return "a network like \"10.0.0.0/8\"";
+  }
+  CHECK(false);
+}
+
+template <typename Value, typename Parse, typename Format>
+std::optional<std::string> CheckRange(const Option& option,
+                                      std::string_view text,
+                                      const Parse& parse,
+                                      const Format& format) {
+  const std::optional<Value> value = parse(text);
+  if (!value) return std::nullopt;
+  const bool low = !option.min.empty() && *value < *parse(option.min);
+  const bool high = !option.max.empty() && *value > *parse(option.max);
+  if (low || high) return std::nullopt;
+  return format(*value);
+}
+
+std::optional<std::uint64_t> ParseInteger(std::string_view text) {
+  return ParseDecimal(text, std::numeric_limits<std::int64_t>::max());
+}
+
+std::optional<std::string> CheckAddress(std::string_view text) {
+  if (text.starts_with("unix:") && text.size() > 5) return std::string(text);  // length: when bound
+  const auto address = os::SocketAddress::Parse(text);
+  if (!address.ok()) return std::nullopt;
+  return std::string(text);
+}
+
+}  // namespace
+
+std::string Option::variable() const {
+  std::string variable = "ONEBOX_";
+  for (const char c : name) {
+    variable += c == '.' ? '_' : ToUpper(c);
+  }
+  return variable;
+}
+
+std::string Option::expected() const {
+  std::string text(KindText(kind));
+  if (!min.empty()) text += fmt::format(" from {} to {}", min, max);
+  if (!choices.empty()) {
+    text += text.empty() ? ListedChoices(choices) : fmt::format(" or {}", ListedChoices(choices));
+  }
+  if (shape == Shape::kList) return fmt::format("a list, each {}", text);
+  if (shape == Shape::kMap) return "a table of names and texts";
+  if (shape == Shape::kMounts) return "a folder, or a table with dir";
+  return text;
+}
+
+std::span<const Option> Options() {
+  return kOptions;
+}
+
+const Option* FindOption(std::string_view name) {
+  for (const Option& option : kOptions) {
+    if (option.name == name) return &option;
+  }
+  return nullptr;
+}
+
+std::optional<std::string> CheckValue(const Option& option, std::string_view text) {
+  if (!option.choices.empty() && IsChoice(option, text)) return std::string(text);
+  switch (option.kind) {
+    case Kind::kText:
+      return std::string(text);
+    case Kind::kPath:
+      if (text.empty() || text.find('\0') != std::string_view::npos) return std::nullopt;
+      return std::string(text);
+    case Kind::kBool:
+      if (text != "true" && text != "false") return std::nullopt;
+      return std::string(text);
+    case Kind::kInteger:
+      return CheckRange<std::uint64_t>(
+          option, text, ParseInteger, [](std::uint64_t value) { return std::to_string(value); });
+    case Kind::kBytes:
+      return CheckRange<std::uint64_t>(option, text, ParseBytes, FormatBytes);
+    case Kind::kDuration:
+      return CheckRange<Duration>(option, text, ParseDuration, FormatDuration);
+    case Kind::kChoice:
+      return std::nullopt;
+    case Kind::kAddress:
+      return CheckAddress(text);
+    case Kind::kNetwork:
+      if (!http::ParseNetwork(text)) return std::nullopt;
+      return std::string(text);
+  }
+  CHECK(false);
+}
+
+}  // namespace onebox::main

@@ -1,0 +1,71 @@
+#pragma once
+// The table of options: everything that an operator can set, one row each.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace onebox::main {
+
+enum class Kind : std::uint8_t {
+  kText,
+  kPath,  // relative ones count from the file's folder, or on the line from the current one
+  kBool,
+  kInteger,
+  kBytes,
+  kDuration,
+  kChoice,
+  kAddress,  // ADDR:PORT, [v6]:PORT, unix:PATH
+  kNetwork,
+};
+
+enum class Shape : std::uint8_t {
+  kOne,
+  kList,
+  kMap,     // names to values
+  kMounts,  // prefixes to folders: rows "static.PREFIX.*" are what a folder may say
+};
+
+struct Option {
+  std::string_view
+      name;  // "front.body_bytes_max": the table, a point, the key; no table: top level
+  Kind kind = Kind::kText;
+  std::string_view standard;   // the default, as one would write it; lists: separated by commas
+  std::string_view help;       // one sentence
+  std::string_view flag = {};  // "--workers", or empty: in the file and the environment alone
+  std::string_view form = {};  // of the flag's value in --help: "N|auto"
+  std::string_view min = {};   // as one would write them
+  std::string_view max = {};
+  std::string_view choices =
+      {};  // separated by commas; kInteger, kAddress: words beside the values
+  Shape shape = Shape::kOne;
+  std::string_view found = {};  // where the default is empty: how it is found
+
+  constexpr std::string_view table() const {
+    const std::size_t point = name.find('.');
+    return point == std::string_view::npos ? std::string_view() : name.substr(0, point);
+  }
+  constexpr std::string_view key() const {
+    return name.substr(table().empty() ? 0 : table().size() + 1);
+  }
+  // "ONEBOX_FRONT_BODY_BYTES_MAX"
+  std::string variable() const;
+  // What a value must be, for messages: "a size like \"16 MiB\", from 1 KiB to 1 TiB".
+  std::string expected() const;
+};
+
+inline constexpr std::string_view kMountPrefix = "static.PREFIX.";
+
+// All rows; those of one table stand together.
+std::span<const Option> Options();
+const Option* FindOption(std::string_view name);
+
+// The value as it is kept (sizes and times in their shortest form); nothing where it is not what is
+// expected(). One value: of a list an element.
+std::optional<std::string> CheckValue(const Option& option, std::string_view text);
+
+}  // namespace onebox::main

@@ -1,0 +1,248 @@
+#include "main/options.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "main/reference.h"
+#include "main/settings.h"
+#include "main/toml_file.h"
+#include "os/file.h"
+
+namespace onebox::main {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Layer Read(std::string_view toml) {
+  return ReadToml(toml, "onebox.toml", "/srv/app");
+}
+
+TEST(Options, HaveNamesOfTheirOwnAndDefaultsThatAreRight) {
+  std::set<std::string_view> names;
+  std::set<std::string_view> flags;
+  for (const Option& option : Options()) {
+    SCOPED_TRACE(option.name);
+    EXPECT_TRUE(names.insert(option.name).second);
+    EXPECT_TRUE(option.flag.empty() || flags.insert(option.flag).second);
+    EXPECT_TRUE(option.help.ends_with('.'));
+    EXPECT_FALSE(option.expected().empty());
+    if (option.shape == Shape::kOne && !option.standard.empty()) {
+      EXPECT_EQ(CheckValue(option, option.standard), option.standard);
+    }
+    if (option.standard.empty() && option.shape == Shape::kOne) {
+      EXPECT_FALSE(option.found.empty());
+    }
+  }
+}
+
+TEST(Options, KnowTheirVariable) {
+  EXPECT_EQ(FindOption("front.body_bytes_max")->variable(), "ONEBOX_FRONT_BODY_BYTES_MAX");
+  EXPECT_EQ(FindOption("state")->variable(), "ONEBOX_STATE");
+}
+
+TEST(CheckValue, KeepsWhatIsInRangeInItsShortestForm) {
+  struct Case {
+    const char* option;
+    const char* text;
+    std::optional<std::string> kept;
+  };
+  const Case cases[] = {
+      {"app.threads", "1", "1"},
+      {"app.threads", "0", {}},
+      {"app.threads", "256", "256"},
+      {"app.threads", "257", {}},
+      {"app.threads", "-1", {}},
+      {"app.threads", "99999999999999999999", {}},
+      {"app.workers", "auto", "auto"},
+      {"app.workers", "Auto", {}},
+      {"app.timeout", "90", "90s"},
+      {"app.timeout", "120s", "2m"},
+      {"app.timeout", "0", {}},
+      {"app.timeout", "30 parsecs", {}},
+      {"front.body_bytes_max", "1024k", "1 MiB"},
+      {"front.body_bytes_max", "5 apples", {}},
+      {"front.listen", "[::1]:80", "[::1]:80"},
+      {"front.listen", "127.0.0.1:99999", {}},
+      {"front.listen", "unix:", {}},
+      {"front.listen", "off", {}},
+      {"admin.listen", "off", "off"},
+      {"front.trusted_proxies", "10.0.0.0/8", "10.0.0.0/8"},
+      {"front.trusted_proxies", "10.0.0.0/33", {}},
+      {"compression.enabled", "true", "true"},
+      {"compression.enabled", "yes", {}},
+      {"log.level", "warning", "warning"},
+      {"log.level", "loud", {}},
+      {"log.access", "off", "off"},
+      {"app.chdir", "", {}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(std::string(c.option) + " = " + c.text);
+    EXPECT_EQ(CheckValue(*FindOption(c.option), c.text), c.kept);
+  }
+}
+
+TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
+  struct Case {
+    const char* toml;
+    const char* mistake;
+  };
+  const Case cases[] = {
+      {"[app]\nworkres = 2\n",
+       "onebox.toml:2: [app] workres: there is no such key; did you mean \"workers\"?"},
+      {"[app]\nworkers = 2\n\n[frnt]\nlisten = []\n",
+       "onebox.toml:4: [frnt]: there is no such table; did you mean \"front\"?"},
+      {"[zebra]\n",
+       "onebox.toml:1: [zebra]: there is no such table; there are: state, app, front, static, "
+       "compression, admin, log"},
+      {"stat = '/x'\n", "onebox.toml:1: stat: there is no such table; did you mean \"state\"?"},
+      {"state = 5\n", "onebox.toml:1: state: expected a path, got 5"},
+      {"app = 5\n", "onebox.toml:1: app: expected a table, got 5"},
+      {"[app]\nworkers = 'many'\n",
+       "onebox.toml:2: [app] workers: expected a whole number from 1 to 512 or \"auto\", got "
+       "\"many\""},
+      {"[app]\nworkers = 'atuo'\n",
+       "onebox.toml:2: [app] workers: expected a whole number from 1 to 512 or \"auto\", got "
+       "\"atuo\"; did you mean \"auto\"?"},
+      {"[app]\nworkers = '4'\n",
+       "onebox.toml:2: [app] workers: expected a whole number from 1 to 512 or \"auto\", got "
+       "\"4\""},
+      {"[app]\nworkers = -1\n",
+       "onebox.toml:2: [app] workers: expected a whole number from 1 to 512 or \"auto\", got -1"},
+      {"[app]\nthreads = [1]\n",
+       "onebox.toml:2: [app] threads: expected a whole number from 1 to 256, got a list"},
+      {"[app]\nthreads = 2.5\n",
+       "onebox.toml:2: [app] threads: expected a whole number from 1 to 256, got 2.5"},
+      {"[app]\ntimeout = '30 parsecs'\n",
+       "onebox.toml:2: [app] timeout: expected a time like \"30s\" from 10ms to 1d, got "
+       "\"30 parsecs\""},
+      {"[app]\nenv = { PORT = 5 }\n", "onebox.toml:2: [app] env PORT: expected text, got 5"},
+      {"[app]\nenv = { 'A=B' = 'c' }\n",
+       "onebox.toml:2: [app] env \"A=B\": expected the name of a variable"},
+      {"[app]\nenv = 'A=B'\n", "onebox.toml:2: [app] env: expected a table, got \"A=B\""},
+      {"[front]\nbody_bytes_max = '5 apples'\n",
+       "onebox.toml:2: [front] body_bytes_max: expected a size like \"16 MiB\" from 0 to 1 TiB, "
+       "got "
+       "\"5 apples\""},
+      {"[front]\nlisten = '127.0.0.1:80'\n",
+       "onebox.toml:2: [front] listen: expected a list, each \"ADDR:PORT\", \"[v6]:PORT\" or "
+       "\"unix:PATH\", got \"127.0.0.1:80\""},
+      {"[front]\nlisten = []\n",
+       "onebox.toml:2: [front] listen: expected a list, each \"ADDR:PORT\", \"[v6]:PORT\" or "
+       "\"unix:PATH\", got an empty one"},
+      {"[front]\nlisten = [\n  '127.0.0.1:80',\n  'nowhere',\n]\n",
+       "onebox.toml:4: [front] listen: expected \"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\", got "
+       "\"nowhere\""},
+      {"[front]\nfields_max = 257\n",
+       "onebox.toml:2: [front] fields_max: expected a whole number from 1 to 256, got 257"},
+      {"[front]\ntrusted_proxies = ['10.0.0.0/33']\n",
+       "onebox.toml:2: [front] trusted_proxies: expected a network like \"10.0.0.0/8\", got "
+       "\"10.0.0.0/33\""},
+      {"[compression]\ncodings = ['gzip', 'lzma']\n",
+       "onebox.toml:2: [compression] codings: expected \"zstd\", \"br\" or \"gzip\", got \"lzma\""},
+      {"[compression]\nenabled = 'yes please'\n",
+       "onebox.toml:2: [compression] enabled: expected true or false, got \"yes please\""},
+      {"[static]\n'static/' = '.'\n",
+       "onebox.toml:2: [static] \"static/\": expected a prefix that begins and ends with \"/\""},
+      {"[static]\n'/static/' = { dri = '.' }\n",
+       "onebox.toml:2: [static] \"/static/\" dri: there is no such key; did you mean \"dir\"?"},
+      {"[static]\n'/static/' = { max_age = '1h' }\n",
+       "onebox.toml:2: [static] \"/static/\": expected dir, the folder"},
+      {"[static]\n'/static/' = 5\n",
+       "onebox.toml:2: [static] \"/static/\": expected a folder, or a table with dir, got 5"},
+      {"[log]\nlevel = 'warn'\n",
+       "onebox.toml:2: [log] level: expected \"debug\", \"info\", \"warning\" or \"error\", got "
+       "\"warn\""},
+      {"[admin]\nlisten = 5\n",
+       "onebox.toml:2: [admin] listen: expected \"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\" or "
+       "\"off\", got 5"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.toml);
+    ASSERT_FALSE(Read(c.toml).mistakes.empty());
+    EXPECT_EQ(Read(c.toml).mistakes.front(), c.mistake);
+  }
+}
+
+TEST(ReadToml, NamesTheLineWhereItIsNotToml) {
+  EXPECT_THAT(Read("[app\nworkers = 2\n").mistakes,
+              ElementsAre(testing::StartsWith("onebox.toml:1: not TOML: ")));
+  const auto twice = Read("[app]\nworkers = 2\nworkers = 3\n").mistakes;
+  EXPECT_THAT(twice, ElementsAre(testing::StartsWith("onebox.toml:3: not TOML: ")));
+  EXPECT_THAT(twice.front(), HasSubstr("workers"));
+}
+
+TEST(ReadToml, NamesEveryMistakeAtOnceInTheOrderOfTheFile) {
+  EXPECT_THAT(
+      Read("[log]\nlevl = 'x'\n[app]\nworkres = 2\nthraeds = 3\n[front]\nlisen = []\n").mistakes,
+      ElementsAre(HasSubstr(":2: [log] levl"),
+                  HasSubstr(":4: [app] workres"),
+                  HasSubstr(":5: [app] thraeds"),
+                  HasSubstr(":7: [front] lisen")));
+}
+
+TEST(ReadToml, CountsRelativeFoldersFromTheFilesFolder) {
+  const auto layer = Read(
+      "state = 'run'\n[app]\nchdir = '.'\npython = 'python3.12'\n[front]\nlisten = "
+      "['unix:app.sock', "
+      "'unix:@abstract']\n[static]\n'/a/' = 'files/'\n'/b/' = { dir = '/b', max_age = 60 }\n[log]\n"
+      "access = '-'\nerror = '../error.log'\n");
+  EXPECT_THAT(layer.mistakes, IsEmpty());
+  const Settings& settings = layer.settings;
+  EXPECT_EQ(TextOf(settings, "state"), "/srv/app/run");
+  EXPECT_EQ(TextOf(settings, "app.chdir"), "/srv/app");
+  EXPECT_EQ(TextOf(settings, "app.python"), "python3.12");
+  EXPECT_EQ(settings.at("front.listen")[0].text, "unix:/srv/app/app.sock");
+  EXPECT_EQ(settings.at("front.listen")[1].text, "unix:@abstract");
+  EXPECT_EQ(settings.at("static")[0].text, "/srv/app/files");
+  EXPECT_EQ(settings.at("static")[1].more.at("max_age"), "1m");
+  EXPECT_EQ(TextOf(settings, "log.access"), "-");
+  EXPECT_EQ(TextOf(settings, "log.error"), "/srv/error.log");
+}
+
+TEST(ReadToml, SurvivesTheFileCutAtEveryByte) {
+  const std::string_view whole =
+      "state = 'x'\n[app]\nworkers = \"auto\"\ntimeout = 1.5\nenv = { A = 'b' }\n[front]\nlisten = "
+      "['127.0.0.1:80']\n[static]\n'/a/' = { dir = 'x' }\n";
+  EXPECT_THAT(Read(whole).mistakes, IsEmpty());
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    SCOPED_TRACE(size);
+    for (const std::string& mistake : Read(whole.substr(0, size)).mistakes) {
+      EXPECT_THAT(mistake, testing::StartsWith("onebox.toml:"));
+    }
+  }
+}
+
+TEST(PrintSettings, IsAFileThatSaysTheSame) {
+  Settings settings = Defaults("/srv/app");
+  Overlay(
+      settings,
+      Read("state = '/s\"\\\\'\n[app]\ntarget = 'app:create(\"x\")'\nenv = { A = 'b', C = '' }\n"
+           "workers = 3\n[static]\n'/a/' = { dir = '/a', follow_links = true }\n")
+          .settings);
+  Settings again = Defaults("/elsewhere");
+  const Layer printed = Read(PrintSettings(settings));
+  EXPECT_THAT(printed.mistakes, IsEmpty());
+  Overlay(again, printed.settings);
+  for (const auto& [name, elements] : settings) {
+    SCOPED_TRACE(name);
+    ASSERT_EQ(again.at(name).size(), elements.size());
+    for (std::size_t i = 0; i < elements.size(); ++i) {
+      EXPECT_EQ(again.at(name)[i].text, elements[i].text);
+      EXPECT_EQ(again.at(name)[i].more, elements[i].more);
+    }
+  }
+}
+
+TEST(OptionsPage, IsTheOneInTheDocs) {
+  const auto page = os::ReadFile(ONEBOX_SOURCE_DIR "/docs/use/options.md", 1 << 20);
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  EXPECT_EQ(page.value(), OptionsPage())
+      << "renew it: build/dev/bin/onebox reference options > docs/use/options.md";
+}
+
+}  // namespace
+}  // namespace onebox::main

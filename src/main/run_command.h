@@ -1,0 +1,21 @@
+#pragma once
+// `onebox run`.
+
+#include <span>
+#include <string>
+
+#include "os/process.h"
+
+namespace onebox::main {
+
+// What a command knows of the process that it runs in.
+struct Caller {
+  std::string program;  // the path of our own binary
+  std::string folder;   // the current one
+  os::Variables environment;
+};
+
+// The exit status: 2 for mistakes in the options, 1 where the box could not start, else 0.
+int Run(std::span<const std::string> words, const Caller& caller);
+
+}  // namespace onebox::main

@@ -1,0 +1,110 @@
+#include "main/settings.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "main/words.h"
+
+namespace onebox::main {
+namespace {
+
+constexpr std::string_view kUnix = "unix:";
+
+const Element* OnlyElement(const Settings& settings, std::string_view name) {
+  const auto found = settings.find(name);
+  if (found == settings.end() || found->second.empty()) return nullptr;
+  return &found->second.front();
+}
+
+}  // namespace
+
+Settings Defaults(const std::string& current_folder) {
+  Settings settings;
+  for (const Option& option : Options()) {
+    if (option.name.starts_with(kMountPrefix)) continue;
+    auto& elements = settings[std::string(option.name)];
+    const auto values = option.shape == Shape::kList ? SplitWords(option.standard, ',')
+                                                     : std::vector{option.standard};
+    for (const std::string_view value : values) {
+      if (value.empty()) continue;
+      const auto checked = CheckValue(option, value);
+      CHECK(checked);
+      elements.push_back({"", Anchored(option, current_folder, *checked), "default"});
+    }
+  }
+  return settings;
+}
+
+void Overlay(Settings& settings, const Settings& over) {
+  for (const auto& [name, elements] : over) {
+    const Option* option = FindOption(name);
+    CHECK(option != nullptr);
+    auto& mine = settings[name];
+    if (option->shape != Shape::kMap && option->shape != Shape::kMounts) {
+      mine = elements;
+      continue;
+    }
+    for (const Element& element : elements) {
+      std::erase_if(mine, [&element](const Element& old) { return old.name == element.name; });
+      mine.push_back(element);
+    }
+  }
+}
+
+std::string TextOf(const Settings& settings, std::string_view name) {
+  const Element* element = OnlyElement(settings, name);
+  return element == nullptr ? "" : element->text;
+}
+
+std::string SourceOf(const Settings& settings, std::string_view name) {
+  const Element* element = OnlyElement(settings, name);
+  return element == nullptr ? "default" : element->source;
+}
+
+std::string PathFrom(const std::string& folder, std::string_view path) {
+  std::string whole =
+      (std::filesystem::path(folder) / std::filesystem::path(path)).lexically_normal().string();
+  if (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();
+  return whole;
+}
+
+std::string Anchored(const Option& option, const std::string& folder, const std::string& text) {
+  if (option.kind == Kind::kAddress && text.starts_with(kUnix) && !text.starts_with("unix:@")) {
+    return fmt::format("{}{}", kUnix, PathFrom(folder, text.substr(kUnix.size())));
+  }
+  if (option.kind != Kind::kPath) return text;
+  const auto words = SplitWords(option.choices, ',');
+  if (std::find(words.begin(), words.end(), text) != words.end()) return text;
+  const bool looked_up = option.name == "app.python" && text.find('/') == std::string::npos;
+  return looked_up ? text : PathFrom(folder, text);
+}
+
+std::optional<std::pair<std::string, std::string>> SplitPair(const Option& option,
+                                                             std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0) return std::nullopt;
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value = text.substr(equals + 1);
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  if (option.shape == Shape::kMounts && (!IsPrefix(name) || value.empty())) return std::nullopt;
+  return std::pair(std::string(name), std::string(value));
+}
+
+std::string_view PairForm(const Option& option) {
+  return option.shape == Shape::kMounts ? "/PREFIX/=FOLDER" : "NAME=VALUE";
+}
+
+bool IsPrefix(std::string_view prefix) {
+  return prefix.starts_with('/') && prefix.ends_with('/') &&
+         prefix.find_first_of(std::string_view("\0?#", 3)) == std::string_view::npos;
+}
+
+std::string Place(const Option& option) {
+  return option.table().empty() ? std::string(option.key())
+                                : fmt::format("[{}] {}", option.table(), option.key());
+}
+
+}  // namespace onebox::main

@@ -1,0 +1,323 @@
+// The line over the variable over the file over the default.
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "main/command_line.h"
+#include "main/config.h"
+#include "main/environment.h"
+#include "main/facts.h"
+#include "main/python.h"
+#include "main/reference.h"
+#include "main/toml_file.h"
+#include "os/file.h"
+
+namespace onebox::main {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+RunLine ReadLine(const std::vector<std::string>& words) {
+  return ReadRunLine(words, "/here");
+}
+
+// Name, text and source of each element.
+std::vector<std::string> Told(const Settings& settings, std::string_view name) {
+  std::vector<std::string> told;
+  for (const Element& element : settings.find(name)->second) {
+    told.push_back(element.name + (element.name.empty() ? "" : "=") + element.text + " by " +
+                   element.source);
+  }
+  return told;
+}
+
+TEST(Sources, GoOverEachOther) {
+  Settings settings = Defaults("/here");
+  Overlay(
+      settings,
+      ReadToml("[app]\nworkers = 2\nthreads = 3\ntimeout = '7s'\nenv = { A = 'file', B = 'file' "
+               "}\n[front]\nlisten = ['127.0.0.1:1', '127.0.0.1:2']\n",
+               "onebox.toml",
+               "/here")
+          .settings);
+  Overlay(settings,
+          ReadEnvironment({{"ONEBOX_APP_WORKERS", "4"}, {"ONEBOX_APP_THREADS", "6"}}, "/here")
+              .settings);
+  Overlay(settings,
+          ReadLine({"--workers", "5", "--env", "B=line", "--env", "C=a=b", "--listen", "[::1]:3"})
+              .layer.settings);
+
+  EXPECT_THAT(Told(settings, "app.workers"), ElementsAre("5 by command line --workers"));
+  EXPECT_THAT(Told(settings, "app.threads"), ElementsAre("6 by environment ONEBOX_APP_THREADS"));
+  EXPECT_THAT(Told(settings, "app.timeout"), ElementsAre("7s by onebox.toml:4"));
+  EXPECT_THAT(Told(settings, "app.queue_max"), ElementsAre("2048 by default"));
+  EXPECT_THAT(Told(settings, "front.listen"), ElementsAre("[::1]:3 by command line --listen"));
+  EXPECT_THAT(Told(settings, "app.env"),
+              UnorderedElementsAre("A=file by onebox.toml:5",
+                                   "B=line by command line --env",
+                                   "C=a=b by command line --env"));
+  EXPECT_THAT(PrintSettings(settings), HasSubstr("workers = 5"));
+}
+
+TEST(RunLine, TakesEveryFlag) {
+  const RunLine line = ReadLine({"app:create_app('x')",
+                                 "-c",
+                                 "x.toml",
+                                 "--listen",
+                                 "127.0.0.1:0",
+                                 "--listen",
+                                 "unix:s",
+                                 "--admin",
+                                 "off",
+                                 "--workers=auto",
+                                 "--threads",
+                                 "2",
+                                 "--static",
+                                 "/s/=files",
+                                 "--python",
+                                 "bin/python",
+                                 "--chdir",
+                                 "sub",
+                                 "--env",
+                                 "A=",
+                                 "--state",
+                                 "st",
+                                 "--timeout",
+                                 "5s",
+                                 "--access-log",
+                                 "-",
+                                 "--error-log",
+                                 "e.log",
+                                 "--check-config",
+                                 "--print-config",
+                                 "--help"});
+  EXPECT_THAT(line.layer.mistakes, IsEmpty());
+  EXPECT_EQ(line.config, "x.toml");
+  EXPECT_TRUE(line.check_config && line.print_config && line.help);
+  const Settings& settings = line.layer.settings;
+  EXPECT_EQ(TextOf(settings, "app.target"), "app:create_app('x')");
+  EXPECT_THAT(
+      Told(settings, "front.listen"),
+      ElementsAre("127.0.0.1:0 by command line --listen", "unix:/here/s by command line --listen"));
+  EXPECT_EQ(TextOf(settings, "admin.listen"), "off");
+  EXPECT_EQ(TextOf(settings, "app.workers"), "auto");
+  EXPECT_THAT(Told(settings, "static"), ElementsAre("/s/=/here/files by command line --static"));
+  EXPECT_EQ(TextOf(settings, "app.python"), "/here/bin/python");
+  EXPECT_EQ(TextOf(settings, "log.access"), "-");
+  EXPECT_EQ(TextOf(settings, "log.error"), "/here/e.log");
+}
+
+TEST(RunLine, NamesEachMistake) {
+  struct Case {
+    std::vector<std::string> words;
+    const char* mistake;
+  };
+  const Case cases[] = {
+      {{"--wrokers", "2"}, "--wrokers: there is no such option; did you mean --workers?"},
+      {{"--acces-log=x"}, "--acces-log=x: there is no such option; did you mean --access-log?"},
+      {{"--workers", "many"},
+       "--workers: expected a whole number from 1 to 512 or \"auto\", got \"many\""},
+      {{"--workers", "-1"},
+       "--workers: expected a whole number from 1 to 512 or \"auto\", got \"-1\""},
+      {{"--workers"}, "--workers: 1 required TEXT missing"},
+      {{"--listen", "nowhere"},
+       "--listen: expected \"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\", got \"nowhere\""},
+      {{"--static", "/static/"}, "--static: expected /PREFIX/=FOLDER, got \"/static/\""},
+      {{"--static", "static=x"}, "--static: expected /PREFIX/=FOLDER, got \"static=x\""},
+      {{"--env", "NOVALUE"}, "--env: expected NAME=VALUE, got \"NOVALUE\""},
+      {{"one:app", "two"}, "unexpected argument \"two\""},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.mistake);
+    EXPECT_THAT(ReadLine(c.words).layer.mistakes, testing::Contains(c.mistake));
+  }
+}
+
+TEST(Environment, IsCheckedLikeTheFile) {
+  const Layer layer = ReadEnvironment({{"ONEBOX_APP_WORKERS", "many"},
+                                       {"ONEBOX_APP_WORKRES", "2"},
+                                       {"ONEBOX_TEST", "x"},
+                                       {"ONEBOXES", "x"},
+                                       {"ONEBOX_FRONT_LISTEN", "127.0.0.1:1, [::1]:2"},
+                                       {"ONEBOX_STATIC", "/a/=x"}},
+                                      "/here");
+  EXPECT_THAT(layer.mistakes,
+              ElementsAre("ONEBOX_APP_WORKERS: expected a whole number from 1 to 512 or \"auto\", "
+                          "got \"many\"",
+                          "ONEBOX_APP_WORKRES: there is no such option; did you mean "
+                          "ONEBOX_APP_WORKERS?"));
+  EXPECT_THAT(layer.warnings,
+              ElementsAre(testing::StartsWith("ONEBOX_TEST is no option's variable")));
+  EXPECT_THAT(Told(layer.settings, "front.listen"),
+              ElementsAre("127.0.0.1:1 by environment ONEBOX_FRONT_LISTEN",
+                          "[::1]:2 by environment ONEBOX_FRONT_LISTEN"));
+  EXPECT_THAT(Told(layer.settings, "static"),
+              ElementsAre("/a/=/here/x by environment ONEBOX_STATIC"));
+}
+
+TEST(CheckTogether, NamesWhatDoesNotFit) {
+  const auto mistakes_of = [](std::string_view toml) {
+    Settings settings = Defaults("/");
+    Overlay(settings, ReadToml(toml, "onebox.toml", "/").settings);
+    FillIn(settings, {});
+    return CheckTogether(settings);
+  };
+  EXPECT_THAT(mistakes_of(""), IsEmpty());
+  EXPECT_THAT(
+      mistakes_of("[front]\nhead_bytes_max = '4k'\n"),
+      ElementsAre("onebox.toml:2: [front] head_bytes_max: front.request_line_max (8 KiB) must "
+                  "not be more than front.head_bytes_max (4 KiB)"));
+  EXPECT_THAT(mistakes_of("[static]\n'/a/' = '/nowhere/at/all'\n"),
+              ElementsAre("onebox.toml:2: [static] \"/a/\": there is no folder /nowhere/at/all"));
+  EXPECT_THAT(mistakes_of("[app]\nchdir = '/nowhere'\n"),
+              ElementsAre("onebox.toml:2: [app] chdir: there is no folder /nowhere"));
+}
+
+TEST(MakeConfig, GivesTheFrontWhatTheTableSays) {
+  Settings settings = Defaults("/");
+  Overlay(
+      settings,
+      ReadToml("[app]\nworkers = 3\ntimeout = '7s'\nqueue_max = 9\n[front]\nrequest_line_max = "
+               "200\ntrusted_proxies = ['10.0.0.0/8']\n[compression]\ncodings = ['gzip']\n"
+               "min_bytes = 1\n[static]\n'/a/' = { dir = '/', max_age = '30d' }\n[admin]\nlisten "
+               "= 'off'\n[log]\nlevel = 'error'\n",
+               "onebox.toml",
+               "/")
+          .settings);
+  FillIn(settings, {{"XDG_RUNTIME_DIR", "/run/user/7"}});
+  const auto made = MakeConfig(settings);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  const Config& config = made.value();
+  EXPECT_EQ(config.workers, 3U);
+  EXPECT_EQ(config.threads, 4U);
+  EXPECT_FALSE(config.admin);
+  EXPECT_EQ(config.listen.at(0).text(), "127.0.0.1:8000");
+  EXPECT_EQ(config.log_level, telemetry::LogLevel::kError);
+  EXPECT_THAT(config.state, testing::MatchesRegex("/run/user/7/onebox/[0-9a-f]{16}"));
+  EXPECT_EQ(config.front.spool_folder, config.state);
+  EXPECT_EQ(config.front.request_timeout, std::chrono::seconds(7));
+  EXPECT_EQ(config.front.queue_max, 9U);
+  EXPECT_EQ(config.front.head.request_line_bytes_max, 200U);
+  EXPECT_EQ(config.front.trusted_proxies.size(), 1U);
+  EXPECT_EQ(config.front.access_log, "");
+  EXPECT_THAT(config.front.compression.codings, ElementsAre(http::Coding::kGzip));
+  EXPECT_EQ(config.front.static_mounts.at(0).max_age, std::chrono::hours(30 * 24));
+  EXPECT_TRUE(config.front.static_mounts.at(0).immutable);
+}
+
+TEST(MakeConfig, HasTheSameDefaultsAsTheFront) {
+  Settings settings = Defaults("/");
+  FillIn(settings, {});
+  const auto made = MakeConfig(settings);
+  ASSERT_TRUE(made.ok());
+  const front::Settings& ours = made.value().front;
+  const front::Settings its;
+  EXPECT_EQ(ours.head.request_line_bytes_max, its.head.request_line_bytes_max);
+  EXPECT_EQ(ours.head.head_bytes_max, its.head.head_bytes_max);
+  EXPECT_EQ(ours.head.fields_max, its.head.fields_max);
+  EXPECT_EQ(ours.body_bytes_max, its.body_bytes_max);
+  EXPECT_EQ(ours.body_memory_max, its.body_memory_max);
+  EXPECT_EQ(ours.buffer_bytes_max, its.buffer_bytes_max);
+  EXPECT_EQ(ours.requests_per_connection_max, its.requests_per_connection_max);
+  EXPECT_EQ(ours.connections_max, its.connections_max);
+  EXPECT_EQ(ours.connections_per_address_max, its.connections_per_address_max);
+  EXPECT_EQ(ours.idle_timeout, its.idle_timeout);
+  EXPECT_EQ(ours.head_timeout, its.head_timeout);
+  EXPECT_EQ(ours.body_timeout, its.body_timeout);
+  EXPECT_EQ(ours.body_rate_min, its.body_rate_min);
+  EXPECT_EQ(ours.write_timeout, its.write_timeout);
+  EXPECT_EQ(ours.write_rate_min, its.write_rate_min);
+  EXPECT_EQ(ours.reactors, its.reactors);
+  EXPECT_EQ(ours.drain_timeout, its.drain_timeout);
+  EXPECT_EQ(ours.trust_unix_sockets, its.trust_unix_sockets);
+  EXPECT_EQ(ours.queue_max, its.queue_max);
+  EXPECT_EQ(ours.queue_timeout, its.queue_timeout);
+  EXPECT_EQ(ours.request_timeout, its.request_timeout);
+  EXPECT_EQ(ours.static_memory_max, its.static_memory_max);
+  EXPECT_EQ(ours.static_file_memory_max, its.static_file_memory_max);
+  EXPECT_EQ(ours.compression.enabled, its.compression.enabled);
+  EXPECT_EQ(ours.compression.codings, its.compression.codings);
+  EXPECT_EQ(ours.compression.bytes_min, its.compression.bytes_min);
+  EXPECT_EQ(ours.compression.gzip_level, its.compression.gzip_level);
+  EXPECT_EQ(ours.compression.brotli_level, its.compression.brotli_level);
+  EXPECT_EQ(ours.compression.zstd_level, its.compression.zstd_level);
+  EXPECT_EQ(ours.server_name, its.server_name);
+}
+
+TEST(DefaultState, DependsOnTheAppsFolder) {
+  const os::Variables home = {{"HOME", "/home/o"}};
+  EXPECT_THAT(DefaultState("/srv/a", home), testing::StartsWith("/home/o/.local/state/onebox/"));
+  EXPECT_EQ(DefaultState("/srv/a", home), DefaultState("/srv/x/../a", home));
+  EXPECT_NE(DefaultState("/srv/a", home), DefaultState("/srv/b", home));
+  EXPECT_THAT(DefaultState("/srv/a", {{"XDG_STATE_HOME", "/s"}, {"HOME", "/home/o"}}),
+              testing::StartsWith("/s/onebox/"));
+  EXPECT_THAT(DefaultState("/srv/a", {}), testing::StartsWith("/run/onebox/"));
+}
+
+// Folders with an executable `bin/python` each.
+class PythonTest : public testing::Test {
+ protected:
+  PythonTest() {
+    root_ = testing::TempDir() + "onebox_python_test";
+    std::filesystem::remove_all(root_);
+  }
+  ~PythonTest() override { std::filesystem::remove_all(root_); }
+
+  std::string Make(const std::string& path) {
+    const std::string whole = root_ + "/" + path;
+    std::filesystem::create_directories(std::filesystem::path(whole).parent_path());
+    EXPECT_TRUE(os::OpenForAppend(whole).ok());
+    EXPECT_TRUE(os::SetMode(whole, 0755).ok());
+    return whole;
+  }
+
+  std::string root_;
+};
+
+TEST_F(PythonTest, TheActiveVenvGoesBeforeTheFoldersAndTheseBeforeThePath) {
+  const PythonPlaces places{
+      .venv = root_ + "/active", .folder = root_ + "/app", .path = root_ + "/no:" + root_ + "/bin"};
+  EXPECT_EQ(FindPython(places), "python3");
+  const std::string in_path = Make("bin/python3");
+  EXPECT_EQ(FindPython(places), in_path);
+  const std::string plain = Make("app/venv/bin/python");
+  EXPECT_EQ(FindPython(places), plain);
+  const std::string dotted = Make("app/.venv/bin/python");
+  EXPECT_EQ(FindPython(places), dotted);
+  const std::string active = Make("active/bin/python");
+  EXPECT_EQ(FindPython(places), active);
+  ASSERT_TRUE(os::SetMode(active, 0644).ok());
+  EXPECT_EQ(FindPython(places), dotted) << "what cannot be executed is no interpreter";
+}
+
+TEST_F(PythonTest, ThePythonSideLiesBesideTheProgram) {
+  const std::string program = Make("bin/onebox");
+  EXPECT_FALSE(FindPythonSide(program).ok());
+  (void)Make("lib/onebox/python/__main__.py");
+  EXPECT_EQ(FindPythonSide(program).value(), root_ + "/lib/onebox/python");
+  (void)Make("python/__main__.py");
+  EXPECT_EQ(FindPythonSide(program).value(), root_ + "/python");
+}
+
+TEST(Facts, AreReadFromTheKernelsTables) {
+  EXPECT_EQ(CountPhysicalCores("processor\t: 0\nphysical id\t: 0\ncore id\t\t: 0\n\n"
+                               "processor\t: 1\nphysical id\t: 0\ncore id\t\t: 0\n\n"
+                               "processor\t: 2\nphysical id\t: 1\ncore id\t\t: 0\n"),
+            2U);
+  EXPECT_EQ(CountPhysicalCores("no such lines"), 0U);
+  const std::string head = "  sl  local_address rem_address   st tx_queue\n";
+  EXPECT_EQ(FindDatabase(head + "   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000\n"),
+            "MySQL or MariaDB");
+  EXPECT_EQ(FindDatabase(head + "   0: 0100007F:0CEA 0100007F:1538 01 00000000:00000000\n"), "")
+      << "a connection is no server";
+  EXPECT_EQ(FindDatabase(""), "");
+}
+
+}  // namespace
+}  // namespace onebox::main

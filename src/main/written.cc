@@ -1,0 +1,60 @@
+#include "main/written.h"
+
+#include <fmt/format.h>
+
+#include "base/nearest.h"
+
+namespace onebox::main {
+namespace {
+
+std::string DidYouMean(const Option& option, std::string_view text) {
+  const auto meant = NearestName(text, SplitWords(option.choices, ','));
+  return meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant);
+}
+
+std::optional<Element> ReadOne(const Option& option, std::string_view text, const WrittenAt& at) {
+  if (option.shape != Shape::kMap && option.shape != Shape::kMounts) {
+    const auto checked = CheckValue(option, text);
+    if (!checked) return std::nullopt;
+    return Element{"", Anchored(option, at.folder, *checked), at.source};
+  }
+  const auto pair = SplitPair(option, text);
+  if (!pair) return std::nullopt;
+  return Element{pair->first, Anchored(option, at.folder, pair->second), at.source};
+}
+
+std::string Expected(const Option& option) {
+  if (option.shape == Shape::kMap || option.shape == Shape::kMounts) {
+    return std::string(PairForm(option));
+  }
+  Option one = option;
+  one.shape = Shape::kOne;
+  return one.expected();
+}
+
+}  // namespace
+
+void TakeWritten(const Option& option,
+                 std::span<const std::string_view> values,
+                 const WrittenAt& at,
+                 Layer& layer) {
+  std::vector<Element> elements;
+  for (const std::string_view text : values) {
+    if (auto element = ReadOne(option, text, at)) {
+      elements.push_back(std::move(*element));
+      continue;
+    }
+    layer.mistakes.push_back(fmt::format("{}: expected {}, got \"{}\"{}",
+                                         at.place,
+                                         Expected(option),
+                                         text,
+                                         DidYouMean(option, text)));
+  }
+  if (values.empty() && option.kind == Kind::kAddress) {
+    layer.mistakes.push_back(fmt::format("{}: expected at least one address", at.place));
+    return;
+  }
+  layer.settings[std::string(option.name)] = std::move(elements);
+}
+
+}  // namespace onebox::main

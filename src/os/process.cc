@@ -1,0 +1,183 @@
+#include "os/process.h"
+
+#include <array>
+#include <cstdlib>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern "C" {  // glibc 2.36 forgets to say so itself
+#include <sys/pidfd.h>
+}
+
+#include "os/error.h"
+#include "os/signal.h"
+
+namespace onebox::os {
+namespace {
+
+constexpr int kOrphaned = 125;  // exit status of a child whose parent died before it could be told
+
+// What a child does first: it has no part in its parent's signals, and does not outlive it.
+void BeginChild(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(kOrphaned);
+  ::setpgid(0, 0);
+  for (int number = 1; number < NSIG; ++number) {
+    if (number != SIGKILL && number != SIGSTOP) ::signal(number, SIG_DFL);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// The pid of a child in the parent, 0 in the child.
+Result<pid_t> ForkProcess() {
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) return SystemError("fork", errno);
+  if (pid == 0) BeginChild(parent);
+  return pid;
+}
+
+Result<Child> Watch(pid_t pid) {
+  Fd pidfd(::pidfd_open(pid, 0));
+  if (pidfd.valid()) return Child(pid, std::move(pidfd));
+  const int number = errno;
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  return SystemError("pidfd_open", number);
+}
+
+struct Pipe {
+  Fd reader, writer;
+};
+Result<Pipe> NewPipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return SystemError("pipe", errno);
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+// Made before the fork: the child allocates nothing.
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) {
+    pointers.push_back(word.data());
+  }
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+[[noreturn]] void Execute(const Fd& output,
+                          const Fd& failure,
+                          char* const* words,
+                          char* const* variables) {
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
+  ::dup2(output.get(), STDOUT_FILENO);
+  ::dup2(output.get(), STDERR_FILENO);
+  ::execvpe(words[0], words, variables);
+  const int number = errno;
+  const auto told = ::write(failure.get(), &number, sizeof number);
+  ::_exit(told == sizeof number ? 126 : 127);
+}
+
+}  // namespace
+
+Variables Environment() {
+  Variables found;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    found.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return found;
+}
+
+std::string ExitStatus::text() const {
+  return signal != 0 ? fmt::format("killed by {}", SignalName(signal))
+                     : fmt::format("exit status {}", status);
+}
+
+void Child::Signal(int number) const {
+  ::pidfd_send_signal(pidfd_.get(), number, nullptr, 0);
+}
+
+std::optional<ExitStatus> Child::Reap() {
+  int status = 0;
+  if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  if (WIFSIGNALED(status)) return ExitStatus{0, WTERMSIG(status)};
+  return ExitStatus{WEXITSTATUS(status), 0};
+}
+
+Result<Spawned> Spawn(const Command& command) {
+  Pipe output = TRY(NewPipe());
+  Pipe failure = TRY(NewPipe());
+  std::vector<std::string> words = command.words;
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : command.environment) {
+    variables.push_back(fmt::format("{}={}", name, value));
+  }
+  const std::vector<char*> word_pointers = Pointers(words);
+  const std::vector<char*> variable_pointers = Pointers(variables);
+
+  const pid_t pid = TRY(ForkProcess());
+  if (pid == 0) {
+    Execute(output.writer, failure.writer, word_pointers.data(), variable_pointers.data());
+  }
+  Child child = TRY(Watch(pid));
+  output.writer.Reset();
+  failure.writer.Reset();
+  int number = 0;
+  ssize_t size = -1;
+  do {  // ends when the program has begun: the pipe closes at exec
+    size = ::read(failure.reader.get(), &number, sizeof number);
+  } while (size < 0 && errno == EINTR);
+  if (size == sizeof number) {
+    ::waitpid(pid, nullptr, 0);
+    return SystemError(words.front(), number);
+  }
+  const int flags = ::fcntl(output.reader.get(), F_GETFL);
+  ::fcntl(output.reader.get(), F_SETFL, flags | O_NONBLOCK);
+  return Spawned{std::move(child), std::move(output.reader)};
+}
+
+Result<Child> Fork(const std::function<int()>& role) {
+  const pid_t pid = TRY(ForkProcess());
+  if (pid == 0) ::_exit(role());
+  return Watch(pid);
+}
+
+bool IsExecutable(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+         ::access(path.c_str(), X_OK) == 0;
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string ReadAvailable(const Fd& fd) {
+  std::string bytes(64 << 10, '\0');
+  ssize_t size = -1;
+  do {
+    size = ::read(fd.get(), bytes.data(), bytes.size());
+  } while (size < 0 && errno == EINTR);
+  bytes.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+  return bytes;
+}
+
+}  // namespace onebox::os

@@ -1,0 +1,76 @@
+#pragma once
+// Child processes: started, signalled, reaped.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "os/fd.h"
+
+namespace onebox::os {
+
+using Variables = std::map<std::string, std::string>;
+
+// The environment of this process.
+Variables Environment();
+
+// How a process ended.
+struct ExitStatus {
+  int status = 0;  // of exit(), where `signal` is 0
+  int signal = 0;  // that killed it
+
+  // "exit status 3", "killed by SIGSEGV"
+  std::string text() const;
+};
+
+// A process that we started and have not yet reaped; the pid stays its own until then. Children
+// die (SIGKILL) with the thread that started them, begin with no signal blocked or handled, and are
+// in a process group of their own: Ctrl-C on the terminal is the supervisor's alone.
+class Child {
+ public:
+  Child(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+
+  pid_t pid() const { return pid_; }
+  const Fd& pidfd() const { return pidfd_; }  // readable when the process has ended
+
+  // No error where the process has ended already.
+  void Signal(int number) const;
+  // How it ended, once; nothing while it runs.
+  std::optional<ExitStatus> Reap();
+
+ private:
+  pid_t pid_;
+  Fd pidfd_;
+};
+
+struct Command {
+  std::vector<std::string> words;  // the first is the program's path, or a name in PATH
+  Variables environment;           // the whole of it
+};
+
+struct Spawned {
+  Child child;
+  Fd output;  // what it writes to stdout and stderr; non-blocking
+};
+// Starts a program; that it cannot be executed is an Error here, not an exit status there.
+Result<Spawned> Spawn(const Command& command);
+
+// Runs `role` in a copy of this process, which ends with its value and never returns from here.
+// REQUIRES: this process has one thread.
+Result<Child> Fork(const std::function<int()>& role);
+
+// Whether it is a file that this process may execute.
+bool IsExecutable(const std::string& path);
+
+// Lets this process have as many descriptors open as the system allows it.
+void RaiseDescriptorLimit();
+
+// Up to 64 KiB that wait in a non-blocking pipe or socket; empty where none do or at its end.
+std::string ReadAvailable(const Fd& fd);
+
+}  // namespace onebox::os

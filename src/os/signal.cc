@@ -1,0 +1,37 @@
+#include "os/signal.h"
+
+#include <errno.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "os/error.h"
+
+namespace onebox::os {
+
+Result<SignalQueue> SignalQueue::Open(std::initializer_list<int> signals) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : signals) {
+    ::sigaddset(&set, number);
+  }
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return SystemError("sigprocmask", errno);
+  Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return SystemError("signalfd", errno);
+  return SignalQueue(std::move(fd));
+}
+
+std::optional<int> SignalQueue::Next() {
+  signalfd_siginfo found{};
+  if (::read(fd_.get(), &found, sizeof found) != sizeof found) return std::nullopt;
+  return static_cast<int>(found.ssi_signo);
+}
+
+std::string SignalName(int number) {
+  const char* name = ::sigabbrev_np(number);
+  return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
+}
+
+}  // namespace onebox::os

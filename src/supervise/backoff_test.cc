@@ -1,0 +1,36 @@
+#include "supervise/backoff.h"
+
+#include <gtest/gtest.h>
+
+namespace onebox::supervise {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(Backoff, DoublesFromATenthOfASecondToTenSeconds) {
+  FakeClock clock;
+  Backoff backoff(clock);
+  int deaths = 0;
+  for (const int expected : {100, 200, 400, 800, 1600, 3200, 6400, 10'000, 10'000}) {
+    backoff.Started();
+    clock.Advance(seconds(29));
+    EXPECT_EQ(backoff.Died(), milliseconds(expected));
+    EXPECT_EQ(backoff.deaths_in_a_row(), ++deaths);
+  }
+}
+
+TEST(Backoff, ForgetsAfterAGoodLife) {
+  FakeClock clock;
+  Backoff backoff(clock);
+  backoff.Started();
+  (void)backoff.Died();
+  EXPECT_EQ(backoff.Died(), milliseconds(200));
+  backoff.Started();
+  clock.Advance(seconds(30));
+  EXPECT_EQ(backoff.Died(), milliseconds(100));
+  EXPECT_EQ(backoff.deaths_in_a_row(), 1);
+}
+
+}  // namespace
+}  // namespace onebox::supervise

@@ -1,0 +1,30 @@
+#pragma once
+// What the supervisor hands to the front.
+
+#include <cstddef>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace onebox::supervise {
+
+// Every descriptor is the front's own: closing it here leaves the supervisor's open. The listeners
+// outlive the front, so a connection made while no front is there waits for the next.
+//
+// `control` is a SEQPACKET socket, one JSON object a message, at most kControlBytesMax.
+// From the front:   {"front":"ready"}, {"front":"alive"} each second, {"worker":N,"ready":true,
+//                   "python":"3.11.2","app":"Flask 2.2.2"} (the last two may be missing) and
+//                   {"worker":N,"stuck":true,"reason":"..."}: that worker is killed and replaced.
+// To the front:     {"drain":true}: take no more, finish what is held, end with status 0;
+//                   {"reopen":true}: open the log files anew.
+// Its end of file means that the supervisor is gone.
+struct FrontHeritage {
+  std::vector<os::Fd> listeners;  // in the order of front.listen
+  os::Fd admin;                   // a listener, or not valid: off
+  std::vector<os::Fd> attach;     // SEQPACKET listeners for the workers, one for each reactor
+  os::Fd control;
+};
+
+inline constexpr std::size_t kControlBytesMax = 64 << 10;
+
+}  // namespace onebox::supervise

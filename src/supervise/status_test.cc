@@ -1,0 +1,42 @@
+#include "supervise/status.h"
+
+#include <gtest/gtest.h>
+
+namespace onebox::supervise {
+namespace {
+
+TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
+  const std::string text = DescribeStatus(R"({"version":"0.1.0","uptime":61.5,"phase":"serving",
+    "listen":["http://127.0.0.1:8000"],"target":"app:app","chdir":"/srv",
+    "workers":{"total":2,"ready":1,"threads":4,"busy":3},
+    "requests":10,"errors":1,"queue":2,"connections":5,
+    "processes":[{"role":"front","number":0,"pid":41,"state":"ready","uptime":60.0,"restarts":0},
+                 {"role":"app worker","number":2,"pid":null,"state":"waiting","uptime":0,
+                  "restarts":7}]})");
+  EXPECT_EQ(text,
+            "onebox 0.1.0   up 61s   serving\n"
+            "  listens   http://127.0.0.1:8000\n"
+            "  app       app:app in /srv\n"
+            "  workers   1 of 2 ready, 4 threads each, 3 busy\n"
+            "  requests  10, 1 errors; 2 in the queue, 5 connections\n"
+            "\n"
+            "  process             pid  state            up\n"
+            "  front                41  ready            1m  \n"
+            "  app worker 2          -  waiting           -  restarted 7x\n");
+}
+
+TEST(DescribeStatus, DoesNotTrustWhatItIsGiven) {
+  for (const char* text : {"", "null", "[]", R"({"listen":5,"processes":[5,{"pid":"x"}]})"}) {
+    SCOPED_TRACE(text);
+    EXPECT_NE(DescribeStatus(text).find("onebox"), std::string::npos);
+  }
+}
+
+TEST(AskStatus, SaysThatNoBoxIsThere) {
+  const auto status = AskStatus("/nowhere");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().message, "no onebox runs with the state folder /nowhere");
+}
+
+}  // namespace
+}  // namespace onebox::supervise

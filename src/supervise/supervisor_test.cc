@@ -1,0 +1,300 @@
+#include "supervise/supervisor.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/poll.h"
+#include "supervise/status.h"
+
+namespace onebox::supervise {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::Not;
+
+void Say(const os::Fd& control, const json& news) {
+  ASSERT_TRUE(os::SendDescriptors(control, news.dump(), {}).ok());
+}
+
+// Waits for the supervisor's next word; empty where it says nothing for a while.
+std::string Hear(const os::Fd& control, Duration timeout = seconds(10)) {
+  const int wanted[] = {control.get()};
+  if (os::WaitReadable(wanted, timeout).empty()) return {};
+  const auto message = os::ReceiveMessage(control, kControlBytesMax);
+  return message.ok() && message.value() ? message.value()->bytes : std::string();
+}
+
+void Pause(Duration duration) {
+  (void)os::WaitReadable({}, duration);
+}
+
+// A whole box: its front is a function of the test in a process of its own, its workers are shell
+// scripts. The test runs in the supervisor's process; what the front sees, it tells by files.
+class BoxTest : public testing::Test {
+ protected:
+  BoxTest()
+      : folder_(testing::TempDir() + "onebox_" +
+                testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::filesystem::remove_all(folder_);
+    EXPECT_TRUE(os::MakeFolders(folder_).ok());
+    settings_.version = "0.0.1";
+    settings_.state = folder_ + "/state";
+    settings_.listen = {os::SocketAddress::Parse("127.0.0.1:0").value(),
+                        os::SocketAddress::Parse("unix:" + folder_ + "/app.sock").value()};
+    settings_.drain_timeout = seconds(5);
+    settings_.python = "/bin/sh";
+    settings_.target = "some:app";
+    settings_.chdir = folder_;
+    settings_.environment = {{"PATH", "/usr/bin:/bin"}, {"FOLDER", folder_}};
+    Script("exec sleep 60");
+  }
+  ~BoxTest() override { std::filesystem::remove_all(folder_); }
+
+  // What `sh SCRIPT worker --attach ...` does.
+  void Script(const std::string& text) {
+    settings_.python_side = folder_ + "/worker.sh";
+    std::filesystem::remove(settings_.python_side);
+    const auto file = os::OpenForAppend(settings_.python_side);
+    ASSERT_TRUE(file.ok() && os::WriteAll(file.value(), text + "\n").ok());
+  }
+
+  int Run(const std::function<int(FrontHeritage)>& front) {
+    const os::SystemClock clock;
+    const auto log =
+        telemetry::Log::Open(clock, {.role = "supervisor", .path = folder_ + "/error.log"});
+    EXPECT_TRUE(log.ok());
+    const int status = RunBox(settings_,
+                              {.clock = clock,
+                               .log = *log.value(),
+                               .print = [this](std::string_view text) { printed_ += text; },
+                               .front = front,
+                               .traffic = [] { return Traffic{.requests = 7}; },
+                               .started = [this](Role) { ++started_; },
+                               .died = [this](Role) { ++died_; },
+                               .workers_changed = [](const WorkersNow&) {}});
+    EXPECT_FALSE(std::filesystem::exists(ControlPath(settings_.state)));
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/app.sock"));
+    return status;
+  }
+
+  std::string LogText() const { return os::ReadFile(folder_ + "/error.log", 1 << 20).value(); }
+  bool IsThere(const std::string& name) const {
+    return std::filesystem::exists(folder_ + "/" + name);
+  }
+  void Leave(const std::string& name) const {
+    ASSERT_TRUE(os::OpenForAppend(folder_ + "/" + name).ok());
+  }
+  json Status() const { return json::parse(AskStatus(settings_.state).value()); }
+  // The next status for which `is` holds.
+  template <typename Predicate>
+  json WaitForStatus(const Predicate& is) const {
+    for (int i = 0; i < 200; ++i) {
+      const json status = Status();
+      if (is(status)) return status;
+      Pause(milliseconds(50));
+    }
+    return Status();
+  }
+
+  const std::string folder_;
+  BoxSettings settings_;
+  std::string printed_;
+  int started_ = 0;
+  int died_ = 0;
+};
+
+int DrainWhenTold(const os::Fd& control) {
+  return Hear(control).find("drain") == std::string::npos ? 9 : 0;
+}
+
+TEST_F(BoxTest, ShowsItselfAndDrainsAtASignal) {
+  settings_.start_lines = {"machine   one"};
+  const int status = Run([this](const FrontHeritage& heritage) {
+    EXPECT_EQ(heritage.listeners.size(), 2U);
+    EXPECT_EQ(heritage.attach.size(), 1U);
+    EXPECT_FALSE(heritage.admin.valid());
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control,
+        {{"worker", 1}, {"ready", true}, {"app", "Flask 2"}, {"python", "3.11.2"}});
+    const json seen = WaitForStatus([](const json& found) { return found["phase"] == "serving"; });
+    EXPECT_EQ(seen["processes"].size(), 2U);
+    EXPECT_EQ(seen["processes"][0]["role"], "front");
+    EXPECT_EQ(seen["processes"][0]["pid"], ::getpid());
+    EXPECT_EQ(seen["processes"][1]["state"], "ready");
+    EXPECT_EQ(seen["requests"], 7);
+    EXPECT_EQ(std::filesystem::status(ControlPath(settings_.state)).permissions(),
+              std::filesystem::perms(0600));
+    ::kill(::getppid(), SIGHUP);
+    EXPECT_THAT(Hear(heritage.control), HasSubstr("reopen"));
+    ::kill(::getppid(), SIGTERM);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(printed_,
+              testing::MatchesRegex("onebox 0.0.1   http://127.0.0.1:[0-9]+   unix:.*/app.sock\n"
+                                    "  machine   one\n"
+                                    "  app       some:app, Flask 2, Python 3.11.2\n"
+                                    "  ready in [0-9.]+ s\n"));
+  EXPECT_THAT(LogText(), Not(HasSubstr("did not drain")));
+}
+
+TEST_F(BoxTest, GivesWorkersTheirOrders) {
+  Script("echo \"$@\" > \"$FOLDER/orders\"; exec sleep 60");
+  settings_.threads = 3;
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    while (!IsThere("orders"))
+      Pause(milliseconds(20));
+    Pause(milliseconds(50));
+    ::kill(::getppid(), SIGTERM);
+    (void)Hear(heritage.control);
+    return 0;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(os::ReadFile(folder_ + "/orders", 4096).value(),
+              testing::MatchesRegex("worker --attach @onebox-[0-9a-f]+ --reactors 1 --number 1 "
+                                    "--threads 3 --target some:app --chdir .*\n"));
+}
+
+TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
+  settings_.workers = 3;
+  Script("echo 'Traceback: it is broken' >&2; exit 3");
+  const int status = Run([](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Pause(seconds(60));
+    return 0;
+  });
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(printed_,
+              HasSubstr("\nTraceback: it is broken\nonebox: some:app could not be loaded"));
+  EXPECT_EQ(printed_.find("Traceback"), printed_.rfind("Traceback"));
+  EXPECT_EQ(LogText(), "");
+}
+
+TEST_F(BoxTest, NamesAnInterpreterThatIsNotThere) {
+  settings_.python = "/nowhere/python";
+  EXPECT_EQ(Run([](const FrontHeritage&) {
+              Pause(seconds(60));
+              return 0;
+            }),
+            1);
+  EXPECT_THAT(printed_, HasSubstr("/nowhere/python: No such file"));
+}
+
+TEST_F(BoxTest, NamesAnAddressThatIsTaken) {
+  const auto taken = os::Listen(os::SocketAddress::Parse("127.0.0.1:0").value(), {});
+  const auto address = os::SocketAddress::Of(taken.value()).value();
+  settings_.listen = {address};
+  EXPECT_EQ(Run([](const FrontHeritage&) { return 0; }), 1);
+  EXPECT_THAT(printed_, HasSubstr(address.text()));
+  EXPECT_EQ(started_, 0);
+}
+
+TEST_F(BoxTest, LeavesTheStateFolderToTheBoxThatHasIt) {
+  ASSERT_TRUE(os::MakeFolders(settings_.state).ok());
+  const auto lock = os::LockFile(settings_.state + "/lock");
+  ASSERT_TRUE(lock.ok());
+  EXPECT_EQ(Run([](const FrontHeritage&) { return 0; }), 1);
+  EXPECT_THAT(printed_, HasSubstr("another onebox runs with the state folder"));
+}
+
+TEST_F(BoxTest, ReplacesAWorkerThatDiesAndTellsItsLastWords) {
+  Script(
+      "if [ -e \"$FOLDER/second\" ]; then exec sleep 60; fi; touch \"$FOLDER/second\"\n"
+      "echo farewell; while [ ! -e \"$FOLDER/go\" ]; do sleep 0.02; done; exit 7");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    Leave("go");
+    const json seen = WaitForStatus([](const json& found) {
+      return found["processes"][1]["restarts"] == 1 && found["processes"][1]["pid"].is_number();
+    });
+    EXPECT_EQ(seen["processes"][1]["state"], "booting");
+    ::kill(::getppid(), SIGINT);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(LogText(), HasSubstr("exit status 7; it starts again in 0.1 s; its last words:"));
+  EXPECT_THAT(LogText(), HasSubstr("| farewell"));
+  EXPECT_THAT(LogText(), Not(HasSubstr("did not drain")));
+  EXPECT_EQ(started_, 3);
+}
+
+TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
+  Script("trap '' TERM; while :; do sleep 0.05; done");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    Say(heritage.control, {{"worker", 1}, {"stuck", true}, {"reason", "no answer for 30s"}});
+    (void)WaitForStatus([](const json& found) { return found["processes"][1]["restarts"] == 1; });
+    ::kill(::getppid(), SIGTERM);
+    (void)Hear(heritage.control);
+    ::kill(::getppid(), SIGTERM);  // the worker hears nothing: at once
+    return 0;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(LogText(), HasSubstr("is stuck: no answer for 30s; it is ended and replaced"));
+  EXPECT_EQ(started_, 3);
+  EXPECT_EQ(died_, 3);
+}
+
+TEST_F(BoxTest, ReplacesAFrontThatDiesAndKeepsTheListeners) {
+  const int status = Run([this](const FrontHeritage& heritage) {
+    const std::string address = os::SocketAddress::Of(heritage.listeners[0]).value().text();
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    if (!IsThere("first")) {
+      Leave("first");
+      (void)WaitForStatus([](const json& found) { return found["phase"] == "serving"; });
+      Leave(address);
+      ::raise(SIGKILL);
+    }
+    ::kill(::getppid(), SIGTERM);
+    return IsThere(address) ? DrainWhenTold(heritage.control) : 9;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(LogText(), HasSubstr("killed by SIGKILL; it starts again in 0.1 s"));
+  EXPECT_THAT(LogText(), Not(HasSubstr("did not drain")));
+}
+
+TEST_F(BoxTest, EndsAtOnceAtASecondSignal) {
+  const os::SystemClock clock;
+  const Time began = clock.Now();
+  const int status = Run([](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    ::kill(::getppid(), SIGTERM);
+    (void)Hear(heritage.control);
+    ::kill(::getppid(), SIGTERM);
+    Pause(seconds(60));
+    return 0;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_LT(clock.Now() - began, seconds(4));
+}
+
+TEST_F(BoxTest, KillsAFrontThatIsOverItsDrainTimeout) {
+  settings_.drain_timeout = milliseconds(100);
+  const int status = Run([](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    ::kill(::getppid(), SIGTERM);
+    Pause(seconds(60));
+    return 0;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(LogText(), HasSubstr("is over its drain_timeout; it is killed"));
+}
+
+}  // namespace
+}  // namespace onebox::supervise

@@ -1,0 +1,6 @@
+#include "telemetry/properties.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  onebox::telemetry::properties::CheckAccessFormat({reinterpret_cast<const char*>(data), size});
+  return 0;
+}

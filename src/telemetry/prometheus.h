@@ -1,0 +1,22 @@
+#pragma once
+// The metrics as text: for Prometheus' scrape, for the reference page.
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "telemetry/metrics.h"
+
+namespace onebox::telemetry {
+
+// Text format 0.0.4. `refusals` names the cells of Family::kRefusals, in their order. Members of a
+// family that never counted are left out.
+std::string Exposition(const Metrics& metrics, std::span<const std::string_view> refusals);
+
+// What Exposition is sent as.
+inline constexpr std::string_view kExpositionType = "text/plain; version=0.0.4; charset=utf-8";
+
+// The reference page of the metrics, in Markdown.
+std::string MetricsReference();
+
+}  // namespace onebox::telemetry

@@ -1,0 +1,352 @@
+// A C++ app behind a Worker, and FrontEnds before it: in one process with threads, and in two.
+#include "worker/worker.h"
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel/front_end.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/random.h"
+
+namespace onebox::worker {
+namespace {
+
+using channel::FrontEnd;
+using channel::ResponseFrame;
+using channel::Sent;
+
+// The front's end of one reactor, driven by the test's thread.
+class Front {
+ public:
+  explicit Front(const std::string& attach, std::uint32_t reactor = 0)
+      : listener_(
+            os::Listen(os::SocketAddress::Parse(fmt::format("unix:{}.{}", attach, reactor)).value(),
+                       {.type = SOCK_SEQPACKET})
+                .value()) {}
+
+  // Waits for a worker and greets it.
+  void Accept() {
+    os::ReadySet ready = os::ReadySet::New().value();
+    EXPECT_TRUE(ready.Add(listener_, 0).ok());
+    std::optional<os::Accepted> accepted;
+    while (!(accepted = os::Accept(listener_).value()))
+      ready.Wait(std::nullopt);
+    EXPECT_TRUE(ready.Add(accepted->socket, 1).ok());
+    std::optional<channel::Hello> hello;
+    while (!(hello = FrontEnd::ReceiveHello(accepted->socket).value()))
+      ready.Wait(std::nullopt);
+    end_ = FrontEnd::Welcome(std::move(accepted->socket), *hello).value();
+    ready_.emplace(os::ReadySet::New().value());
+    for (const int number : {end_->socket(), end_->wakeup()}) {
+      watched_.emplace_back(::dup(number));
+      EXPECT_TRUE(ready_->Add(watched_.back(), 0).ok());
+    }
+  }
+
+  FrontEnd& end() { return *end_; }
+  void Leave() {
+    ready_.reset();
+    watched_.clear();
+    end_.reset();
+  }
+
+  Sent Send(std::uint32_t slot, const std::string& path, const std::string& body = "") {
+    std::string head;
+    channel::EncodeRequest(
+        head,
+        {.method = "POST",
+         .path = path,
+         .body_place = body.empty() ? channel::BodyPlace::kNone : channel::BodyPlace::kInline,
+         .body_size = body.size(),
+         .fields = {{"X-A", "b"}}});
+    return end_->Send(slot, head, body, nullptr);
+  }
+  Sent SendFile(std::uint32_t slot, const std::string& path, const os::Fd& file) {
+    std::string head;
+    channel::EncodeRequest(
+        head,
+        {.method = "POST", .path = path, .body_place = channel::BodyPlace::kFile, .body_size = 1});
+    return end_->Send(slot, head, {}, &file);
+  }
+
+  // Waits for a frame; the caller releases it. Fails where the worker goes.
+  Result<ResponseFrame> Next() {
+    end_->Flush();
+    for (;;) {
+      auto next = TRY(end_->Next());
+      if (next) return std::move(*next);
+      TRY(end_->ReadMessages());
+      if (end_->PrepareToSleep()) ready_->Wait(std::nullopt);
+    }
+  }
+
+  // The whole response as "status body end", acknowledged as it comes.
+  std::string Response() {
+    std::string text;
+    for (;;) {
+      auto next = Next();
+      if (!next.ok()) return text + " !";
+      const ResponseFrame& frame = next.value();
+      if (frame.kind == channel::FrameKind::kHead) text += fmt::format("{} ", frame.head.status);
+      text += frame.body;
+      if (frame.file.valid()) {
+        text += os::ReadAt(frame.file, frame.length, frame.offset).value();
+      }
+      end_->Acknowledge(frame.slot, frame.body.size() + frame.length);
+      const End end = frame.end;
+      end_->Release();
+      if (end != End::kNotYet) return text + (end == End::kComplete ? " ok" : " broken");
+    }
+  }
+
+ private:
+  os::Fd listener_;
+  std::unique_ptr<FrontEnd> end_;
+  std::optional<os::ReadySet> ready_;
+  std::vector<os::Fd> watched_;
+};
+
+std::string NewName() {
+  return fmt::format("@onebox-test-{:016x}", os::Random64());
+}
+
+void Answer(TakenRequest& taken, std::string_view body, End end = End::kComplete) {
+  std::string head;
+  channel::EncodeResponseHead(head, {});
+  if (taken.SendHead(head, body, end, IfFull::kWait) != Delivery::kSent) return;
+  taken.SendBody(body, end, IfFull::kWait);
+}
+
+// What the C++ app does is the path's business.
+void Run(TakenRequest taken) {
+  const channel::Request& request = taken.request();
+  if (request.path == "/echo") return Answer(taken, request.body);
+  if (request.path == "/large") return Answer(taken, std::string(5'000'000, 'x'));
+  if (request.path == "/file") {
+    std::string_view none;
+    std::string head;
+    channel::EncodeResponseHead(head, {});
+    taken.SendHead(head, none, End::kNotYet, IfFull::kWait);
+    const os::Fd file = taken.TakeBodyFile();
+    taken.SendFile(file, {1, 3}, End::kComplete, IfFull::kWait);
+    return;
+  }
+  if (request.path == "/endless") {
+    std::string_view none;
+    std::string head;
+    channel::EncodeResponseHead(head, {});
+    taken.SendHead(head, none, End::kNotYet, IfFull::kWait);
+    const std::string part(50'000, 'e');
+    for (Delivery sent = Delivery::kSent; sent == Delivery::kSent;) {
+      std::string_view rest = part;
+      sent = taken.SendBody(rest, End::kNotYet, IfFull::kWait);
+    }
+    return;  // the destructor breaks it off
+  }
+  // Anything else: not answered.
+}
+
+// Threads that run the app until the worker is drained.
+class App {
+ public:
+  App(const std::string& attach, std::uint32_t threads, std::uint32_t reactors = 1)
+      : worker_(Worker::New({attach, reactors, 7, threads}, clock_).value()) {
+    for (std::uint32_t i = 0; i < threads; ++i) {
+      threads_.emplace_back([this] {
+        while (auto taken = worker_->Next())
+          Run(std::move(*taken));
+      });
+    }
+  }
+  ~App() { Join(); }
+  void Join() {
+    worker_->Drain();
+    for (std::thread& thread : threads_)
+      thread.join();
+    threads_.clear();
+  }
+  Worker& worker() { return *worker_; }
+
+ private:
+  os::SystemClock clock_;
+  std::unique_ptr<Worker> worker_;
+  std::vector<std::thread> threads_;
+};
+
+TEST(Worker, SaysWhoItIs) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 3);
+  front.Accept();
+  EXPECT_EQ(front.end().worker_number(), 7U);
+  EXPECT_EQ(front.end().pid(), ::getpid());
+  EXPECT_EQ(front.end().slots(), 3U);
+  EXPECT_EQ(front.end().free_slots(), 3U);
+  EXPECT_FALSE(front.end().draining());
+}
+
+TEST(Worker, AnswersRequestsOfEverySize) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 2);
+  front.Accept();
+  for (const std::size_t size : {0U, 1U, 1000U, 65536U, 8U, 65535U, 30'000U}) {
+    SCOPED_TRACE(size);
+    const std::string body(size, 'b');
+    ASSERT_EQ(front.Send(0, "/echo", body), Sent::kSent);
+    EXPECT_EQ(front.end().free_slots(), 1U);
+    EXPECT_EQ(front.Response(), "200 " + body + " ok");
+    EXPECT_EQ(front.end().free_slots(), 2U);
+  }
+}
+
+TEST(Worker, CarriesManyRequestsWithoutLosingAWakeup) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 3);
+  front.Accept();
+  for (int turn = 0; turn < 2000; ++turn) {
+    const int count = 1 + turn % 3;
+    for (int i = 0; i < count; ++i)
+      ASSERT_EQ(front.Send(*front.end().FreeSlot(), "/echo", "x"), Sent::kSent);
+    for (int i = 0; i < count; ++i)
+      ASSERT_EQ(front.Response(), "200 x ok");
+  }
+}
+
+TEST(Worker, ServesEveryReactor) {
+  const std::string name = NewName();
+  Front zero(name, 0), one(name, 1);
+  App app(name, 2, 2);
+  zero.Accept();
+  one.Accept();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(zero.Send(0, "/echo", "0"), Sent::kSent);
+    ASSERT_EQ(one.Send(0, "/echo", "1"), Sent::kSent);
+    ASSERT_EQ(zero.Response(), "200 0 ok");
+    ASSERT_EQ(one.Response(), "200 1 ok");
+  }
+}
+
+TEST(Worker, PassesFilesBothWays) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 1);
+  front.Accept();
+  const os::Fd file = os::OpenTemporary(::testing::TempDir()).value();
+  ASSERT_TRUE(os::WriteAt(file, "01234", 0).ok());
+  ASSERT_EQ(front.SendFile(0, "/file", file), Sent::kSent);
+  EXPECT_EQ(front.Response(), "200 123 ok");
+}
+
+TEST(Worker, SendsALargeResponseAsItIsAcknowledged) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 1);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/large"), Sent::kSent);
+  EXPECT_EQ(front.Response(), "200 " + std::string(5'000'000, 'x') + " ok");
+}
+
+TEST(Worker, WaitsForTheFrontAtOneMebibyteAhead) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 1);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/endless"), Sent::kSent);
+  std::uint64_t came = 0;
+  while (came < channel::kAheadBytesMax) {
+    came += front.Next().value().body.size();
+    front.end().Release();
+  }
+  EXPECT_LE(came, channel::kAheadBytesMax + channel::kBodyFrameBytesMax);
+  EXPECT_FALSE(front.end().Next().value()) << "nothing was acknowledged";
+  front.end().Acknowledge(0, 200'000);
+  EXPECT_EQ(front.Next().value().body.size(), 50'000U);
+  front.end().Release();
+  front.end().Cancel(0);
+  End end = End::kNotYet;
+  while (end == End::kNotYet) {
+    end = front.Next().value().end;
+    front.end().Release();
+  }
+  EXPECT_EQ(end, End::kBrokenOff);
+  ASSERT_EQ(front.Send(0, "/echo", "next"), Sent::kSent);
+  EXPECT_EQ(front.Response(), "200 next ok");
+}
+
+TEST(Worker, BreaksOffWhatAnAppDoesNotAnswer) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 1);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/forgotten"), Sent::kSent);
+  EXPECT_EQ(front.Response(), " broken");
+}
+
+TEST(Worker, FinishesWhatItHasWhenDrained) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 2);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/endless"), Sent::kSent);
+  EXPECT_EQ(front.Next().value().head.status, 200);
+  front.end().Release();
+  app.worker().Drain();
+  while (!front.end().draining()) {
+    ASSERT_TRUE(front.Next().ok());
+    front.end().Release();
+  }
+  front.end().Cancel(0);
+  app.Join();
+}
+
+TEST(Worker, LooksForANewFrontWhenItsFrontIsGone) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 2);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/endless"), Sent::kSent);
+  EXPECT_EQ(front.Next().value().head.status, 200);
+  front.Leave();
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/echo", "again"), Sent::kSent);
+  ASSERT_EQ(front.Send(1, "/echo", "again"), Sent::kSent);
+  EXPECT_EQ(front.Response(), "200 again ok");
+  EXPECT_EQ(front.Response(), "200 again ok");
+}
+
+TEST(Worker, InAProcessOfItsOwnIsMissedWhenItDies) {
+  const std::string name = NewName();
+  Front front(name);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    os::SystemClock clock;
+    const auto worker = Worker::New({name, 1, 0, 1}, clock).value();
+    for (int i = 0; i < 2; ++i)
+      Run(*worker->Next());
+    auto last = worker->Next();
+    ::_exit(0);
+  }
+  front.Accept();
+  EXPECT_EQ(front.end().pid(), child);
+  for (const char* body : {"one", "two"}) {
+    ASSERT_EQ(front.Send(0, "/echo", body), Sent::kSent);
+    EXPECT_EQ(front.Response(), std::string("200 ") + body + " ok");
+  }
+  ASSERT_EQ(front.Send(0, "/echo", "three"), Sent::kSent);
+  EXPECT_FALSE(front.Next().ok());
+  EXPECT_TRUE(front.end().Taken(0));
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+}  // namespace
+}  // namespace onebox::worker

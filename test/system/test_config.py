@@ -1,0 +1,126 @@
+"""Is each mistake answered at once, with its place and its mend, and is nothing silently ignored?"""
+import re
+
+import pytest
+
+from onebox import APPS, PYTHON, onebox
+
+
+def check(tmp_path, toml="", *arguments, environment=None):
+    """`onebox run --check-config` on that file."""
+    config = tmp_path / "onebox.toml"
+    config.write_text(toml)
+    return onebox("run", "targets:app", "--chdir", APPS, "--python", PYTHON, "--config", config,
+                  "--state", tmp_path / "state", *arguments, "--check-config",
+                  environment=environment)
+
+
+def test_a_right_file_is_said_to_be_right(tmp_path):
+    result = check(tmp_path, '[app]\nworkers = 2\n[front]\nlisten = ["127.0.0.1:0"]\n')
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("toml, line, words", [
+    ("[app]\nworkres = 2\n", 2, ["workres", "workers"]),
+    ("[app]\nworkers = 2\n\n[frnt]\nlisten = []\n", 4, ["frnt", "front"]),
+    ("[front]\nbody_byte_max = 5\n", 2, ["body_byte_max", "body_bytes_max"]),
+    ("[app]\nworkers = 'many'\n", 2, ["workers", "many"]),
+    ("[app]\nworkers = -1\n", 2, ["workers", "-1"]),
+    ("[app]\nthreads = 0\n", 2, ["threads", "0"]),
+    ("[app]\nthreads = [1]\n", 2, ["threads"]),
+    ("[app]\ntimeout = '30 parsecs'\n", 2, ["timeout", "30 parsecs"]),
+    ("[front]\nbody_bytes_max = '5 apples'\n", 2, ["body_bytes_max", "5 apples"]),
+    ("[front]\nlisten = ['nowhere']\n", 2, ["listen", "nowhere"]),
+    ("[front]\nlisten = ['127.0.0.1:99999']\n", 2, ["listen", "99999"]),
+    ("[front]\ntrusted_proxies = ['10.0.0.0/33']\n", 2, ["trusted_proxies", "10.0.0.0/33"]),
+    ("[compression]\ncodings = ['gzip', 'lzma']\n", 2, ["codings", "lzma"]),
+    ("[compression]\nenabled = 'yes please'\n", 2, ["enabled"]),
+    ("[static]\n'static/' = '.'\n", 2, ["static/"]),
+    ("[static]\n'/static/' = { dri = '.' }\n", 2, ["dri", "dir"]),
+    ("[static]\n'/static/' = { dir = '/nowhere/at/all' }\n", 2, ["/nowhere/at/all"]),
+    ("[log]\nlevel = 'loud'\n", 2, ["level", "loud"]),
+    ("[admin]\nlisten = 5\n", 2, ["listen"]),
+    ("[app]\nworkers = 2\nworkers = 3\n", 3, ["workers"]),
+    ("[app\nworkers = 2\n", 1, []),
+    ("state = 5\n", 1, ["state"]),
+])
+def test_a_mistake_in_the_file_is_named_with_its_line(tmp_path, toml, line, words):
+    result = check(tmp_path, toml)
+    assert result.returncode != 0
+    assert re.search(rf"onebox\.toml:{line}\b", result.stderr), result.stderr
+    assert all(word in result.stderr for word in words), result.stderr
+
+
+def test_every_mistake_is_named_at_once(tmp_path):
+    result = check(tmp_path, "[app]\nworkres = 2\nthraeds = 3\n[front]\nlisen = []\n")
+    assert all(word in result.stderr for word in ("workres", "thraeds", "lisen")), result.stderr
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--wrokers", "2"], ["--wrokers", "--workers"]), (["--workers", "many"], ["--workers", "many"]),
+    (["--workers"], ["--workers"]), (["--listen", "nowhere"], ["--listen", "nowhere"]),
+    (["--static", "/static/"], ["--static"]), (["--env", "NOVALUE"], ["--env", "NOVALUE"]),
+    (["--timeout", "soon"], ["--timeout", "soon"]), (["two", "three"], ["two"])])
+def test_a_mistake_on_the_line_is_named(tmp_path, arguments, words):
+    result = check(tmp_path, "", *arguments)
+    assert result.returncode != 0
+    assert all(word in result.stderr for word in words), result.stderr
+
+
+def test_a_mistake_in_a_variable_is_named(tmp_path):
+    result = check(tmp_path, environment={"ONEBOX_APP_WORKERS": "many"})
+    assert result.returncode != 0 and "ONEBOX_APP_WORKERS" in result.stderr
+    result = check(tmp_path, environment={"ONEBOX_APP_WORKRES": "2"})
+    assert result.returncode != 0 and "ONEBOX_APP_WORKRES" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    result = onebox("run", "targets:app", "--config", tmp_path / "none.toml", "--check-config")
+    assert result.returncode != 0 and "none.toml" in result.stderr
+
+
+def test_an_unknown_command_is_answered_with_the_nearest():
+    result = onebox("rnu")
+    assert result.returncode != 0 and "rnu" in result.stderr and "run" in result.stderr
+
+
+def settings(result):
+    """--print-config as {name: the rest of its line}."""
+    assert result.returncode == 0, result.stderr
+    found = {}
+    for line in result.stdout.splitlines():
+        match = re.match(r"\s*([\w.]+)\s*=\s*(.*)", line)
+        if match:
+            found[match[1].rpartition(".")[2]] = match[2]
+    return found
+
+
+def test_each_setting_says_where_it_came_from(tmp_path):
+    """The line over the variable over the file over the default."""
+    toml = "[app]\nworkers = 2\nthreads = 3\ntimeout = '7s'\n"
+    found = settings(check(tmp_path, toml, "--workers", "5", "--print-config", environment={
+        "ONEBOX_APP_WORKERS": "4", "ONEBOX_APP_THREADS": "6"}))
+    for name, value, source in (("workers", "5", "--workers"), ("threads", "6", "ONEBOX_APP_THREADS"),
+                                ("timeout", "7", "onebox.toml:4"), ("queue_max", "", "default")):
+        assert value in found[name] and source in found[name], (name, found[name])
+
+
+def test_help_names_every_flag():
+    result = onebox("run", "--help")
+    assert result.returncode == 0
+    for flag in ("listen", "admin", "workers", "threads", "static", "python", "chdir", "env", "state",
+                 "timeout", "access-log", "error-log", "check-config", "print-config", "config"):
+        assert f"--{flag}" in result.stdout, flag
+
+
+def test_version():
+    assert re.match(r"onebox \d+\.\d+\.\d+\n", onebox("--version").stdout)
+
+
+def test_the_file_of_the_folder_is_found(serve, tmp_path):
+    (tmp_path / "onebox.toml").write_text('[app]\ntarget = "inside:app"\nchdir = "."\n')
+    (tmp_path / "inside.py").write_text((APPS / "targets.py").read_text())
+    running = serve("inside:app", chdir=tmp_path)
+    assert running.get("/").body == b"app"
+    result = onebox("run", "--print-config", "--python", PYTHON, cwd=tmp_path)
+    assert "inside:app" in result.stdout, result.stdout + result.stderr

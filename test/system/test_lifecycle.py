@@ -1,0 +1,382 @@
+"""What happens when processes start, fail, hang and end?"""
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from onebox import APPS, PYTHON, onebox
+from wire import Closed, until
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """The folder through which faults.py and the tests speak."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def faulty(serve, hold):
+    def start(**options):
+        environment = {"HOLD": str(hold), **options.pop("environment", {})}
+        return serve("faults:app", environment=environment, **options)
+    return start
+
+
+def begun(hold, name):
+    """The pids of the workers that have begun a request of that name."""
+    return [int(path.suffixes[-2][1:]) for path in hold.glob(f"{name}.*.begun")]
+
+
+def wait_begun(hold, name, count=1):
+    until(lambda: len(begun(hold, name)) == count, f"{name} begins in {count} workers")
+    return begun(hold, name)
+
+
+def let_go(hold, name):
+    (hold / f"{name}.go").touch()
+
+
+def pid_of(answer):
+    assert answer.status == 200, answer
+    return int(answer.body)
+
+
+# --- starting ----------------------------------------------------------------
+
+@pytest.mark.parametrize("target, words", [
+    ("broken_import:app", ["JSONDecodeError", "broken_import.py", "Traceback"]),
+    ("not_there:app", ["not_there", "ModuleNotFoundError"]),
+    ("targets:not_there", ["not_there", "targets"]),
+    ("targets:not_callable", ["not_callable"]),
+    ("targets:returns_nothing()", ["returns_nothing"]),
+    ("targets:create_app(", ["create_app("]),
+])
+def test_an_app_that_cannot_be_imported_ends_the_start(tmp_path, target, words):
+    began = time.monotonic()
+    result = onebox("run", target, "--chdir", APPS, "--python", PYTHON, "--workers", "3",
+                    "--listen", "127.0.0.1:0", "--admin", "off", "--state", tmp_path / "state",
+                    environment={"ONEBOX_TEST": str(tmp_path)})
+    assert result.returncode == 1, result
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stderr.count("Traceback") <= 1, "one story, not one a worker"
+    assert time.monotonic() - began < 20
+    assert not list((tmp_path / "state").rglob("*.sock"))
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = onebox("run", "targets:app", "--chdir", APPS, "--python", PYTHON,
+                        "--listen", address, "--admin", "off", "--state", tmp_path / "state")
+    assert result.returncode == 1 and address in result.stderr
+
+
+def test_an_app_that_prints_does_not_disturb(serve, tmp_path):
+    (tmp_path / "talks.py").write_text(
+        "print('hello from the import', flush=True)\n" + (APPS / "targets.py").read_text())
+    running = serve("talks:app", chdir=tmp_path)
+    running.wait_for_line("hello from the import")
+    assert running.get("/").status == 200
+
+
+# --- a worker ends -----------------------------------------------------------
+
+def test_a_get_in_a_killed_worker_runs_again_and_a_post_is_502(faulty, hold):
+    running = faulty(workers=2, threads=4)
+    with running.connect() as get, running.connect() as post:
+        get.request("GET", "/hold/get")
+        post.request("POST", "/hold/post", body=b"x")
+        victims = {*wait_begun(hold, "get"), *wait_begun(hold, "post")}
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        assert post.response().status == 502
+        let_go(hold, "get")
+        assert pid_of(get.response()) not in victims
+    until(lambda: not victims & set(running.pids("app worker"))
+          and len(running.pids("app worker")) == 2, "two workers again")
+    assert pid_of(running.get("/")) not in victims
+
+
+def test_a_response_that_has_begun_is_broken_off_not_run_again(faulty, hold):
+    running = faulty(workers=2)
+    with running.connect() as connection:
+        connection.request("GET", "/hold_in_body/part").head()
+        assert next(connection.chunks()) == b"begun "
+        os.kill(wait_begun(hold, "part")[0], signal.SIGKILL)
+        with pytest.raises((Closed, ConnectionResetError)):
+            list(connection.chunks())
+    assert len(begun(hold, "part")) == 1
+
+
+def test_a_request_that_kills_a_worker_by_chance_is_answered_by_the_next(faulty, hold):
+    running = faulty(workers=2)
+    assert pid_of(running.get("/die_once/chance")) not in begun(hold, "chance")
+
+
+def test_a_request_that_kills_two_workers_is_502_and_named(faulty, hold):
+    running = faulty(workers=2)
+    answer = running.get("/die/always")
+    assert answer.status == 502
+    assert len(begun(hold, "always")) == 2, "once more, not twice"
+    running.wait_for_line(r"/die/always")
+    until(lambda: pid_of(running.get("/")), "the others are answered")
+
+
+@pytest.mark.parametrize("path, words", [("/leave/x", "3"), ("/crash/x", "(?i)segv|11|segmentation")])
+def test_a_worker_that_ends_says_how(faulty, path, words):
+    running = faulty(workers=1)
+    assert running.ask("POST", path, body=b"x").status == 502
+    running.wait_for_line(rf"worker.*({words})")
+    until(lambda: running.get("/").status == 200, "a new worker serves")
+
+
+def test_other_requests_of_a_killed_worker_are_not_lost(faulty, hold):
+    running = faulty(workers=1, threads=8)
+    connections = [running.connect().request("GET", f"/hold/many{number}") for number in range(8)]
+    for number in range(8):
+        wait_begun(hold, f"many{number}")
+    os.kill(running.pids("app worker")[0], signal.SIGKILL)
+    for number in range(8):
+        let_go(hold, f"many{number}")
+    assert all(pid_of(connection.response()) for connection in connections)
+
+
+def test_a_worker_that_dies_at_every_start_is_backed_off(serve, hold, tmp_path):
+    """Imports once, then never again: the log says so, and the supervisor stays."""
+    (tmp_path / "fragile.py").write_text(
+        "import os\nif os.path.exists(os.environ['HOLD'] + '/broken'):\n    os._exit(7)\n"
+        + (APPS / "faults.py").read_text())
+    running = serve("fragile:app", chdir=tmp_path, environment={"HOLD": str(hold)})
+    (hold / "broken").touch()
+    os.kill(running.pids("app worker")[0], signal.SIGKILL)
+    running.wait_for_line(r"(?i)worker.*(again|back)", 30)
+    (hold / "broken").unlink()
+    until(lambda: running.get("/").status == 200, "it recovers", 60)
+
+
+# --- a worker is stuck -------------------------------------------------------
+
+def test_a_stopped_worker_costs_its_own_requests_and_no_others(faulty, hold):
+    running = faulty(workers=2, threads=1, arguments=["--timeout", "2s"])
+    stopped = pid_of(running.get("/"))
+    os.kill(stopped, signal.SIGSTOP)
+    statuses = []
+
+    def ask():
+        statuses.append(running.get("/").status)
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(statuses) == 30
+    assert statuses.count(200) >= 29 and set(statuses) <= {200, 504}
+    until(lambda: stopped not in running.pids("app worker"), "the stopped worker is replaced")
+
+
+def test_a_request_over_its_time_is_504(faulty, hold):
+    running = faulty(workers=1, threads=2, arguments=["--timeout", "1s"])
+    assert running.ask("POST", "/hold/never", body=b"x").status == 504
+    let_go(hold, "never")
+    until(lambda: running.get("/").status == 200, "the next ones are answered")
+
+
+# --- the front ---------------------------------------------------------------
+
+def test_a_killed_front_is_replaced_and_the_listener_stays(faulty):
+    running = faulty(workers=2)
+    before = running.pids("front")
+    os.kill(before[0], signal.SIGKILL)
+    assert running.get("/").status == 200, "a connection made while it is away is served by the next"
+    after = running.pids("front")
+    assert len(after) == 1 and after != before
+
+
+def test_a_killed_front_is_replaced_within_a_second(faulty):
+    running = faulty(workers=1)
+    for _ in range(3):
+        os.kill(running.pids("front")[0], signal.SIGKILL)
+        began = time.monotonic()
+        assert running.get("/").status == 200
+        assert time.monotonic() - began < 5
+
+
+def test_a_stopped_front_goes_on_or_is_replaced(faulty):
+    running = faulty(workers=1)
+    front = running.pids("front")[0]
+    os.kill(front, signal.SIGSTOP)
+    with running.connect() as connection:
+        connection.request("GET", "/")
+        try:
+            os.kill(front, signal.SIGCONT)
+        except ProcessLookupError:
+            pass  # replaced meanwhile
+        assert running.get("/").status == 200
+
+
+# --- the end -----------------------------------------------------------------
+
+def test_a_killed_supervisor_leaves_nothing(faulty, hold):
+    running = faulty(workers=3)
+    with running.connect() as connection:
+        connection.request("GET", "/hold/orphan")
+        wait_begun(hold, "orphan")
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+        until(lambda: not running.processes(), "every process ends", 10)
+    with pytest.raises(OSError):
+        running.connect()
+    running.kill()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_what_runs_finish(faulty, hold, sign):
+    running = faulty(workers=2)
+    with running.connect() as busy, running.connect() as idle:
+        assert idle.get("/").status == 200
+        busy.request("GET", "/hold/last")
+        wait_begun(hold, "last")
+        running.process.send_signal(sign)
+        assert idle.is_closed()
+        until(lambda: refuses(running), "no new connection is taken")
+        let_go(hold, "last")
+        answer = busy.response()
+        assert answer.status == 200
+        assert (answer["Connection"] or "").lower() == "close" or busy.is_closed()
+    running.stop(sign)
+
+
+def refuses(running):
+    try:
+        with running.connect() as connection:
+            connection.get("/")
+        return False
+    except (OSError, Closed):
+        return True
+
+
+def test_a_second_signal_ends_it_at_once(faulty, hold):
+    running = faulty(workers=2)
+    with running.connect() as connection:
+        connection.request("GET", "/hold/forever")
+        wait_begun(hold, "forever")
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(running), "it drains")
+        running.process.send_signal(signal.SIGTERM)
+        running.process.wait(5)
+        until(lambda: not running.processes(), "every process ends", 5)
+    running.kill()
+
+
+def test_the_end_comes_in_bounded_time(faulty, hold):
+    running = faulty(workers=1, toml='[front]\ndrain_timeout = "1s"\n')
+    with running.connect() as connection:
+        connection.request("GET", "/hold/forever")
+        wait_begun(hold, "forever")
+        running.process.send_signal(signal.SIGTERM)
+        running.process.wait(15)
+        until(lambda: not running.processes(), "every process ends", 5)
+    running.kill()
+
+
+# --- the queue ---------------------------------------------------------------
+
+def test_a_full_queue_is_503_with_retry_after(faulty, hold):
+    running = faulty(workers=1, threads=1, toml="[app]\nqueue_max = 2\n")
+    held = running.connect().request("GET", "/hold/queue")
+    wait_begun(hold, "queue")
+    waiting = [running.connect().request("GET", "/") for _ in range(2)]
+    until(lambda: running.status()["queue"] == 2, "two wait")
+    answer = running.get("/")
+    assert answer.status == 503 and int(answer["Retry-After"]) > 0
+    let_go(hold, "queue")
+    assert all(connection.response().status == 200 for connection in (held, *waiting))
+
+
+def test_a_wait_that_is_too_long_is_503(faulty, hold):
+    running = faulty(workers=1, threads=1, toml='[app]\nqueue_timeout = "1s"\n')
+    held = running.connect().request("GET", "/hold/wait")
+    wait_begun(hold, "wait")
+    answer = running.get("/")
+    assert answer.status == 503 and int(answer["Retry-After"]) > 0
+    let_go(hold, "wait")
+    assert held.response().status == 200
+
+
+def test_a_client_that_left_is_taken_out_of_the_queue(faulty, hold):
+    running = faulty(workers=1, threads=1)
+    held = running.connect().request("GET", "/hold/first")
+    wait_begun(hold, "first")
+    with running.connect() as leaving:
+        leaving.request("GET", "/hold/second")
+        until(lambda: running.status()["queue"] == 1, "it waits")
+    until(lambda: running.status()["queue"] == 0, "it is taken out")
+    let_go(hold, "first")
+    assert held.response().status == 200
+    assert running.get("/").status == 200
+    assert not begun(hold, "second")
+
+
+# --- what it says of itself ----------------------------------------------------
+
+def test_status_tells_people_and_programs(faulty, hold):
+    running = faulty(workers=2, threads=3)
+    assert running.get("/").status == 200
+    found = running.status()
+    assert re.match(r"\d+\.\d+\.\d+", found["version"]) and found["uptime"] >= 0
+    assert len(running.pids("app worker")) == 2 and len(running.pids("front")) == 1
+    assert found["requests"] >= 1 and found["queue"] == 0 and found["errors"] == 0
+    with running.connect() as connection:
+        connection.request("GET", "/hold/busy")
+        wait_begun(hold, "busy")
+        workers = running.status()["workers"]
+        assert workers["busy"] == 1
+        let_go(hold, "busy")
+        connection.response()
+    text = running.tell("status").stdout
+    assert found["version"] in text and str(running.pids("front")[0]) in text
+
+
+def test_status_without_a_server_says_so(tmp_path):
+    result = onebox("status", "--state", tmp_path)
+    assert result.returncode != 0 and result.stderr.strip() and "Traceback" not in result.stderr
+
+
+def test_metrics_count_what_happens(faulty):
+    running = faulty(workers=1)
+    before = running.metric("onebox_requests_total")
+    for _ in range(5):
+        running.get("/")
+    until(lambda: running.metric("onebox_requests_total") == before + 5, "five more are counted")
+    os.kill(running.pids("app worker")[0], signal.SIGKILL)
+    until(lambda: running.get("/").status == 200, "a new worker serves")
+    names = "\n".join(running.metrics())
+    for word in ("queue", "seconds_bucket", "connections", "workers", "bytes", "restarts"):
+        assert word in names, word
+
+
+def test_the_access_log_has_a_line_a_request(serve):
+    running = serve("seen:app", toml='[log]\naccess_format = "json"\n')
+    answer = running.get("/page?x=1", "User-Agent: the test", "Referer: http://there.test/")
+    line = until(lambda: running.access_log.exists() and running.access_log.read_text(),
+                 "the line is written")
+    found = json.loads(line)
+    text = json.dumps(found)
+    for value in ("/page", "the test", "http://there.test/", answer["X-Request-ID"], "GET", "200"):
+        assert value in text, (value, text)
+
+
+def test_the_combined_access_log_is_nginx_s(serve):
+    running = serve("seen:app", toml='[log]\naccess_format = "combined"\n')
+    running.get('/a"b', "User-Agent: quote\" here", "Referer: -")
+    line = until(lambda: running.access_log.exists() and running.access_log.read_text(),
+                 "the line is written")
+    assert re.match(r'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
+                    r'"GET /a\S*b HTTP/1\.1" 200 \d+ "-" "quote\S+ here"', line), line
