@@ -9,7 +9,7 @@ sources() { git ls-files -co --exclude-standard 'src/*.cc' 'src/*.h'; }
 
 scripts() { # INTERPRETER: the files that start with its name
   git ls-files -co --exclude-standard | while read -r file; do
-    [ -f "$file" ] && head -n 1 "$file" | grep -q "^#!.*$1" && echo "$file"
+    if [ -f "$file" ] && head -n 1 "$file" | grep -aq "^#!.*$1"; then echo "$file"; fi
   done
 }
 
