@@ -18,7 +18,7 @@ function(room name)
   file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.h)
   set(sources ${all})
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")  # a program's, not the room's
+  list(FILTER sources EXCLUDE REGEX "/(main|module)\\.cc$")  # a program's, not the room's
   set(tests ${all})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(benches ${all})

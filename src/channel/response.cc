@@ -1,5 +1,8 @@
 #include "channel/response.h"
 
+#include <cstring>
+
+#include "base/check.h"
 #include "base/wire.h"
 
 namespace onebox::channel {
@@ -27,6 +30,14 @@ void EncodeResponseHead(std::string& out, const ResponseHead& head) {
     writer.WriteText(field.name);
     writer.WriteText(field.value);
   }
+}
+
+void SetContentLength(std::string& encoded, std::uint64_t length) {
+  constexpr std::uint16_t kHasLength = 1;
+  constexpr std::size_t kHasLengthOffset = sizeof length + sizeof(ResponseHead::status);
+  CHECK(encoded.size() >= kHasLengthOffset + sizeof kHasLength);
+  std::memcpy(encoded.data(), &length, sizeof length);
+  std::memcpy(encoded.data() + kHasLengthOffset, &kHasLength, sizeof kHasLength);
 }
 
 Result<ResponseHead> DecodeResponseHead(std::string_view bytes) {

@@ -57,6 +57,9 @@ struct FileRange {
 // Appends status, reason, length and fields.
 void EncodeResponseHead(std::string& out, const ResponseHead& head);
 
+// Sets the length of an encoded head.
+void SetContentLength(std::string& encoded, std::uint64_t length);
+
 // The views point into `bytes`. Checks the shape alone: status and fields may hold anything that a
 // worker cares to write.
 Result<ResponseHead> DecodeResponseHead(std::string_view bytes);

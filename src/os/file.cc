@@ -43,6 +43,13 @@ Result<Fd> OpenTemporary(const std::string& folder) {
   return file;
 }
 
+Result<Fd> Reopen(const Fd& file) {
+  const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+  Fd reopened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!reopened.valid()) return SystemError("open " + path, errno);
+  return reopened;
+}
+
 Status WriteAll(const Fd& file, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());

@@ -19,6 +19,9 @@ Result<Fd> OpenForAppend(const std::string& path);
 // A file without a name in `folder`: it goes when its last descriptor does.
 Result<Fd> OpenTemporary(const std::string& folder);
 
+// The same file for reading, with a position of its own.
+Result<Fd> Reopen(const Fd& file);
+
 // All of it, in as many writes as it takes; blocking descriptors only.
 Status WriteAll(const Fd& file, std::string_view bytes);
 

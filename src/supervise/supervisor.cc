@@ -584,6 +584,8 @@ Result<os::Spawned> Box::StartWorker(const Process& process) {
                               std::to_string(settings_.reactors),
                               "--number",
                               std::to_string(process.number),
+                              "--workers",
+                              std::to_string(settings_.workers),
                               "--threads",
                               std::to_string(settings_.threads),
                               "--target",

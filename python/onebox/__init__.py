@@ -1,0 +1,1 @@
+"""Onebox, as the app sees it."""

@@ -1,0 +1,30 @@
+#pragma once
+// What is made once, when the extension is imported, and lives as long as the interpreter.
+
+#include "pyext/python.h"
+
+namespace onebox::pyext {
+
+struct Interned {
+  // Types of this extension.
+  PyTypeObject* exchange = nullptr;
+  PyTypeObject* error_stream = nullptr;
+  PyTypeObject* file_wrapper = nullptr;
+
+  // From the standard library.
+  PyObject* bytes_io = nullptr;          // io.BytesIO
+  PyObject* open = nullptr;              // io.open
+  PyObject* format_exception = nullptr;  // traceback.format_exception
+
+  // Names, as str.
+  PyObject* close = nullptr;
+  PyObject* read = nullptr;
+  PyObject* fileno = nullptr;
+  PyObject* tell = nullptr;
+};
+
+// REQUIRES: MakeInterned() has returned true, which it does once, at import.
+const Interned& Known();
+bool MakeInterned(PyObject* module);
+
+}  // namespace onebox::pyext

@@ -1,0 +1,154 @@
+#include "pyext/worker_type.h"
+
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+
+#include "os/clock.h"
+#include "pyext/environ.h"
+#include "pyext/exchange.h"
+#include "worker/worker.h"
+
+namespace onebox::pyext {
+namespace {
+
+struct Inside {
+  os::SystemClock clock;
+  std::unique_ptr<worker::Worker> worker;
+  EnvironMaker environ_maker;
+};
+
+struct WorkerObject {
+  PyObject head;
+  Inside* inside;
+};
+
+Inside& Of(PyObject* self) {
+  return *reinterpret_cast<WorkerObject*>(self)->inside;
+}
+
+struct Arguments {
+  worker::Settings settings;
+  bool multiprocess = false;
+  std::string software;
+};
+
+bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
+  static const char* names[] = {
+      "attach", "reactors", "number", "threads", "multiprocess", "software", nullptr};
+  const char *attach = nullptr, *software = nullptr;
+  unsigned reactors = 0, number = 0, threads = 0;
+  int multiprocess = 0;
+  if (PyArg_ParseTupleAndKeywords(arguments,
+                                  keywords,
+                                  "$sIIIps:Worker",
+                                  const_cast<char**>(names),
+                                  &attach,
+                                  &reactors,
+                                  &number,
+                                  &threads,
+                                  &multiprocess,
+                                  &software) == 0) {
+    return false;
+  }
+  out = {{.attach = attach, .reactors = reactors, .number = number, .threads = threads},
+         multiprocess != 0,
+         software};
+  return true;
+}
+
+PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
+  Arguments parsed;
+  if (!Parse(arguments, keywords, parsed)) return nullptr;
+  auto inside = std::make_unique<Inside>();
+  auto made = worker::Worker::New(parsed.settings, inside->clock);
+  if (!made.ok()) {
+    PyErr_SetString(PyExc_OSError, made.error().message.c_str());
+    return nullptr;
+  }
+  inside->worker = std::move(made).value();
+  if (!inside->environ_maker.Prepare(
+          parsed.settings.threads > 1, parsed.multiprocess, parsed.software)) {
+    return nullptr;
+  }
+  const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
+  PyObject* self = allocate(type, 0);
+  if (self != nullptr) reinterpret_cast<WorkerObject*>(self)->inside = inside.release();
+  return self;
+}
+
+void Delete(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  delete reinterpret_cast<WorkerObject*>(self)->inside;
+  PyObject_Free(self);
+  Py_DECREF(type);
+}
+
+// The next request. Waiting costs the others nothing; not having to wait costs no change of threads.
+std::optional<worker::TakenRequest> NextRequest(worker::Worker& worker) {
+  auto taken = worker.TryNext();
+  if (taken) return taken;
+  const WithoutGil others;
+  return worker.Next();
+}
+
+PyObject* Serve(PyObject* self, PyObject* app) {
+  const Ref held = Ref::Share(self);
+  while (auto taken = NextRequest(*Of(self).worker)) {
+    RunExchange(std::move(*taken), Of(self).environ_maker, app);
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* Drain(PyObject* self, PyObject* /*none*/) {
+  const WithoutGil others;  // who holds the worker's lock may want the GIL
+  Of(self).worker->Drain();
+  Py_RETURN_NONE;
+}
+
+PyObject* Failure(PyObject* self, void* /*none*/) {
+  std::string failure;
+  {
+    const WithoutGil others;
+    failure = Of(self).worker->failure();
+  }
+  return PyUnicode_FromStringAndSize(failure.data(), static_cast<Py_ssize_t>(failure.size()));
+}
+
+PyMethodDef methods[] = {
+    {"serve",
+     Serve,
+     METH_O,
+     "serve(app): runs the app for one request after the other, until drained. Any number of "
+     "threads."},
+    {"drain", Drain, METH_NOARGS, "Asks for no more requests: serve() ends with those that came."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef attributes[] = {
+    {"failure", Failure, nullptr, "Why no front takes this worker, or an empty text.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_doc,
+     const_cast<char*>("Worker(*, attach, reactors, number, threads, multiprocess, software)\n"
+                       "--\n\nThe app's side of the channel to the front.")},
+    {Py_tp_new, reinterpret_cast<void*>(New)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"onebox._onebox.Worker", sizeof(WorkerObject), 0, Py_TPFLAGS_DEFAULT, slots};
+
+}  // namespace
+
+bool AddWorkerType(PyObject* module) {
+  const Ref type = Ref::Take(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  return type && PyModule_AddObjectRef(module, "Worker", type.get()) == 0;
+}
+
+}  // namespace onebox::pyext
