@@ -1,13 +1,14 @@
 // Both ends of a channel in one thread, and ends that scribble.
-#include <algorithm>
-#include <array>
-#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "base/wire.h"
 #include "channel/front_end.h"
+#include "channel/testing.h"
 #include "channel/worker_end.h"
 #include "os/random.h"
 #include "os/socket.h"
@@ -269,9 +270,9 @@ TEST_F(Channel, AFrontThatClosesIsNoticed) {
   EXPECT_EQ(worker_->SendEnd(taken_->ticket, End::kComplete, kReturn), Delivery::kLost);
 }
 
-// --- a worker that scribbles ---------------------------------------------------
+// --- ends that scribble ---------------------------------------------------------
 
-// What a frame's bytes are made of; the front has slot 0 in use, of generation 1.
+// What a frame's bytes are made of.
 std::string Frame(std::uint32_t kind,
                   std::uint32_t slot,
                   std::uint32_t generation,
@@ -283,37 +284,96 @@ std::string Frame(std::uint32_t kind,
   return bytes;
 }
 
-TEST_F(Channel, AFrontRefusesWhatNoWorkerSends) {
-  std::string head;
-  Writer(head).WriteText(EncodedHead({}));
+std::string HeadOf(HeadSize size, std::string_view bytes) {
+  std::string content;
+  Writer(content).Write(size);
+  content += bytes;
+  return content;
+}
+
+std::string RangeOf(std::uint64_t offset, std::uint64_t length) {
+  std::string content;
+  Writer(content).Write(FileRange{offset, length});
+  return content;
+}
+
+TEST(FrontEnd, RefusesWhatNoWorkerSends) {
+  const std::string encoded = EncodedHead({});
+  const auto size = static_cast<HeadSize>(encoded.size());
+  const std::string head = Frame(2, 0, 1, 0, HeadOf(size, encoded));
+  const std::string whole(kBodyFrameBytesMax, 'x');
+  const std::string misplaced = "the worker sends a frame that has no place there";
+  const std::string other_size = "the worker sends a head of another size than it says";
+  const std::string no_slot = "the worker answers on a slot that is not there";
+  const std::string nobody = "the worker answers a request that nobody asks any more";
+  const std::string no_end = "the worker ends a response in an unknown way";
+  const std::string no_range = "the worker sends a range that no file has";
+  const std::string range_size = "the worker sends a file's range of a wrong size";
+  // The front has a request on slot 0, of generation 1. All frames but the last are taken.
   const struct {
     const char* why;
-    std::string bytes;
-    bool ok;
+    std::vector<std::string> frames;
+    std::string refused;
   } cases[] = {
-      {"an end alone", Frame(5, 0, 1, 2), true},
-      {"a head", Frame(2, 0, 1, 0, head), true},
-      {"nothing", "", false},
-      {"half a frame's head", "12345678", false},
-      {"a slot that is not there", Frame(5, 2, 1, 2), false},
-      {"a slot that is free", Frame(5, 1, 1, 2), false},
-      {"an old generation", Frame(5, 0, 0, 2), false},
-      {"an unknown kind", Frame(6, 0, 1, 0), false},
-      {"a request", Frame(1, 0, 1, 0), false},
-      {"an unknown end", Frame(5, 0, 1, 3), false},
-      {"an end that is none", Frame(5, 0, 1, 0), false},
-      {"complete without a head", Frame(5, 0, 1, 1), false},
-      {"a body without a head", Frame(3, 0, 1, 0, "x"), false},
-      {"a file without a head", Frame(4, 0, 1, 0, std::string(16, '\0')), false},
-      {"a head longer than its frame", Frame(2, 0, 1, 0, "\xff\x00\x00\x00"), false},
-      {"a head of no size", Frame(2, 0, 1, 0, std::string(4, '\0')), false},
-      {"a head above the limit", Frame(2, 0, 1, 0, "\xff\xff\xff\xff"), false},
+      {"an end alone", {Frame(5, 0, 1, 2)}, ""},
+      {"a head", {head}, ""},
+      {"a head and an end", {head, Frame(5, 0, 1, 1)}, ""},
+      {"a head with all the body that fits",
+       {Frame(2, 0, 1, 1, HeadOf(size, encoded + whole))},
+       ""},
+      {"all the body that fits", {head, Frame(3, 0, 1, 1, whole)}, ""},
+      {"a body of nothing", {head, Frame(3, 0, 1, 0)}, ""},
+      {"nothing", {""}, no_slot},
+      {"half a frame's head", {"12345678"}, no_slot},
+      {"a slot that is not there", {Frame(5, 2, 1, 2)}, no_slot},
+      {"a slot that is free", {Frame(5, 1, 0, 2)}, nobody},
+      {"an old generation", {Frame(5, 0, 0, 2)}, nobody},
+      {"a later generation", {Frame(5, 0, 2, 2)}, nobody},
+      {"more behind the end", {Frame(5, 0, 1, 2), Frame(5, 0, 1, 2)}, nobody},
+      {"an unknown kind", {Frame(6, 0, 1, 0)}, misplaced},
+      {"no kind", {Frame(0, 0, 1, 0)}, misplaced},
+      {"a request", {Frame(1, 0, 1, 0)}, misplaced},
+      {"an unknown end", {Frame(5, 0, 1, 3)}, no_end},
+      {"an end that is none", {Frame(5, 0, 1, 0)}, misplaced},
+      {"an end with a content", {Frame(5, 0, 1, 2, "x")}, misplaced},
+      {"complete without a head", {Frame(5, 0, 1, 1)}, misplaced},
+      {"a body without a head", {Frame(3, 0, 1, 0, "x")}, misplaced},
+      {"a file without a head", {Frame(4, 0, 1, 0, RangeOf(0, 0))}, misplaced},
+      {"a second head", {head, head}, "the worker sends a second head"},
+      {"a body above the limit", {head, Frame(3, 0, 1, 0, whole + "x")}, misplaced},
+      {"a head with a body above the limit",
+       {Frame(2, 0, 1, 0, HeadOf(size, encoded + whole + "x"))},
+       other_size},
+      {"a head without its size", {Frame(2, 0, 1, 0, "xyz")}, other_size},
+      {"a head longer than its frame", {Frame(2, 0, 1, 0, HeadOf(size + 1, encoded))}, other_size},
+      {"a head cut short",
+       {Frame(2, 0, 1, 0, HeadOf(size - 1, encoded))},
+       "a response's head in a channel has another size than it says"},
+      {"a head of no size",
+       {Frame(2, 0, 1, 0, HeadOf(0, ""))},
+       "a response's head in a channel has another size than it says"},
+      {"a head above the limit",
+       {Frame(2, 0, 1, 0, HeadOf(kResponseHeadBytesMax + 1, ""))},
+       "the worker sends too large a head"},
+      {"a file's range cut short", {head, Frame(4, 0, 1, 0, RangeOf(0, 1).substr(1))}, range_size},
+      {"more than a file's range", {head, Frame(4, 0, 1, 0, RangeOf(0, 1) + "x")}, range_size},
+      {"an impossible offset", {head, Frame(4, 0, 1, 0, RangeOf(kFileBytesMax + 1, 0))}, no_range},
+      {"an impossible length", {head, Frame(4, 0, 1, 0, RangeOf(0, kFileBytesMax + 1))}, no_range},
+      {"a file that was not sent",
+       {head, Frame(4, 0, 1, 0, RangeOf(0, 1))},
+       "the worker names a file that it has not sent"},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.why);
-    std::vector<std::byte> memory(MemoryBytes(2) + 64);
-    const auto ends = FrontEndOver(c.bytes);
-    EXPECT_EQ(ends, c.ok);
+    ForgedWorker worker(2);
+    FrontEnd& front = worker.front();
+    ASSERT_EQ(front.Send(0, Encoded({.path = "/"}), {}, nullptr), Sent::kSent);
+    for (std::size_t i = 0; i < c.frames.size(); ++i) {
+      ASSERT_EQ(worker.Write(c.frames[i]), shm::Push::kDone);
+      const auto next = front.Next();
+      EXPECT_EQ(next.ok() ? "" : next.error().message, i + 1 < c.frames.size() ? "" : c.refused);
+      front.Release();
+    }
   }
 }
 
