@@ -20,6 +20,7 @@ class CompressFilter {
   CompressFilter& operator=(const CompressFilter&) = delete;
 
   void Append(std::string_view bytes, std::string& out) { compressor_->Append(bytes, out); }
+  void Flush(std::string& out) { compressor_->Flush(out); }
   void Finish(std::string& out) { compressor_->Finish(out); }
 
  private:

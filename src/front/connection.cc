@@ -20,6 +20,17 @@ constexpr std::uint64_t kAnswerMemoryMax = 256 << 10;  // of one answer; above i
 constexpr std::size_t kKeptBytes = 15;                 // what a string holds without an allocation
 constexpr Duration kLingerTime = std::chrono::seconds(2);
 
+// `begin`, later by the time that `bytes` may take at the lowest rate that is allowed.
+Time AtRate(Time begin, std::uint64_t bytes, std::uint64_t rate_min) {
+  if (rate_min == 0) return Time::max();
+  constexpr std::uint64_t kSecondsMax = 1'000'000;
+  const std::uint64_t milliseconds =
+      std::min(bytes / rate_min, kSecondsMax) * 1000 + bytes % rate_min * 1000 / rate_min;
+  return begin + std::chrono::milliseconds(milliseconds);
+}
+
+}  // namespace
+
 std::optional<http::Address> AddressOf(const os::SocketAddress& peer) {
   const auto bytes = peer.ip_bytes();
   if (bytes.size() == 4) return http::Address::V4({bytes[0], bytes[1], bytes[2], bytes[3]});
@@ -28,8 +39,6 @@ std::optional<http::Address> AddressOf(const os::SocketAddress& peer) {
   std::copy(bytes.begin(), bytes.end(), six.begin());
   return http::Address::V6(six);
 }
-
-}  // namespace
 
 Connection::Connection(Shard& shard,
                        os::Fd socket,
@@ -171,17 +180,16 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
   input_whole_ = false;
   answers_head_ = false;
   http::RequestHead& head = shard_.head();
-  const auto refused = http::ParseRequestHead(
-      bytes.substr(scanned.begin, scanned.end - scanned.begin), shard_.settings().head, head);
-  if (refused) {
-    Refuse(*refused);
+  const std::string_view head_bytes = bytes.substr(scanned.begin, scanned.end - scanned.begin);
+  if (const auto refused = http::ParseRequestHead(head_bytes, shard_.settings().head, head)) {
+    Refuse(*refused, head_bytes);
     return bytes.size();
   }
   answers_head_ = head.method == http::Method::kHead;
   step_ = Step::kAnswering;
   since_ = progress_ = shard_.now();
   input_whole_ = head.framing == http::Framing::kNone;
-  stream_ = shard_.Route(*this, bytes.substr(scanned.begin, scanned.end - scanned.begin), head);
+  stream_ = shard_.Route(*this, head_bytes, head);
   if (stream_ != nullptr && step_ == Step::kAnswering) {
     if (stream_->body_complete()) {
       stream_->Begin();
@@ -206,8 +214,10 @@ void Connection::OnInputEnd() {
 
 Output& Connection::NeedOutput() {
   if (output_ == nullptr) {
-    output_ = std::make_unique<Output>(
-        shard_.budget(), Output::Room{kAnswerMemoryMax, shard_.settings().spool_folder});
+    output_ =
+        std::make_unique<Output>(shard_.budget(),
+                                 Output::Room{kAnswerMemoryMax, shard_.settings().spool_folder},
+                                 shard_.now());
   }
   return *output_;
 }
@@ -305,6 +315,7 @@ void Connection::AnswerDone(After after) {
 
 void Connection::Flushed() {
   const bool enough = requests_ >= shard_.settings().requests_per_connection_max;
+  if (enough) shard_.lane().Add(telemetry::Limit::kRequestsPerConnection);
   if (after_ == After::kClose || draining_ || enough) return Linger();
   step_ = Step::kHead;
   since_ = progress_ = shard_.now();
@@ -320,11 +331,11 @@ void Connection::Abort() {
   Close();
 }
 
-void Connection::Refuse(http::RefusalKind kind) {
+void Connection::Refuse(http::RefusalKind kind, std::string_view head) {
   const http::Refusal& refusal = http::RefusalOf(kind);
   shard_.lane().CountRefusal(static_cast<std::size_t>(kind));
   shard_.CountLimit(kind);
-  shard_.Refuse(*this, refusal.status, refusal.reason);
+  shard_.Refuse(*this, refusal.status, refusal.reason, head);
 }
 
 // --- the end
@@ -375,7 +386,9 @@ Time Connection::Deadline() const {
       deadline = since_ + (input_.empty() ? settings.idle_timeout : settings.head_timeout);
       break;
     case Step::kBody:
-      deadline = progress_ + settings.body_timeout;
+      deadline = std::min(
+          progress_ + settings.body_timeout,
+          AtRate(since_ + settings.body_timeout, stream_->body().size(), settings.body_rate_min));
       break;
     case Step::kAnswering:
       if (stream_ != nullptr) deadline = stream_->deadline();
@@ -386,19 +399,22 @@ Time Connection::Deadline() const {
     case Step::kClosed:
       break;
   }
-  if (output_ != nullptr) deadline = std::min(deadline, progress_ + settings.write_timeout);
+  if (output_ != nullptr) {
+    deadline = std::min({deadline, progress_ + settings.write_timeout, WriteRateDeadline()});
+  }
   return deadline;
+}
+
+Time Connection::WriteRateDeadline() const {
+  const Settings& settings = shard_.settings();
+  return AtRate(
+      output_->since() + settings.write_timeout, output_->sent(), settings.write_rate_min);
 }
 
 void Connection::ArmTimer() {
   if (closed()) return;
   const Time deadline = Deadline();
   if (deadline != Time::max()) shard_.reactor().timers().Arm(*this, deadline);
-}
-
-bool Connection::RateTooLow(std::uint64_t bytes, std::uint64_t rate_min) const {
-  const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(shard_.now() - since_);
-  return bytes < rate_min * static_cast<std::uint64_t>(elapsed.count());
 }
 
 void Connection::OnTimer() {
@@ -409,6 +425,10 @@ void Connection::OnTimer() {
     shard_.lane().Add(telemetry::Limit::kWriteTimeout);
     return Abort();
   }
+  if (output_ != nullptr && now >= WriteRateDeadline()) {
+    shard_.lane().Add(telemetry::Limit::kWriteRate);
+    return Abort();
+  }
   switch (step_) {
     case Step::kHead:
       if (input_.empty()) {
@@ -416,10 +436,12 @@ void Connection::OnTimer() {
         return Close();
       }
       shard_.lane().Add(telemetry::Limit::kHeadTimeout);
-      return shard_.Refuse(*this, 408, "the request head did not arrive in time");
-    case Step::kBody:
-      shard_.lane().Add(telemetry::Limit::kBodyTimeout);
-      return shard_.Refuse(*this, 408, "the request body did not arrive in time");
+      return shard_.Refuse(*this, 408, "the request head did not arrive in time", {});
+    case Step::kBody: {
+      const bool stopped = now >= progress_ + settings.body_timeout;
+      shard_.lane().Add(stopped ? telemetry::Limit::kBodyTimeout : telemetry::Limit::kBodyRate);
+      return stream_->OnBodyTimeout();
+    }
     case Step::kAnswering:
       if (stream_ != nullptr) stream_->OnDeadline(now);
       return ArmTimer();

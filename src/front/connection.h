@@ -21,6 +21,9 @@ namespace onebox::front {
 class Shard;
 class Stream;
 
+// Nothing for a unix socket.
+std::optional<http::Address> AddressOf(const os::SocketAddress& peer);
+
 enum class Service : std::uint8_t { kApp, kAdmin };
 
 // What a connection came in by; outlives it.
@@ -52,7 +55,7 @@ class Connection final : public event::Watcher, public event::Timer {
   void Abort();                  // the answer cannot be completed: the client must notice
 
   // An answer of our own, to what was read so far; closes where the rest of the input is not known.
-  void Refuse(http::RefusalKind kind);
+  void Refuse(http::RefusalKind kind, std::string_view head = {});
 
   bool closed() const { return step_ == Step::kClosed; }
   bool unix_socket() const { return !address_.has_value(); }
@@ -96,7 +99,7 @@ class Connection final : public event::Watcher, public event::Timer {
   Output& NeedOutput();
   bool Idle() const { return step_ == Step::kHead && input_.empty(); }
   Time Deadline() const;
-  bool RateTooLow(std::uint64_t bytes, std::uint64_t rate_min) const;
+  Time WriteRateDeadline() const;
 
   Shard& shard_;
   std::unique_ptr<Stream> stream_;

@@ -54,6 +54,7 @@ std::vector<std::uint32_t> Dispatch::GrantFreed() {
     Worker worker = FreeWorker();
     if (worker == nullptr) break;
     ++worker->busy;
+    ++busy_;
     Ticket& ticket = *queue_.first();
     queue_.Remove(ticket);
     ticket.granted_ = std::move(worker);
@@ -61,7 +62,12 @@ std::vector<std::uint32_t> Dispatch::GrantFreed() {
     grants_[ticket.reactor].PushBack(ticket);
     reactors.push_back(ticket.reactor);
   }
+  Tell();
   return reactors;
+}
+
+void Dispatch::Tell() const {
+  if (options_.changed) options_.changed(queue_.size(), busy_);
 }
 
 void Dispatch::Wake(const std::vector<std::uint32_t>& reactors) {
@@ -119,6 +125,8 @@ Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& wor
     worker = FreeWorker();
     if (worker != nullptr) {
       ++worker->busy;
+      ++busy_;
+      Tell();
       return Entered::kPlace;
     }
   }
@@ -129,6 +137,7 @@ Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& wor
     queue_.PushBack(ticket);
   }
   ticket.at_ = Ticket::At::kQueue;
+  Tell();
   return Entered::kQueued;
 }
 
@@ -147,10 +156,14 @@ void Dispatch::Cancel(Ticket& ticket) {
   std::vector<std::uint32_t> granted;
   {
     const std::lock_guard lock(mutex_);
-    if (ticket.at_ == Ticket::At::kQueue) queue_.Remove(ticket);
+    if (ticket.at_ == Ticket::At::kQueue) {
+      queue_.Remove(ticket);
+      Tell();
+    }
     if (ticket.at_ == Ticket::At::kGrants) {
       grants_[ticket.reactor].Remove(ticket);
       --ticket.granted_->busy;
+      --busy_;
       ticket.granted_ = nullptr;
       granted = GrantFreed();
     }
@@ -165,21 +178,10 @@ void Dispatch::Leave(const Worker& worker) {
     const std::lock_guard lock(mutex_);
     CHECK(worker->busy > 0);
     --worker->busy;
+    --busy_;
     granted = GrantFreed();
   }
   Wake(granted);
-}
-
-Dispatch::Numbers Dispatch::numbers() const {
-  const std::lock_guard lock(mutex_);
-  Numbers numbers{.queued = queue_.size()};
-  for (const Worker& worker : workers_) {
-    if (!Usable(*worker, options_.reactors)) continue;
-    ++numbers.workers;
-    numbers.threads += worker->threads;
-    numbers.busy += worker->busy;
-  }
-  return numbers;
 }
 
 }  // namespace onebox::front

@@ -68,6 +68,8 @@ class Dispatch {
     std::uint32_t queue_max = 0;
     // Called without the lock, from the thread whose call freed a place: that reactor has grants.
     std::function<void(std::uint32_t reactor)> wake;
+    // Called with the lock, one call at a time, when one of these numbers may have changed.
+    std::function<void(std::size_t queued, std::uint32_t busy)> changed = {};
   };
   explicit Dispatch(Options options);
 
@@ -85,18 +87,11 @@ class Dispatch {
   void Cancel(Ticket& ticket);  // wherever it is; a grant goes to the next
   void Leave(const Worker& worker);
 
-  struct Numbers {
-    std::size_t queued = 0;
-    std::uint32_t workers = 0;  // usable
-    std::uint32_t threads = 0;
-    std::uint32_t busy = 0;
-  };
-  Numbers numbers() const;
-
  private:
   static bool Usable(const AppWorker& worker, std::uint32_t reactors);
   Worker FreeWorker() const;
   std::vector<std::uint32_t> GrantFreed();
+  void Tell() const;
   void Wake(const std::vector<std::uint32_t>& reactors);
 
   const Options options_;
@@ -104,6 +99,7 @@ class Dispatch {
   std::vector<Worker> workers_;
   TicketList queue_;
   std::vector<TicketList> grants_;  // by reactor
+  std::uint32_t busy_ = 0;          // places that are taken, of all workers
 };
 
 }  // namespace onebox::front

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -20,32 +19,6 @@ namespace {
 
 constexpr std::size_t kControlBytesMax = 64 << 10;
 constexpr std::size_t kGreetingsMax = 64;  // workers that have connected and not yet spoken
-
-// How many connections each address has; only where there is a limit.
-class AddressCounts {
- public:
-  explicit AddressCounts(std::uint32_t count_max) : count_max_(count_max) {}
-
-  bool Admit(const std::string& address) {
-    if (count_max_ == 0 || address.empty()) return true;
-    const std::lock_guard lock(mutex_);
-    std::uint32_t& count = counts_[address];
-    if (count >= count_max_) return false;
-    ++count;
-    return true;
-  }
-  void Leave(const std::string& address) {
-    if (count_max_ == 0 || address.empty()) return;
-    const std::lock_guard lock(mutex_);
-    const auto found = counts_.find(address);
-    if (found != counts_.end() && --found->second == 0) counts_.erase(found);
-  }
-
- private:
-  const std::uint32_t count_max_;
-  std::mutex mutex_;
-  std::map<std::string, std::uint32_t> counts_;
-};
 
 // Accepts the workers of one reactor, and waits for each one's greeting.
 class AttachListener final : public event::Watcher {
@@ -158,7 +131,8 @@ class Front {
         dispatch_(
             {.reactors = settings.reactors,
              .queue_max = settings.queue_max,
-             .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); }}) {}
+             .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
+             .changed = [this](std::size_t queued, std::uint32_t busy) { Show(queued, busy); }}) {}
 
   Status Start();
   int Serve();
@@ -166,10 +140,12 @@ class Front {
  private:
   Status OpenAccessLog();
   Status AddListener(os::Fd socket, Service service);
+  bool Admit(const os::SocketAddress& peer, Service service);
   void RunLane(std::size_t index);
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
   void Drain();
   void EndWhenEmpty();
+  void Show(std::size_t queued, std::uint32_t busy);
 
   class DrainCheck final : public event::Timer {
    public:
@@ -195,6 +171,13 @@ class Front {
   DrainCheck drain_check_{*this};
 };
 
+// Whoever asks for the status gets what holds at that moment.
+void Front::Show(std::size_t queued, std::uint32_t busy) {
+  telemetry::Lane lane = handover_.metrics.lane(kFirstLane);
+  lane.Set(telemetry::Gauge::kQueueLength, queued);
+  lane.Set(telemetry::Gauge::kThreadsBusy, busy);
+}
+
 Status Front::OpenAccessLog() {
   if (settings_.access_log.empty()) return Done();
   access_log_ = TRY(telemetry::LogWriter::Open({.path = settings_.access_log}));
@@ -212,24 +195,31 @@ Status Front::AddListener(os::Fd socket, Service service) {
       Listener::Parts{
           .reactor = *lanes_[0].reactor,
           .lane = handover_.metrics.lane(kFirstLane),
-          .admit =
-              [this](const os::SocketAddress& /*peer*/) {
-                if (shared_->connections.load(std::memory_order_relaxed) <
-                    settings_.connections_max) {
-                  return true;
-                }
-                lanes_[0].shard->lane().Add(telemetry::Limit::kConnections);
-                return false;
-              },
+          .admit = [this, service](const os::SocketAddress& peer) { return Admit(peer, service); },
           .adopt = [this,
                     &endpoint](os::Accepted accepted) { Adopt(std::move(accepted), endpoint); }}));
   return listener->Watch();
 }
 
+// Operators get in when nobody else does.
+bool Front::Admit(const os::SocketAddress& peer, Service service) {
+  if (service == Service::kAdmin) return true;
+  telemetry::Lane lane = handover_.metrics.lane(kFirstLane);
+  if (shared_->connections.load(std::memory_order_relaxed) >= settings_.connections_max) {
+    lane.Add(telemetry::Limit::kConnections);
+    return false;
+  }
+  const auto address = AddressOf(peer);
+  if (!CountsAddress(*shared_, address) || shared_->addresses.Enter(*address)) return true;
+  lane.Add(telemetry::Limit::kConnectionsPerAddress);
+  return false;
+}
+
 // The reactor with the next turn gets it: connections are spread evenly whatever the kernel does.
 void Front::Adopt(os::Accepted accepted, const Endpoint& endpoint) {
-  shared_->connections.fetch_add(1, std::memory_order_relaxed);
-  const std::size_t chosen = endpoint.service == Service::kAdmin ? 0 : next_lane_++ % lanes_.size();
+  const bool admin = endpoint.service == Service::kAdmin;
+  if (!admin) shared_->connections.fetch_add(1, std::memory_order_relaxed);
+  const std::size_t chosen = admin ? 0 : next_lane_++ % lanes_.size();
   if (chosen == 0) {
     lanes_[0].shard->Adopt(std::move(accepted.socket), accepted.peer, endpoint);
     return;
@@ -264,6 +254,7 @@ Status Front::Start() {
       .access_log = access_log_.get(),
       .dispatch = dispatch_,
       .budget = budget_,
+      .addresses = AddressCounts(settings_.connections_per_address_max),
       .tell_supervisor = [this](const std::string& message) { control_->Tell(message); }});
   return Done();
 }

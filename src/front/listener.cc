@@ -51,7 +51,11 @@ void Listener::Accept() {
     if (parts_.admit(accepted.value()->peer)) {
       parts_.adopt(std::move(*accepted.value()));
     } else {
-      // One attempt: nothing is kept for whom we do not serve.
+      // One attempt: nothing is kept for whom we do not serve. What it has sent is read first, since
+      // a close() with unread input sends a reset, which may overtake the answer.
+      char request[4096];
+      (void)::recv(accepted.value()->socket.get(), request, sizeof request, MSG_DONTWAIT);
+      parts_.lane.CountAnswer(503, telemetry::Step::kAccept);
       ::send(accepted.value()->socket.get(), kFullAnswer.data(), kFullAnswer.size(), MSG_NOSIGNAL);
     }
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "front/body.h"
 #include "front/budget.h"
 #include "os/fd.h"
@@ -18,7 +19,8 @@ class Output {
     std::uint64_t memory_max;   // of this answer; above it the file
     const std::string& folder;  // outlives the output
   };
-  Output(Budget& budget, const Room& room) : budget_(budget), room_(room) {}
+  Output(Budget& budget, const Room& room, Time since)
+      : budget_(budget), room_(room), since_(since) {}
   ~Output();
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -39,6 +41,7 @@ class Output {
 
   std::uint64_t pending() const;  // bytes that wait
   std::uint64_t sent() const { return sent_; }
+  Time since() const { return since_; }  // when the first byte had to wait
 
  private:
   bool Spill(std::string_view bytes);
@@ -48,6 +51,7 @@ class Output {
 
   Budget& budget_;
   const Room room_;
+  const Time since_;
   std::string memory_;
   std::uint64_t memory_begin_ = 0;  // what has left of memory_
   std::uint64_t charged_ = 0;       // of the budget

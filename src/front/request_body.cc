@@ -1,6 +1,7 @@
 #include "front/request_body.h"
 
 #include "os/file.h"
+#include "os/mapping.h"
 
 namespace onebox::front {
 
@@ -27,6 +28,15 @@ RequestBody::Stored RequestBody::Append(std::string_view bytes) {
   }
   size_ += bytes.size();
   return Stored::kYes;
+}
+
+bool RequestBody::FitFor(std::uint64_t inline_max) {
+  if (in_file() || size_ <= inline_max) return true;
+  auto memory = os::NewSharedMemory("onebox-body", size_);
+  if (!memory.ok() || !os::WriteAt(memory.value(), memory_, 0).ok()) return false;
+  file_ = std::move(memory).value();  // its bytes stay in the budget
+  std::string().swap(memory_);
+  return true;
 }
 
 }  // namespace onebox::front

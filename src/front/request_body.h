@@ -22,6 +22,10 @@ class RequestBody {
 
   Stored Append(std::string_view bytes);
 
+  // A complete body that is in memory and above `inline_max` gets a descriptor, of memory: so it can
+  // be handed over. False where there is no memory.
+  bool FitFor(std::uint64_t inline_max);
+
   std::uint64_t size() const { return size_; }
   bool in_file() const { return file_.valid(); }
   std::string_view memory() const { return memory_; }  // where it is not in the file

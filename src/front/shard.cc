@@ -8,6 +8,7 @@
 #include "base/ascii.h"
 #include "front/stream.h"
 #include "http/media_type.h"
+#include "http/request_id.h"
 #include "http/response_head.h"
 #include "os/random.h"
 #include "telemetry/prometheus.h"
@@ -42,6 +43,14 @@ std::vector<std::string_view> RefusalNames() {
 
 }  // namespace
 
+bool CountsAddress(const Shared& shared, const std::optional<http::Address>& address) {
+  if (!address || !shared.addresses.counts()) return false;
+  const auto& proxies = shared.settings.trusted_proxies;
+  return std::none_of(proxies.begin(), proxies.end(), [&](const http::Network& network) {
+    return network.Contains(*address);
+  });
+}
+
 Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
     : shared_(shared),
       index_(index),
@@ -73,7 +82,7 @@ void Shard::Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& 
   auto& connection = connections_.emplace_back(
       std::make_unique<Connection>(*this, std::move(socket), peer, endpoint));
   connection->index_ = static_cast<std::uint32_t>(connections_.size() - 1);
-  lane_.Add(telemetry::Gauge::kConnections, 1);
+  if (endpoint.service != Service::kAdmin) lane_.Add(telemetry::Gauge::kConnections, 1);
   connection->Start();
 }
 
@@ -84,8 +93,12 @@ void Shard::Doom(Connection& connection) {
   std::erase(pump_later_, &connection);
   doomed_.push_back(std::move(connections_.back()));
   connections_.pop_back();
+  if (connection.endpoint().service == Service::kAdmin) return;
   lane_.Add(telemetry::Gauge::kConnections, -1);
   shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+  if (CountsAddress(shared_, connection.address())) {
+    shared_.addresses.Leave(*connection.address());
+  }
 }
 
 void Shard::PumpLater(Connection& connection) {
@@ -143,11 +156,6 @@ void Shard::OnTick() {
     lane_.Add(telemetry::Counter::kAccessLogLinesLost, shared_.access_log->TakeLost());
   }
   if (index_ == 0) {
-    const Dispatch::Numbers numbers = dispatch().numbers();
-    lane_.Set(telemetry::Gauge::kQueueLength, numbers.queued);
-    lane_.Set(telemetry::Gauge::kWorkersReady, numbers.workers);
-    lane_.Set(telemetry::Gauge::kThreads, numbers.threads);
-    lane_.Set(telemetry::Gauge::kThreadsBusy, numbers.busy);
     lane_.Set(telemetry::Gauge::kBufferBytes, budget().used());
     shared_.tell_supervisor(R"({"front":"alive"})");
   }
@@ -236,6 +244,14 @@ std::string Shard::NewRequestId() {
   return id;
 }
 
+std::string Shard::RequestIdFor(const Connection& connection, const http::RequestHead& head) {
+  const std::string_view wanted = head.Value(http::KnownField::kXRequestId);
+  if (!wanted.empty() && Trusts(connection) && http::IsAcceptableRequestId(wanted)) {
+    return std::string(wanted);
+  }
+  return NewRequestId();
+}
+
 void Shard::AppendDate(std::string& out) {
   const auto second =
       std::chrono::duration_cast<std::chrono::seconds>(shared_.clock.WallNow().time_since_epoch())
@@ -287,15 +303,21 @@ void Shard::AnswerStatic(Connection& connection,
   const bool bodiless = head.framing == http::Framing::kNone;
   const bool keep_alive = head.keep_alive && bodiless && KeepsAlive(connection);
   const bool page = answer.status >= 400;
+  const std::string id = RequestIdFor(connection, head);
+  using Cache = StaticAnswer::Cache;
+  if (answer.cache == Cache::kHit) lane_.Add(telemetry::Counter::kStaticHits);
+  if (answer.cache == Cache::kMiss) lane_.Add(telemetry::Counter::kStaticMisses);
   LogAccess(connection,
             {.head = bytes,
+             .id = id,
              .status = answer.status,
              .body_bytes = answer.body.size(),
              .request_bytes = bytes.size()});
   if (page) {
     lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
-    return Answer(connection,
-                  {.status = answer.status, .keep_alive = keep_alive, .fields = answer.fields});
+    return Answer(
+        connection,
+        {.status = answer.status, .id = id, .keep_alive = keep_alive, .fields = answer.fields});
   }
   lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
   std::string& out = answer_buffer_;
@@ -304,6 +326,7 @@ void Shard::AnswerStatic(Connection& connection,
   out += answer.fields;
   AppendDate(out);
   http::AppendField(out, "Server", settings().server_name);
+  http::AppendField(out, "X-Request-ID", id);
   if (!keep_alive) http::AppendField(out, "Connection", "close");
   if (keep_alive && head.minor_version == 0) http::AppendField(out, "Connection", "keep-alive");
   out += "\r\n";
@@ -353,9 +376,14 @@ void Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
 }
 
-void Shard::Refuse(Connection& connection, int status, std::string_view why) {
+void Shard::Refuse(Connection& connection,
+                   int status,
+                   std::string_view why,
+                   std::string_view head) {
+  const std::string id = NewRequestId();
   lane_.CountAnswer(status, telemetry::Step::kReadHead);
-  Answer(connection, {.status = status, .why = why});
+  LogAccess(connection, {.head = head, .id = id, .status = status, .request_bytes = head.size()});
+  Answer(connection, {.status = status, .why = why, .id = id});
 }
 
 void Shard::CountLimit(http::RefusalKind kind) {
@@ -371,9 +399,12 @@ void Shard::CountLimit(http::RefusalKind kind) {
 void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   if (access_format_ == nullptr) return;
   http::RequestHead& head = *head_;
-  if (http::ParseRequestHead(ended.head, settings().head, head)) return;
   http::NormalPath path;
-  if (http::NormalizePath(head.path, path_storage_, path)) path.path = head.path;
+  if (http::ParseRequestHead(ended.head, settings().head, head)) {
+    head = {};  // what was refused says nothing that can be relied on
+  } else if (http::NormalizePath(head.path, path_storage_, path)) {
+    path.path = head.path;
+  }
   const http::Origin origin = OriginOf(connection, head);
   const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
   const auto field = [&](std::string_view name) -> std::string_view {

@@ -14,6 +14,7 @@
 #include "channel/request.h"
 #include "compress/shelf.h"
 #include "event/reactor.h"
+#include "front/address_counts.h"
 #include "front/app_channel.h"
 #include "front/budget.h"
 #include "front/connection.h"
@@ -40,10 +41,14 @@ struct Shared {
   telemetry::LogWriter* access_log;  // null: off
   Dispatch& dispatch;
   Budget& budget;
+  AddressCounts addresses;
   std::function<void(std::string)> tell_supervisor;  // from any thread
   std::atomic<std::uint32_t> connections{0};
   std::atomic<bool> draining{false};
 };
+
+// Proxies speak for many clients: theirs are not counted.
+bool CountsAddress(const Shared& shared, const std::optional<http::Address>& address);
 
 // A short answer of our own.
 struct OwnAnswer {
@@ -107,12 +112,14 @@ class Shard final : public event::TurnEnd {
                                 const http::RequestHead& head);
   void Assign(Stream& stream, const Dispatch::Worker& worker);
   void Answer(Connection& connection, const OwnAnswer& answer);
-  void Refuse(Connection& connection, int status, std::string_view why);
+  // What cannot become a stream; `head` as far as it was read.
+  void Refuse(Connection& connection, int status, std::string_view why, std::string_view head);
   void CountLimit(http::RefusalKind kind);
   bool KeepsAlive(const Connection& connection) const;
   bool Trusts(const Connection& connection) const;
   http::Origin OriginOf(const Connection& connection, const http::RequestHead& head) const;
-  std::string NewRequestId();
+  // The one that a trusted proxy sent, or a new one.
+  std::string RequestIdFor(const Connection& connection, const http::RequestHead& head);
   void AppendDate(std::string& out);
   void LogAccess(const Connection& connection, const Ended& ended);
   void ReportStuck(const AppWorker& worker);
@@ -151,6 +158,7 @@ class Shard final : public event::TurnEnd {
                     const http::RequestHead& head,
                     const http::NormalPath& path);
   void AnswerAdmin(Connection& connection, const http::RequestHead& head, std::string_view path);
+  std::string NewRequestId();
   AppChannel* ChannelTo(const Dispatch::Worker& worker);
   http::TrustedProxies trusted() const;
 

@@ -222,6 +222,7 @@ StaticAnswer StaticFiles::Answer(const http::RequestHead& head, const http::Norm
   if (!IsGetOrHead(head)) return Refusal(405, "Allow: GET, HEAD\r\n");
   if (path.encoded_slash || path.backslash) return Refusal(404);
   StaticFile* file = FindChecked(path.path);
+  const auto cache = file != nullptr ? StaticAnswer::Cache::kHit : StaticAnswer::Cache::kMiss;
   if (file == nullptr) {
     const StaticMount* mount = Match(path.path);
     if (mount == nullptr) return Refusal(404);
@@ -232,8 +233,10 @@ StaticAnswer StaticFiles::Answer(const http::RequestHead& head, const http::Norm
   // Not a reference into the entry, which Trim() may take away.
   const SharedRepresentation sent = Choose(head, *file);
   cache_.Trim();
-  if (!IsConditionalOrPartial(head)) return Whole(head, sent);
-  return Conditional(head, sent, clock_.WallNow());
+  StaticAnswer answer =
+      IsConditionalOrPartial(head) ? Conditional(head, sent, clock_.WallNow()) : Whole(head, sent);
+  answer.cache = cache;
+  return answer;
 }
 
 // The entry of the cache, if the disk still says what it says.

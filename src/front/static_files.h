@@ -38,6 +38,8 @@ struct StaticAnswer {
 
   // For 200 and 206 to GET. Empty for HEAD and 304, and for errors, whose page is the caller's.
   Body body{};
+
+  enum class Cache : std::uint8_t { kNotAsked, kHit, kMiss } cache = Cache::kNotAsked;
 };
 
 // One for each reactor; nothing is shared. The clock outlives it.

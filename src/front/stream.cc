@@ -87,14 +87,12 @@ Stream::Stream(Connection& connection, std::string_view bytes, const http::Reque
       body_complete_(head.framing == http::Framing::kNone ||
                      (head.framing == http::Framing::kContentLength && head.content_length == 0)) {
   reactor = shard_.index();
-  const std::string_view wanted = head.Value(http::KnownField::kXRequestId);
   trusted_ = shard_.Trusts(connection);
-  id_ =
-      trusted_ && http::IsAcceptableRequestId(wanted) ? std::string(wanted) : shard_.NewRequestId();
-  if (shard_.settings().compression.enabled && head.Has(http::KnownField::kAcceptEncoding)) {
-    constexpr std::array kOffered = {
-        http::Coding::kZstd, http::Coding::kBrotli, http::Coding::kGzip};
-    coding_ = http::AcceptedCodings(head).Choose(kOffered).value_or(http::Coding::kIdentity);
+  id_ = shard_.RequestIdFor(connection, head);
+  const CompressionSettings& compression = shard_.settings().compression;
+  if (compression.enabled && head.Has(http::KnownField::kAcceptEncoding)) {
+    coding_ =
+        http::AcceptedCodings(head).Choose(compression.codings).value_or(http::Coding::kIdentity);
   }
 }
 
@@ -210,6 +208,10 @@ void Stream::Encode() {
 }
 
 void Stream::Begin() {
+  if (!body_.FitFor(channel::kInlineBodyBytesMax)) {
+    shard_.lane().Add(Limit::kSpool);
+    return Fail(503, EndStep::kReadBody, "there is no memory for the body");
+  }
   Encode();
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
@@ -288,6 +290,10 @@ void Stream::OnDeadline(Time now) {
   Fail(504, step_ == Step::kWaiting ? EndStep::kWait : EndStep::kRun, "the app took too long");
 }
 
+void Stream::OnBodyTimeout() {
+  Fail(408, EndStep::kReadBody, "the request body did not arrive in time");
+}
+
 void Stream::OnLost(Lost lost) {
   channel_ = nullptr;
   if (step_ == Step::kDone) return;
@@ -330,55 +336,68 @@ void Stream::Fail(int status, EndStep step, std::string_view why) {
 
 // --- write
 
-bool Stream::MayCompress(const channel::ResponseHead& head, std::string_view type) const {
-  if (coding_ == http::Coding::kIdentity || no_body_ || head.status == 206) return false;
-  if (!head.content_length || *head.content_length < shard_.settings().compression.bytes_min) {
-    return false;  // without a length it is a stream, which wants its chunks at once
-  }
-  return http::IsCompressible(type);
-}
-
-void Stream::AppendFields(std::string& out, const channel::ResponseHead& head, bool& broken) {
-  std::string_view type, vary, etag;
-  bool coded = false, transform = true, date = false, server = false;
+// A body whose length nobody knows is compressed chunk by chunk, so that none of them waits; where
+// they are small that gains nothing.
+bool Stream::WantsCompression(const channel::ResponseHead& head, std::string_view body) const {
+  const CompressionSettings& settings = shard_.settings().compression;
+  if (!settings.enabled || head.status == 206 || !http::StatusHasBody(head.status)) return false;
+  if (head.content_length.value_or(body.size()) < settings.bytes_min) return false;
+  bool compressible = false;
   for (const channel::Field& field : head.fields) {
-    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) {
-      broken = true;
-      return;
+    if (EqualsIgnoreCase(field.name, "Content-Encoding")) return false;
+    if (EqualsIgnoreCase(field.name, "X-Accel-Buffering") && EqualsIgnoreCase(field.value, "no")) {
+      return false;  // what apps say to nginx of a stream
     }
-    if (EqualsIgnoreCase(field.name, "Content-Type")) type = field.value;
-    if (EqualsIgnoreCase(field.name, "Content-Encoding")) coded = true;
-    if (EqualsIgnoreCase(field.name, "Vary")) vary = field.value;
-    if (EqualsIgnoreCase(field.name, "ETag")) etag = field.value;
-    if (EqualsIgnoreCase(field.name, "Date")) date = true;
-    if (EqualsIgnoreCase(field.name, "Server")) server = true;
     if (EqualsIgnoreCase(field.name, "Cache-Control") &&
         Lowered(field.value).find("no-transform") != std::string::npos) {
-      transform = false;
+      return false;
+    }
+    if (EqualsIgnoreCase(field.name, "Content-Type")) {
+      compressible = http::IsCompressible(field.value);
     }
   }
-  const bool candidate =
-      !coded && transform && shard_.settings().compression.enabled && head.content_length &&
-      *head.content_length >= shard_.settings().compression.bytes_min && http::IsCompressible(type);
-  if (candidate && MayCompress(head, type)) {
-    compress_ = std::make_unique<CompressFilter>(shard_.shelf(), coding_);
-  }
+  return compressible;
+}
+
+// The app's fields and ours, as a coded body needs them or not; false where one of them is none.
+bool Stream::AppendFields(std::string& out, const channel::ResponseHead& head, bool coded) {
+  bool date = false, server = false;
   for (const channel::Field& field : head.fields) {
+    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) return false;
     if (OursToSay(field.name)) continue;
-    const bool weaken = compress_ != nullptr && EqualsIgnoreCase(field.name, "ETag") &&
-                        !field.value.starts_with("W/");
+    date = date || EqualsIgnoreCase(field.name, "Date");
+    server = server || EqualsIgnoreCase(field.name, "Server");
+    const bool weaken =
+        coded && EqualsIgnoreCase(field.name, "ETag") && !field.value.starts_with("W/");
     if (weaken) {
       http::AppendField(out, "ETag", fmt::format("W/{}", field.value));
     } else {
       http::AppendField(out, field.name, field.value);
     }
   }
-  if (candidate && Lowered(vary).find("accept-encoding") == std::string::npos && vary != "*") {
-    http::AppendField(out, "Vary", "Accept-Encoding");
-  }
   if (!date) shard_.AppendDate(out);
   if (!server) http::AppendField(out, "Server", shard_.settings().server_name);
+  if (coded) http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
   http::AppendField(out, "X-Request-ID", id_);
+  return true;
+}
+
+bool VariesBy(const channel::ResponseHead& head, std::string_view name) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [&](const channel::Field& field) {
+    return EqualsIgnoreCase(field.name, "Vary") &&
+           (field.value == "*" || Lowered(field.value).find(name) != std::string::npos);
+  });
+}
+
+// Appends the coded form of `bytes`; all of it where they are the last, else all that was appended.
+void Stream::Compress(std::string_view bytes, bool last, std::string& out) {
+  compress_->Append(bytes, out);
+  if (last) {
+    compress_->Finish(out);
+    compress_.reset();
+  } else {
+    compress_->Flush(out);
+  }
 }
 
 void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end) {
@@ -390,39 +409,34 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
   } else {
     http::AppendStatusLine(out, head.status, head.reason);
   }
-  bool broken = false;
-  AppendFields(out, head, broken);
-  if (broken) {
+  const bool candidate = WantsCompression(head, body);
+  const bool coded = candidate && coding_ != http::Coding::kIdentity;
+  if (!AppendFields(out, head, coded)) {
     shard_.log().Error(
         "request {} \"{}\": the worker sent a header field that is none", id_, request_line());
     return Fail(502, EndStep::kRun, "the app's answer was not valid");
   }
-  std::string& coded = shard_.coded_buffer();
-  coded.clear();
-  length_known_ = head.content_length.has_value();
-  answer_left_ = head.content_length.value_or(0);
-  if (compress_ != nullptr) {
+  if (candidate && !VariesBy(head, "accept-encoding")) {
+    http::AppendField(out, "Vary", "Accept-Encoding");
+  }
+  const bool whole = end == channel::End::kComplete || head.content_length == body.size();
+  length_known_ = head.content_length.has_value() || (whole && !no_body_);
+  answer_left_ = head.content_length.value_or(body.size());
+  if (coded) length_known_ = false;
+  if (coded && !no_body_) {
     shard_.lane().Add(telemetry::Counter::kResponsesCompressed);
-    http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
-    length_known_ = false;
-    if (end == channel::End::kComplete) {
-      compress_->Append(body, coded);
-      compress_->Finish(coded);
-      compress_.reset();
-      body = coded;
+    compress_ = std::make_unique<CompressFilter>(shard_.shelf(), coding_);
+    if (whole) {  // its coded length is known too
+      std::string& bytes = shard_.coded_buffer();
+      bytes.clear();
+      Compress(body, true, bytes);
+      body = bytes;
       length_known_ = true;
-      answer_left_ = coded.size();
+      answer_left_ = bytes.size();
     }
-  } else if (!length_known_ && end == channel::End::kComplete) {
-    length_known_ = true;
-    answer_left_ = body.size();
   }
-  const bool bodiless_status = !http::StatusHasBody(head.status);
-  if (bodiless_status && head.status != 304) {
-    length_known_ = false;
-  } else if (length_known_) {
-    http::AppendField(out, "Content-Length", answer_left_);
-  }
+  if (!http::StatusHasBody(head.status) && head.status != 304) length_known_ = false;
+  if (length_known_) http::AppendField(out, "Content-Length", answer_left_);
   chunked_answer_ = !no_body_ && !length_known_ && minor_version_ == 1;
   if (chunked_answer_) http::AppendField(out, "Transfer-Encoding", "chunked");
   if (!no_body_ && !length_known_ && minor_version_ == 0) keep_alive_ = false;
@@ -439,11 +453,11 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
 
 void Stream::AppendBody(std::string& out, std::string_view bytes, channel::End end) {
   if (no_body_) return;
-  if (compress_ != nullptr) {
+  const bool last = end == channel::End::kComplete;
+  if (compress_ != nullptr && (last || !bytes.empty())) {
     std::string& coded = shard_.coded_buffer();
     coded.clear();
-    compress_->Append(bytes, coded);
-    if (end == channel::End::kComplete) compress_->Finish(coded);
+    Compress(bytes, last, coded);
     bytes = coded;
   }
   if (length_known_) {
@@ -453,7 +467,7 @@ void Stream::AppendBody(std::string& out, std::string_view bytes, channel::End e
   answer_bytes_ += bytes.size();
   if (chunked_answer_) {
     http::AppendChunk(out, bytes);
-    if (end == channel::End::kComplete) out += http::kLastChunk;
+    if (last) out += http::kLastChunk;
   } else {
     out += bytes;
   }

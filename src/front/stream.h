@@ -40,6 +40,7 @@ class Stream final : public Ticket {
   void OnClientGone();        // nobody is there to answer
   void OnClientHalfClosed();  // it sends no more; whether it still reads is to be found out
   void OnDeadline(Time now);
+  void OnBodyTimeout();
   void OnWritable();  // the client took bytes
   Time deadline() const;
 
@@ -67,9 +68,10 @@ class Stream final : public Ticket {
   void Fail(int status, telemetry::Step step, std::string_view why);
   void LeaveApp();
   void Finish(channel::End end);
-  bool MayCompress(const channel::ResponseHead& head, std::string_view type) const;
+  bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
   void WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
-  void AppendFields(std::string& out, const channel::ResponseHead& head, bool& broken);
+  bool AppendFields(std::string& out, const channel::ResponseHead& head, bool coded);
+  void Compress(std::string_view bytes, bool last, std::string& out);
   void SendBody(std::string_view bytes, channel::End end);
   void AppendBody(std::string& out, std::string_view bytes, channel::End end);
   void Acknowledge();

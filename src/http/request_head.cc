@@ -78,8 +78,8 @@ class HeadParser {
       const bool more_parts = version.find(' ') != version.npos;
       return more_parts ? RefusalKind::kBadRequestLine : RefusalKind::kBadVersion;
     }
-    if (version[5] != '1' || version[7] > '1') return RefusalKind::kVersionNotSupported;
-    head_.minor_version = static_cast<std::uint8_t>(version[7] - '0');
+    if (version[5] != '1') return RefusalKind::kVersionNotSupported;
+    head_.minor_version = version[7] == '0' ? 0 : 1;  // a later one is served as 1.1, RFC 9110 2.5
     return kAccepted;
   }
 

@@ -255,7 +255,6 @@ const std::vector<RefusedHead>& RequestLines() {
       {"a backslash in the host", Line("GET http://a\\b/ HTTP/1.1"), kBadTarget},
       {"CONNECT", Line("CONNECT a:80 HTTP/1.1"), kConnectNotSupported},
       {"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\n", kVersionNotSupported},
-      {"HTTP/1.2", Line("GET / HTTP/1.2"), kVersionNotSupported},
       {"HTTP/0.9 by name", Line("GET / HTTP/0.9"), kVersionNotSupported},
       {"HTTP/2", Line("GET / HTTP/2"), kBadVersion},
       {"two digits", Line("GET / HTTP/1.10"), kBadVersion},

@@ -24,17 +24,6 @@ using channel::IfFull;
 
 constexpr std::uint64_t kLengthMax = 1ULL << 62;
 
-std::string_view Trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && is_space(text.back())) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
 // What start_response() was told, checked, and encoded for the channel.
 class Head final {
  public:

@@ -31,7 +31,6 @@ inline constexpr std::size_t kCounters = 13;
 
 enum class Gauge : std::uint8_t {
   kConnections,
-  kConnectionsIdle,
   kBufferBytes,
   kQueueLength,
   kWorkersStarting,
@@ -40,7 +39,7 @@ enum class Gauge : std::uint8_t {
   kThreads,
   kStartTime,  // Unix seconds
 };
-inline constexpr std::size_t kGauges = 9;
+inline constexpr std::size_t kGauges = 8;
 
 enum class Histogram : std::uint8_t { kQueueWait, kRun, kTotal };
 inline constexpr std::size_t kHistograms = 3;
@@ -204,9 +203,6 @@ inline constexpr std::array kMetricTable = {
              "onebox_connections_accepted_total",
              "Connections accepted."),
     rows::Of(Gauge::kConnections, "onebox_connections", "Connections open."),
-    rows::Of(Gauge::kConnectionsIdle,
-             "onebox_connections_idle",
-             "Connections open between two requests."),
     rows::Of(Counter::kBytesReceived, "onebox_received_bytes_total", "Bytes read from clients."),
     rows::Of(Counter::kBytesSent, "onebox_sent_bytes_total", "Bytes written to clients."),
     rows::Of(Gauge::kBufferBytes,
@@ -237,11 +233,11 @@ inline constexpr std::array kMetricTable = {
              "onebox_workers_started_total",
              "Worker processes started, the first ones among them."),
     rows::Of(Counter::kWorkersDied,
-             "onebox_workers_died_total",
-             "Worker processes that ended without being asked to."),
+             "onebox_worker_restarts_total",
+             "Worker processes that ended without being asked to, and were replaced."),
     rows::Of(Counter::kFrontsDied,
-             "onebox_fronts_died_total",
-             "Front processes that ended without being asked to."),
+             "onebox_front_restarts_total",
+             "Front processes that ended without being asked to, and were replaced."),
     rows::Of(Counter::kAccessLogLinesLost,
              "onebox_access_log_lines_lost_total",
              "Access log lines that could not be written."),
