@@ -44,7 +44,9 @@ function(room name)
   if(ONEBOX_DEVELOPER AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE onebox_${name} onebox_flags GTest::gmock_main)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." PROPERTIES LABELS unit TIMEOUT 60)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}."
+                         WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}  # they read fuzz/ and docs/
+                         PROPERTIES LABELS unit TIMEOUT 60)
   endif()
   if(ONEBOX_DEVELOPER AND benches)
     add_executable(${name}_bench ${benches})

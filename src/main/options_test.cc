@@ -238,7 +238,7 @@ TEST(PrintSettings, IsAFileThatSaysTheSame) {
 }
 
 TEST(OptionsPage, IsTheOneInTheDocs) {
-  const auto page = os::ReadFile(ONEBOX_SOURCE_DIR "/docs/use/options.md", 1 << 20);
+  const auto page = os::ReadFile("docs/use/options.md", 1 << 20);
   ASSERT_TRUE(page.ok()) << page.error().message;
   EXPECT_EQ(page.value(), OptionsPage())
       << "renew it: build/dev/bin/onebox reference options > docs/use/options.md";

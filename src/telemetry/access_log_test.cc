@@ -2,14 +2,12 @@
 
 #include <array>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/testing.h"
 #include "telemetry/properties.h"
 
 namespace onebox::telemetry {
@@ -240,19 +238,7 @@ TEST_F(AccessFormatTest, AsksACallerThatHasItsOwnFieldsByTheirLowerCaseNames) {
 }
 
 TEST(FuzzedInputs, OfAccessFormatsHoldTheirProperties) {
-  const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  int replayed = 0;
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(root / "fuzz" / "access_format_fuzz")) {
-    if (!entry.is_regular_file()) continue;
-    SCOPED_TRACE(entry.path().string());
-    std::ifstream file(entry.path(), std::ios::binary);
-    const std::string input{std::istreambuf_iterator<char>(file), {}};
-    for (std::size_t size = 0; size <= input.size(); ++size)
-      properties::CheckAccessFormat({input.data(), size});
-    ++replayed;
-  }
-  EXPECT_GT(replayed, 0);
+  EXPECT_GT(ReplayFuzzed("access_format_fuzz", properties::CheckAccessFormat), 0);
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ void Answer(TakenRequest& taken, std::string_view body, End end = End::kComplete
 }
 
 // What the C++ app does is the path's business.
-void Run(TakenRequest taken) {
+void RunApp(TakenRequest taken) {
   const channel::Request& request = taken.request();
   if (request.path == "/echo") return Answer(taken, request.body);
   if (request.path == "/large") return Answer(taken, std::string(5'000'000, 'x'));
@@ -161,7 +161,7 @@ class App {
     for (std::uint32_t i = 0; i < threads; ++i) {
       threads_.emplace_back([this] {
         while (auto taken = worker_->Next())
-          Run(std::move(*taken));
+          RunApp(std::move(*taken));
       });
     }
   }
@@ -332,7 +332,7 @@ TEST(Worker, InAProcessOfItsOwnIsMissedWhenItDies) {
     os::SystemClock clock;
     const auto worker = Worker::New({name, 1, 0, 1}, clock).value();
     for (int i = 0; i < 2; ++i)
-      Run(*worker->Next());
+      RunApp(*worker->Next());
     auto last = worker->Next();
     ::_exit(0);
   }
