@@ -56,6 +56,14 @@ bool Misleads(std::string_view name) {
   return name.find('_') != std::string_view::npos || EqualsIgnoreCase(name, "Proxy");
 }
 
+bool VariesByEncoding(const channel::ResponseHead& head) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const channel::Field& field) {
+    return EqualsIgnoreCase(field.name, "Vary") &&
+           (field.value == "*" ||
+            Lowered(field.value).find("accept-encoding") != std::string::npos);
+  });
+}
+
 bool OursToSay(std::string_view name) {
   constexpr std::array<std::string_view, 7> kNames = {"Connection",
                                                       "Keep-Alive",
@@ -359,34 +367,33 @@ bool Stream::WantsCompression(const channel::ResponseHead& head, std::string_vie
   return compressible;
 }
 
-// The app's fields and ours, as a coded body needs them or not; false where one of them is none.
-bool Stream::AppendFields(std::string& out, const channel::ResponseHead& head, bool coded) {
+// The app's fields and ours; false where one of them is none.
+bool Stream::AppendFields(std::string& out,
+                          const channel::ResponseHead& head,
+                          Negotiated negotiated) {
   bool date = false, server = false;
+  bool vary = !negotiated.may_be_coded || VariesByEncoding(head);
   for (const channel::Field& field : head.fields) {
     if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) return false;
     if (OursToSay(field.name)) continue;
     date = date || EqualsIgnoreCase(field.name, "Date");
     server = server || EqualsIgnoreCase(field.name, "Server");
-    const bool weaken =
-        coded && EqualsIgnoreCase(field.name, "ETag") && !field.value.starts_with("W/");
-    if (weaken) {
+    if (negotiated.is_coded && EqualsIgnoreCase(field.name, "ETag") &&
+        !field.value.starts_with("W/")) {
       http::AppendField(out, "ETag", fmt::format("W/{}", field.value));
+    } else if (!vary && EqualsIgnoreCase(field.name, "Vary")) {
+      vary = true;
+      http::AppendField(out, "Vary", fmt::format("{}, Accept-Encoding", field.value));
     } else {
       http::AppendField(out, field.name, field.value);
     }
   }
   if (!date) shard_.AppendDate(out);
   if (!server) http::AppendField(out, "Server", shard_.settings().server_name);
-  if (coded) http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
+  if (!vary) http::AppendField(out, "Vary", "Accept-Encoding");
+  if (negotiated.is_coded) http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
   http::AppendField(out, "X-Request-ID", id_);
   return true;
-}
-
-bool VariesBy(const channel::ResponseHead& head, std::string_view name) {
-  return std::any_of(head.fields.begin(), head.fields.end(), [&](const channel::Field& field) {
-    return EqualsIgnoreCase(field.name, "Vary") &&
-           (field.value == "*" || Lowered(field.value).find(name) != std::string::npos);
-  });
 }
 
 // Appends the coded form of `bytes`; all of it where they are the last, else all that was appended.
@@ -411,13 +418,10 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
   }
   const bool candidate = WantsCompression(head, body);
   const bool coded = candidate && coding_ != http::Coding::kIdentity;
-  if (!AppendFields(out, head, coded)) {
+  if (!AppendFields(out, head, {.may_be_coded = candidate, .is_coded = coded})) {
     shard_.log().Error(
         "request {} \"{}\": the worker sent a header field that is none", id_, request_line());
     return Fail(502, EndStep::kRun, "the app's answer was not valid");
-  }
-  if (candidate && !VariesBy(head, "accept-encoding")) {
-    http::AppendField(out, "Vary", "Accept-Encoding");
   }
   const bool whole = end == channel::End::kComplete || head.content_length == body.size();
   length_known_ = head.content_length.has_value() || (whole && !no_body_);

@@ -70,7 +70,11 @@ class Stream final : public Ticket {
   void Finish(channel::End end);
   bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
   void WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
-  bool AppendFields(std::string& out, const channel::ResponseHead& head, bool coded);
+  struct Negotiated {
+    bool may_be_coded = false;  // other clients may get it coded
+    bool is_coded = false;
+  };
+  bool AppendFields(std::string& out, const channel::ResponseHead& head, Negotiated negotiated);
   void Compress(std::string_view bytes, bool last, std::string& out);
   void SendBody(std::string_view bytes, channel::End end);
   void AppendBody(std::string& out, std::string_view bytes, channel::End end);

@@ -129,7 +129,7 @@ def test_a_request_that_kills_two_workers_is_502_and_named(faulty, hold):
     until(lambda: pid_of(running.get("/")), "the others are answered")
 
 
-@pytest.mark.parametrize("path, words", [("/leave/x", "3"), ("/crash/x", "(?i)segv|11|segmentation")])
+@pytest.mark.parametrize("path, words", [("/leave/x", "3"), ("/crash/x", "SIGSEGV")])
 def test_a_worker_that_ends_says_how(faulty, path, words):
     running = faulty(workers=1)
     assert running.ask("POST", path, body=b"x").status == 502

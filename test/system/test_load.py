@@ -48,7 +48,8 @@ def close_all(sockets):
 
 
 def test_ten_thousand_idle_connections(serve):
-    running = serve("seen:app", toml=f"[front]\nconnections_max = {IDLE + SPARE}\n"
+    running = serve("seen:app", toml=f"[app]\nqueue_max = {IDLE}\n"
+                                     f"[front]\nconnections_max = {IDLE + SPARE}\n"
                                      f"connections_per_address_max = {IDLE + SPARE}\n"
                                      'idle_timeout = "120s"\n')
     request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
