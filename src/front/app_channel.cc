@@ -189,12 +189,16 @@ void AppChannel::Die(std::string_view why) {
   }
   shard_.dispatch().Retire(worker_);
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    Stream* const stream = std::exchange(slots_[slot], {}).stream;
-    if (stream == nullptr) continue;
+    const Slot use = std::exchange(slots_[slot], {});
+    if (use.stream == nullptr && !use.abandoned) continue;
+    shard_.dispatch().Leave(worker_);
+    if (use.stream == nullptr) continue;
+    Stream* const stream = use.stream;
     const bool taken = !end_->Revoke(slot);
     stream->OnLost(taken ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken);
   }
   for (Stream* const stream : std::exchange(blocked_, {})) {
+    shard_.dispatch().Leave(worker_);
     stream->OnLost(Stream::Lost::kNotTaken);
   }
   shard_.Forget(*this);

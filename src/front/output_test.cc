@@ -40,7 +40,7 @@ class OutputTest : public ::testing::Test {
 };
 
 TEST_F(OutputTest, KeepsTheOrderFromMemoryThroughTheFile) {
-  Output output(budget_, {.memory_max = 1000, .folder = folder_});
+  Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
   const std::string bytes = Pattern(600'000);
   for (std::size_t i = 0; i < bytes.size(); i += 700) {
     ASSERT_TRUE(output.Append(std::string_view(bytes).substr(i, 700)));
@@ -55,7 +55,7 @@ TEST_F(OutputTest, KeepsTheOrderFromMemoryThroughTheFile) {
 TEST_F(OutputTest, GoesToTheFileWhereTheBudgetIsSpent) {
   ASSERT_TRUE(budget_.Take(1 << 20));
   {
-    Output output(budget_, {.memory_max = 1000, .folder = folder_});
+    Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
     ASSERT_TRUE(output.Append("hello"));
     EXPECT_EQ(Arrived(output), "hello");
   }
@@ -65,7 +65,7 @@ TEST_F(OutputTest, GoesToTheFileWhereTheBudgetIsSpent) {
 TEST_F(OutputTest, SaysSoWhereNeitherHasRoom) {
   ASSERT_TRUE(budget_.Take(1 << 20));
   const std::string nowhere = folder_ + "/is/not/there";
-  Output output(budget_, {.memory_max = 1000, .folder = nowhere});
+  Output output(budget_, {.memory_max = 1000, .folder = nowhere}, Time());
   EXPECT_FALSE(output.Append("hello"));
 }
 
@@ -74,7 +74,7 @@ TEST_F(OutputTest, SendsMemoryThenPieces) {
   Body pieces;
   pieces.Append({nullptr, std::string_view(big).substr(0, 10)});
   pieces.Append({nullptr, std::string_view(big).substr(10)});
-  Output output(budget_, {.memory_max = 1000, .folder = folder_});
+  Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
   ASSERT_TRUE(output.Append("head"));
   output.AppendPieces(std::move(pieces));
   EXPECT_EQ(Arrived(output), "head" + big);
@@ -83,7 +83,7 @@ TEST_F(OutputTest, SendsMemoryThenPieces) {
 TEST_F(OutputTest, AFileThatWasCutShortEndsTheAnswer) {
   os::Fd file = os::OpenTemporary(folder_).value();
   ASSERT_TRUE(os::WriteAt(file, "0123456789", 0).ok());
-  Output output(budget_, {.memory_max = 1000, .folder = folder_});
+  Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
   output.AppendFile(std::move(file), 5, 100);
   EXPECT_EQ(output.WriteTo(sockets_.ours), Output::Wrote::kGone);
 }
