@@ -163,7 +163,7 @@ TEST_F(BoxTest, GivesWorkersTheirOrders) {
   EXPECT_EQ(status, 0);
   EXPECT_THAT(os::ReadFile(folder_ + "/orders", 4096).value(),
               testing::MatchesRegex("worker --attach @onebox-[0-9a-f]+ --reactors 1 --number 1 "
-                                    "--threads 3 --target some:app --chdir .*\n"));
+                                    "--workers 1 --threads 3 --target some:app --chdir .*\n"));
 }
 
 TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
