@@ -96,13 +96,17 @@ TEST(Dispatch, ReactorsMayCallItAtOnce) {
   constexpr int kRounds = 2000;
   Dispatch dispatch({.reactors = 2, .queue_max = 100, .wake = [](std::uint32_t) {}});
   dispatch.Join(1, 100, 1);
-  dispatch.Join(1, 100, 1);
+  const Dispatch::Worker only = dispatch.Join(1, 100, 1);
   const auto reactor = [&](std::uint32_t index) {
     for (int round = 0; round < kRounds; ++round) {
       Ticket ticket;
       ticket.reactor = index;
       Dispatch::Worker worker;
       if (dispatch.Enter(ticket, Dispatch::Position::kBack, worker) == Dispatch::Entered::kQueued) {
+        if (round % 3 == 0) {  // its client leaves, before or after the grant
+          dispatch.Cancel(ticket);
+          continue;
+        }
         while (dispatch.TakeGrant(index, worker) == nullptr)
           std::this_thread::yield();
       }
@@ -110,9 +114,18 @@ TEST(Dispatch, ReactorsMayCallItAtOnce) {
     }
   };
   std::thread other(reactor, 1);
+  std::thread watcher([&dispatch, &only] {
+    for (int round = 0; round < kRounds; ++round) {
+      dispatch.Suspend(only);
+      EXPECT_LE(dispatch.numbers().queued, 2U);
+      dispatch.Resume(only);
+    }
+  });
   reactor(0);
   other.join();
+  watcher.join();
   EXPECT_EQ(dispatch.numbers().busy, 0U);
+  EXPECT_EQ(dispatch.numbers().queued, 0U);
 }
 
 }  // namespace
