@@ -377,5 +377,38 @@ TEST(FrontEnd, RefusesWhatNoWorkerSends) {
   }
 }
 
+TEST(WorkerEnd, RefusesWhatNoFrontSends) {
+  const std::string request = Encoded({.path = "/"});
+  const std::string file = Encoded({.path = "/", .body_place = BodyPlace::kFile, .body_size = 1});
+  const std::string no_request = "the front sends a frame that is not a request";
+  const struct {
+    const char* why;
+    std::string frame;
+    std::string refused;
+  } cases[] = {
+      {"a request", Frame(1, 0, 1, 0, request), ""},
+      {"a request that was revoked", Frame(1, 0, 2, 0, request), ""},
+      {"nothing", "", no_request},
+      {"half a frame's head", "12345678", no_request},
+      {"a slot that is not there", Frame(1, 2, 1, 0, request), no_request},
+      {"a head", Frame(2, 0, 1, 0, request), no_request},
+      {"no request", Frame(1, 0, 1, 0), "a request in a channel is cut short"},
+      {"more than a request",
+       Frame(1, 0, 1, 0, request + "x"),
+       "a request's body in a channel has another size than it says"},
+      {"a file that was not sent",
+       Frame(1, 0, 1, 0, file),
+       "the front names a file that it has not sent"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.why);
+    ForgedFront front(2);
+    front.slot(0).word = SlotWord(1, SlotState::kOffered);
+    ASSERT_EQ(front.Write(c.frame), shm::Push::kDone);
+    const auto taken = front.worker().Take();
+    EXPECT_EQ(taken.ok() ? "" : taken.error().message, c.refused);
+  }
+}
+
 }  // namespace
 }  // namespace onebox::channel

@@ -94,19 +94,28 @@ TEST_F(DispatchTest, WorkSpreadsOverWorkersAndAvoidsTheSuspended) {
 
 TEST(Dispatch, ReactorsMayCallItAtOnce) {
   constexpr int kRounds = 2000;
-  std::uint32_t busy_now = 99;  // not atomic: Dispatch says it under its lock
+  std::size_t queued_now = 99;  // not atomic: Dispatch says it under its lock
+  std::uint32_t busy_now = 99;
   Dispatch dispatch({.reactors = 2,
                      .queue_max = 100,
                      .wake = [](std::uint32_t) {},
-                     .changed = [&](std::size_t, std::uint32_t busy) { busy_now = busy; }});
+                     .changed =
+                         [&](std::size_t queued, std::uint32_t busy) {
+                           queued_now = queued;
+                           busy_now = busy;
+                         }});
   dispatch.Join(1, 100, 1);
-  dispatch.Join(1, 100, 1);
+  const Dispatch::Worker only = dispatch.Join(1, 100, 1);
   const auto reactor = [&](std::uint32_t index) {
     for (int round = 0; round < kRounds; ++round) {
       Ticket ticket;
       ticket.reactor = index;
       Dispatch::Worker worker;
       if (dispatch.Enter(ticket, Dispatch::Position::kBack, worker) == Dispatch::Entered::kQueued) {
+        if (round % 3 == 0) {  // its client leaves, before or after the grant
+          dispatch.Cancel(ticket);
+          continue;
+        }
         while (dispatch.TakeGrant(index, worker) == nullptr)
           std::this_thread::yield();
       }
@@ -114,9 +123,17 @@ TEST(Dispatch, ReactorsMayCallItAtOnce) {
     }
   };
   std::thread other(reactor, 1);
+  std::thread watcher([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      dispatch.Suspend(only);
+      dispatch.Resume(only);
+    }
+  });
   reactor(0);
   other.join();
+  watcher.join();
   EXPECT_EQ(busy_now, 0U);
+  EXPECT_EQ(queued_now, 0U);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +88,14 @@ class Front {
     }
   }
 
+  End ReadToTheEnd() {
+    End end = End::kNotYet;
+    while (end == End::kNotYet) {
+      end = Next().value().end;
+      end_->Release();
+    }
+    return end;
+  }
   // The whole response as "status body end", acknowledged as it comes.
   std::string Response() {
     std::string text;
@@ -272,12 +281,7 @@ TEST(Worker, WaitsForTheFrontAtOneMebibyteAhead) {
   EXPECT_EQ(front.Next().value().body.size(), 50'000U);
   front.end().Release();
   front.end().Cancel(0);
-  End end = End::kNotYet;
-  while (end == End::kNotYet) {
-    end = front.Next().value().end;
-    front.end().Release();
-  }
-  EXPECT_EQ(end, End::kBrokenOff);
+  EXPECT_EQ(front.ReadToTheEnd(), End::kBrokenOff);
   ASSERT_EQ(front.Send(0, "/echo", "next"), Sent::kSent);
   EXPECT_EQ(front.Response(), "200 next ok");
 }
@@ -300,17 +304,9 @@ TEST(Worker, FinishesWhatItHasWhenDrained) {
   EXPECT_EQ(front.Next().value().head.status, 200);
   front.end().Release();
   app.worker().Drain();
-  while (!front.end().draining()) {
-    ASSERT_TRUE(front.Next().ok());
-    front.end().Release();
-  }
+  EXPECT_TRUE(front.end().draining());
   front.end().Cancel(0);
-  for (bool ended = false; !ended;) {  // the ring is full of what was sent before
-    const auto frame = front.Next();
-    ASSERT_TRUE(frame.ok());
-    ended = frame.value().end != End::kNotYet;
-    front.end().Release();
-  }
+  EXPECT_EQ(front.ReadToTheEnd(), End::kBrokenOff);
   app.Join();
 }
 
@@ -327,6 +323,158 @@ TEST(Worker, LooksForANewFrontWhenItsFrontIsGone) {
   ASSERT_EQ(front.Send(1, "/echo", "again"), Sent::kSent);
   EXPECT_EQ(front.Response(), "200 again ok");
   EXPECT_EQ(front.Response(), "200 again ok");
+}
+
+TEST(Worker, GivesWhatWasSentBeforeItWasDrainedAndThenNothing) {
+  const std::string name = NewName();
+  Front front(name);
+  const os::SystemClock clock;
+  const auto worker = Worker::New({name, 1, 7, 3}, clock).value();
+  std::thread before([&front] {
+    front.Accept();
+    ASSERT_EQ(front.Send(0, "/echo", "0"), Sent::kSent);
+    front.end().Flush();
+  });
+  RunApp(*worker->Next());
+  before.join();
+  EXPECT_EQ(front.Response(), "200 0 ok");
+
+  ASSERT_EQ(front.Send(0, "/echo", "1"), Sent::kSent);
+  ASSERT_EQ(front.Send(1, "/echo", "2"), Sent::kSent);
+  worker->Drain();
+  for (const char* body : {"200 1 ok", "200 2 ok"}) {
+    auto taken = worker->Next();
+    ASSERT_TRUE(taken);
+    RunApp(std::move(*taken));
+    EXPECT_EQ(front.Response(), body);
+  }
+  EXPECT_FALSE(worker->Next());
+  EXPECT_TRUE(front.end().draining());
+  ASSERT_EQ(front.Send(2, "/late"), Sent::kSent);
+  EXPECT_TRUE(front.end().Revoke(2)) << "who sends to a drained worker gets it back";
+}
+
+// Nobody watches the socket where the only thread waits for the front itself.
+TEST(Worker, NoticesThatItsFrontIsGoneWhileItsOnlyThreadWaits) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 1);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/endless"), Sent::kSent);
+  for (std::uint64_t came = 0; came < channel::kAheadBytesMax;) {
+    came += front.Next().value().body.size();
+    front.end().Release();
+  }
+  front.Leave();
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/echo", "again"), Sent::kSent);
+  EXPECT_EQ(front.Response(), "200 again ok");
+}
+
+TEST(Worker, ServesTheNextFrontWhenItsFrontIsKilled) {
+  const std::string name = NewName();
+  Front front(name);
+  const os::Pair pair = os::NewSocketPair(SOCK_SEQPACKET).value();
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    front.Accept();
+    const bool sent = front.Send(0, "/endless") == Sent::kSent && front.Next().ok();
+    const char said = sent ? 'y' : 'n';
+    CHECK(::write(pair.theirs.get(), &said, 1) == 1);
+    for (;;)
+      ::pause();
+  }
+  App app(name, 2);  // one thread will wait for the front's space, the other for a request
+  while (!os::ReceiveMessage(pair.ours, 1).value())
+    std::this_thread::yield();
+  ASSERT_EQ(::kill(child, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  front.Accept();
+  for (const std::uint32_t slot : {0U, 1U})
+    ASSERT_EQ(front.Send(slot, "/echo", "again"), Sent::kSent);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(front.Response(), "200 again ok");
+}
+
+TEST(Worker, ARequestIsEitherRevokedOrRun) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 2);
+  front.Accept();
+  for (int round = 0; round < 2000; ++round) {
+    const std::string body = fmt::format("{}", round);
+    ASSERT_EQ(front.Send(*front.end().FreeSlot(), "/echo", body), Sent::kSent);
+    if (round % 3 != 0) front.end().Flush();
+    for (int i = 0; i < round % 50; ++i)
+      std::this_thread::yield();
+    if (front.end().Revoke(0)) continue;
+    ASSERT_EQ(front.Response(), "200 " + body + " ok") << "and nothing of those revoked";
+  }
+  EXPECT_EQ(front.end().free_slots(), 2U);
+}
+
+// A process with one thread that runs the app until it is killed, as the first or the next worker.
+pid_t NewWorkerProcess(const std::string& attach) {
+  const pid_t child = ::fork();
+  EXPECT_GE(child, 0);
+  if (child != 0) return child;
+  const os::SystemClock clock;
+  const auto worker = Worker::New({attach, 1, 0, 1}, clock).value();
+  for (;;)
+    RunApp(*worker->Next());
+}
+
+void Kill(pid_t child) {
+  EXPECT_EQ(::kill(child, SIGKILL), 0);
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+TEST(Worker, KilledInTheMiddleOfAResponseLeavesWholeFrames) {
+  const std::string name = NewName();
+  Front front(name);
+  for (int round = 0; round < 10; ++round) {
+    SCOPED_TRACE(round);
+    const pid_t child = NewWorkerProcess(name);
+    front.Accept();
+    ASSERT_EQ(front.Send(0, "/endless"), Sent::kSent);
+    std::uint64_t came = 0;
+    for (auto next = front.Next(); next.ok(); next = front.Next()) {
+      const std::string_view body = next.value().body;
+      EXPECT_EQ(body.find_first_not_of('e'), std::string_view::npos);
+      EXPECT_TRUE(body.empty() || body.size() == 50'000U);
+      EXPECT_EQ(next.value().end, End::kNotYet);
+      front.end().Acknowledge(0, body.size());
+      front.end().Release();
+      const bool enough = came < 1'000'000 && came + body.size() >= 1'000'000;
+      came += body.size();
+      if (enough) Kill(child);
+    }
+    EXPECT_GE(came, 1'000'000U);
+    EXPECT_TRUE(front.end().Taken(0)) << "it has begun: not everything may be tried again";
+    front.Leave();
+  }
+}
+
+TEST(Worker, ThatIsStoppedLetsItsRequestsBeTakenBack) {
+  const std::string name = NewName();
+  Front front(name);
+  const pid_t child = NewWorkerProcess(name);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/echo", "first"), Sent::kSent);
+  EXPECT_EQ(front.Response(), "200 first ok");
+  ASSERT_EQ(::kill(child, SIGSTOP), 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  ASSERT_EQ(front.Send(0, "/echo", "for another"), Sent::kSent);
+  front.end().Flush();
+  EXPECT_FALSE(front.end().Taken(0));
+  EXPECT_TRUE(front.end().Revoke(0));
+  ASSERT_EQ(front.Send(0, "/echo", "last"), Sent::kSent);
+  ASSERT_EQ(::kill(child, SIGCONT), 0);
+  EXPECT_EQ(front.Response(), "200 last ok");
+  Kill(child);
 }
 
 TEST(Worker, InAProcessOfItsOwnIsMissedWhenItDies) {
