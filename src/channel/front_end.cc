@@ -29,11 +29,15 @@ Result<std::optional<Hello>> FrontEnd::ReceiveHello(const os::Fd& socket) {
   auto message = TRY(os::ReceiveMessage(socket, kMessageBytesMax));
   if (!message) return std::optional<Hello>();
   if (message->bytes.empty()) return BrokenWorker("a worker left before it said who it is");
-  return std::optional(TRY(DecodeHello(message->bytes)));
+  auto hello = DecodeHello(message->bytes);
+  if (hello.ok()) return std::optional(hello.value());
+  // Of another release, perhaps: our version tells it so, and it gives up.
+  TRY(os::SendDescriptors(socket, Encode(channel::Welcome{}), {}));
+  return std::move(hello).error();
 }
 
 Result<std::unique_ptr<FrontEnd>> FrontEnd::Welcome(os::Fd socket, const Hello& hello) {
-  if (TRY(os::PeerUser(socket)) != ::geteuid()) {
+  if (TRY(os::PeerUser(socket)) != os::OurUser()) {
     return BrokenWorker("another user's process wants to be a worker");
   }
   const std::size_t size = MemoryBytes(hello.threads);

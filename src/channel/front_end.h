@@ -65,6 +65,8 @@ class FrontEnd final {
   bool Revoke(std::uint32_t slot);
   // Whether a thread of the worker has begun it.
   bool Taken(std::uint32_t slot) const;
+  // Whether the worker has read all that was sent to it, taken back or not.
+  bool AllRead() const { return requests_.AllRead(); }
   // Nobody wants the response any more: the worker stops when it notices. Frames still come, up to
   // the end.
   void Cancel(std::uint32_t slot);

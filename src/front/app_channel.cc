@@ -15,8 +15,8 @@ namespace {
 // A worker with a free thread takes a request at once; one that has not within this time is busy
 // with something that lets no other thread run, or is stopped.
 constexpr Duration kTakeTime = std::chrono::seconds(1);
-// After it, a worker that takes nothing, or does not end what was abandoned, is replaced.
-constexpr Duration kStuckTime = std::chrono::seconds(10);
+// What a worker sends in one turn of the reactor; the rest waits for the next, and others for less.
+constexpr int kFramesPerTurn = 256;
 
 }  // namespace
 
@@ -127,11 +127,11 @@ void AppChannel::Deliver(channel::ResponseFrame frame) {
 }
 
 void AppChannel::ReadFrames() {
-  while (!dead_) {
+  for (int frames = 0; !dead_ && frames < kFramesPerTurn; ++frames) {
     auto next = end_->Next();
     if (!next.ok()) return Die(next.error().message);
     if (!next.value()) return;
-    if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_);
+    Resume();
     Deliver(std::move(*next.value()));
     if (!dead_) end_->Release();
   }
@@ -160,12 +160,24 @@ void AppChannel::Suspend(Time now) {
   shard_.log().Warning("worker {} takes no requests; they go to others", worker_->pid);
 }
 
+void AppChannel::Resume() {
+  if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_);
+}
+
+// Longer than any request may take: it takes nothing at all, or works for nobody in all its threads.
+bool AppChannel::Stuck(Time now) const {
+  const Duration limit = shard_.settings().request_timeout;
+  if (suspended_ && now - suspended_since_ >= limit) return true;
+  return std::all_of(slots_.begin(), slots_.end(), [&](const Slot& use) {
+    return use.abandoned && now - use.since >= limit;
+  });
+}
+
 void AppChannel::Check(Time now) {
   if (dead_) return;
-  bool stuck = suspended_ && now - suspended_since_ >= kStuckTime;
+  if (suspended_ && end_->AllRead()) Resume();
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     Slot& use = slots_[slot];
-    if (use.abandoned && now - use.since >= kStuckTime) stuck = true;
     if (use.stream == nullptr || now - use.since < kTakeTime || end_->Taken(slot)) continue;
     Suspend(now);
     if (!end_->Revoke(slot)) continue;
@@ -173,7 +185,7 @@ void AppChannel::Check(Time now) {
     shard_.dispatch().Leave(worker_);
     stream->OnLost(Stream::Lost::kNotTaken);
   }
-  if (stuck && !reported_) {
+  if (!reported_ && Stuck(now)) {
     reported_ = true;
     shard_.ReportStuck(*worker_);
   }
@@ -188,18 +200,29 @@ void AppChannel::Die(std::string_view why) {
     shard_.reactor().Unwatch(end_->wakeup(), wakeup_);
   }
   shard_.dispatch().Retire(worker_);
+  struct Orphan {
+    Stream* stream;
+    Stream::Lost lost;
+  };
+  std::vector<Orphan> orphans;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const Slot use = std::exchange(slots_[slot], {});
     if (use.stream == nullptr && !use.abandoned) continue;
     shard_.dispatch().Leave(worker_);
     if (use.stream == nullptr) continue;
-    Stream* const stream = use.stream;
     const bool taken = !end_->Revoke(slot);
-    stream->OnLost(taken ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken);
+    orphans.push_back({use.stream, taken ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken});
   }
   for (Stream* const stream : std::exchange(blocked_, {})) {
     shard_.dispatch().Leave(worker_);
-    stream->OnLost(Stream::Lost::kNotTaken);
+    orphans.push_back({stream, Stream::Lost::kNotTaken});
+  }
+  // Each goes before all that wait: the youngest first, so that the oldest is the first at last.
+  std::sort(orphans.begin(), orphans.end(), [](const Orphan& a, const Orphan& b) {
+    return a.stream->began() > b.stream->began();
+  });
+  for (const Orphan& orphan : orphans) {
+    orphan.stream->OnLost(orphan.lost);
   }
   shard_.Forget(*this);
 }

@@ -69,6 +69,8 @@ class AppChannel {
   bool Offer(Stream& stream);
   void SendBlocked();
   void Suspend(Time now);
+  void Resume();
+  bool Stuck(Time now) const;
   void Die(std::string_view why);
 
   Shard& shard_;

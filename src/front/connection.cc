@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <utility>
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "front/shard.h"
 #include "front/stream.h"
 #include "http/response_head.h"
+#include "os/stream_socket.h"
 
 namespace onebox::front {
 namespace {
@@ -97,6 +95,8 @@ void Connection::OnReady(std::uint32_t events) {
 }
 
 void Connection::Pump() {
+  if (stream_ != nullptr && step_ == Step::kAnswering) stream_->OnWritable();
+  if (closed()) return;
   pumping_ = true;
   while (WantsInput()) {
     if (!input_.empty()) {
@@ -120,18 +120,13 @@ void Connection::Pump() {
 // Whether there was anything. Bytes are processed where they were read; only what waits is kept.
 bool Connection::Read() {
   const std::span<char> buffer = shard_.read_buffer();
-  const ssize_t size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
-  if (size < 0) {
+  const os::Moved moved = os::Receive(socket_, buffer);
+  if (moved.state != os::Moved::State::kDone || moved.bytes == 0) {
     readable_ = false;
-    if (errno != EAGAIN && errno != EINTR) input_ended_ = true;
+    input_ended_ = moved.state != os::Moved::State::kNotNow;
     return false;
   }
-  if (size == 0) {
-    readable_ = false;
-    input_ended_ = true;
-    return false;
-  }
-  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(size));
+  const std::string_view bytes(buffer.data(), moved.bytes);
   // A short read has emptied the socket; what comes later is a new edge.
   readable_ = bytes.size() == buffer.size() || peer_done_;
   shard_.lane().Add(telemetry::Counter::kBytesReceived, bytes.size());
@@ -172,7 +167,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
   if (scanned.state == http::HeadScanner::State::kNeedMore) return 0;
   progressed = true;
   if (scanned.state == http::HeadScanner::State::kRefused) {
-    Refuse(scanned.refusal);
+    Refuse(scanned.refusal, telemetry::Step::kReadHead);
     return bytes.size();
   }
   scanner_.Reset();
@@ -182,7 +177,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
   http::RequestHead& head = shard_.head();
   const std::string_view head_bytes = bytes.substr(scanned.begin, scanned.end - scanned.begin);
   if (const auto refused = http::ParseRequestHead(head_bytes, shard_.settings().head, head)) {
-    Refuse(*refused, head_bytes);
+    Refuse(*refused, telemetry::Step::kReadHead, head_bytes);
     return bytes.size();
   }
   answers_head_ = head.method == http::Method::kHead;
@@ -222,17 +217,23 @@ Output& Connection::NeedOutput() {
   return *output_;
 }
 
+// How much of `parts` the socket takes at once, where nothing waits before them; nothing where the
+// client is gone.
+std::optional<std::size_t> Connection::SendNow(std::span<const std::string_view> parts) {
+  if (output_ != nullptr) return 0;
+  const os::Moved moved = os::Send(socket_, parts);
+  if (moved.state == os::Moved::State::kGone) return std::nullopt;
+  shard_.lane().Add(telemetry::Counter::kBytesSent, moved.bytes);
+  progress_ = shard_.now();
+  return moved.bytes;
+}
+
 void Connection::Send(std::string_view bytes) {
   if (closed() || bytes.empty()) return;
-  if (output_ == nullptr) {
-    const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return Abort();
-    const auto taken = static_cast<std::size_t>(std::max<ssize_t>(sent, 0));
-    shard_.lane().Add(telemetry::Counter::kBytesSent, taken);
-    progress_ = shard_.now();
-    bytes.remove_prefix(taken);
-    if (bytes.empty()) return;
-  }
+  const auto sent = SendNow({&bytes, 1});
+  if (!sent) return Abort();
+  bytes.remove_prefix(*sent);
+  if (bytes.empty()) return;
   if (!NeedOutput().Append(bytes)) {
     shard_.lane().Add(telemetry::Limit::kSpool);
     return Abort();
@@ -242,29 +243,23 @@ void Connection::Send(std::string_view bytes) {
 
 void Connection::SendPieces(std::string_view head, Body pieces) {
   if (closed()) return;
-  if (output_ == nullptr) {
-    std::array<iovec, 17> parts{};
-    std::size_t count = 0;
-    parts[count++] = {const_cast<char*>(head.data()), head.size()};
-    for (const Piece& piece : pieces.pieces()) {
-      if (count == parts.size()) break;
-      parts[count++] = {const_cast<char*>(piece.bytes.data()), piece.bytes.size()};
-    }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return Abort();
-    const auto taken = static_cast<std::size_t>(std::max<ssize_t>(sent, 0));
-    shard_.lane().Add(telemetry::Counter::kBytesSent, taken);
-    progress_ = shard_.now();
-    const std::size_t of_head = std::min(taken, head.size());
-    head.remove_prefix(of_head);
-    pieces.Advance(taken - of_head);
-    if (head.empty() && pieces.empty()) return;
+  std::array<std::string_view, os::kSendPartsMax> parts;
+  std::size_t count = 0;
+  parts[count++] = head;
+  for (const Piece& piece : pieces.pieces()) {
+    if (count < parts.size()) parts[count++] = piece.bytes;
   }
+  const auto sent = SendNow({parts.data(), count});
+  if (!sent) return Abort();
+  const std::size_t of_head = std::min(*sent, head.size());
+  head.remove_prefix(of_head);
+  pieces.Advance(*sent - of_head);
+  if (head.empty() && pieces.empty()) return;
   Output& output = NeedOutput();
-  if (!head.empty() && !output.Append(head)) return Abort();
+  if (!head.empty() && !output.Append(head)) {
+    shard_.lane().Add(telemetry::Limit::kSpool);
+    return Abort();
+  }
   output.AppendPieces(std::move(pieces));
   WriteRest();
 }
@@ -331,11 +326,12 @@ void Connection::Abort() {
   Close();
 }
 
-void Connection::Refuse(http::RefusalKind kind, std::string_view head) {
+void Connection::Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) {
   const http::Refusal& refusal = http::RefusalOf(kind);
   shard_.lane().CountRefusal(static_cast<std::size_t>(kind));
   shard_.CountLimit(kind);
-  shard_.Refuse(*this, refusal.status, refusal.reason, head);
+  shard_.Refuse(*this,
+                {.status = refusal.status, .why = refusal.reason, .step = step, .head = head});
 }
 
 // --- the end
@@ -351,7 +347,7 @@ void Connection::Linger() {
   if (input_ended_ || (input_whole_ && input_.empty())) return Close();
   step_ = Step::kLingering;
   since_ = shard_.now();
-  ::shutdown(socket_.get(), SHUT_WR);
+  os::EndSending(socket_);
   if (!Register()) return Close();
   Discard();
 }
@@ -359,10 +355,9 @@ void Connection::Linger() {
 void Connection::Discard() {
   const std::span<char> buffer = shard_.read_buffer();
   for (int reads = 0; reads < 16; ++reads) {
-    const ssize_t size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
-    if (size > 0) continue;
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return ArmTimer();
-    return Close();
+    const os::Moved moved = os::Receive(socket_, buffer);
+    if (moved.state == os::Moved::State::kNotNow) return ArmTimer();
+    if (moved.state == os::Moved::State::kGone || moved.bytes == 0) return Close();
   }
   Close();  // it goes on sending
 }
@@ -436,7 +431,8 @@ void Connection::OnTimer() {
         return Close();
       }
       shard_.lane().Add(telemetry::Limit::kHeadTimeout);
-      return shard_.Refuse(*this, 408, "the request head did not arrive in time", {});
+      return shard_.Refuse(*this,
+                           {.status = 408, .why = "the request head did not arrive in time"});
     case Step::kBody: {
       const bool stopped = now >= progress_ + settings.body_timeout;
       shard_.lane().Add(stopped ? telemetry::Limit::kBodyTimeout : telemetry::Limit::kBodyRate);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include "http/refusal.h"
 #include "os/fd.h"
 #include "os/socket.h"
+#include "telemetry/metric_table.h"
 
 namespace onebox::front {
 
@@ -55,7 +57,7 @@ class Connection final : public event::Watcher, public event::Timer {
   void Abort();                  // the answer cannot be completed: the client must notice
 
   // An answer of our own, to what was read so far; closes where the rest of the input is not known.
-  void Refuse(http::RefusalKind kind, std::string_view head = {});
+  void Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head = {});
 
   bool closed() const { return step_ == Step::kClosed; }
   bool unix_socket() const { return !address_.has_value(); }
@@ -96,6 +98,7 @@ class Connection final : public event::Watcher, public event::Timer {
   void Flushed();
   void Close();
   void Linger();
+  std::optional<std::size_t> SendNow(std::span<const std::string_view> parts);
   Output& NeedOutput();
   bool Idle() const { return step_ == Step::kHead && input_.empty(); }
   Time Deadline() const;

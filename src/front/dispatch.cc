@@ -33,7 +33,7 @@ void TicketList::Remove(Ticket& ticket) {
 Dispatch::Dispatch(Options options) : options_(std::move(options)), grants_(options_.reactors) {}
 
 bool Dispatch::Usable(const AppWorker& worker, std::uint32_t reactors) {
-  return worker.reactors == reactors && !worker.suspended && !worker.leaving;
+  return worker.reactors == reactors && worker.suspended == 0 && !worker.leaving;
 }
 
 Dispatch::Worker Dispatch::FreeWorker() const {
@@ -99,14 +99,14 @@ Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, std::uin
 
 void Dispatch::Suspend(const Worker& worker) {
   const std::lock_guard lock(mutex_);
-  worker->suspended = true;
+  ++worker->suspended;
 }
 
 void Dispatch::Resume(const Worker& worker) {
   std::vector<std::uint32_t> granted;
   {
     const std::lock_guard lock(mutex_);
-    worker->suspended = false;
+    --worker->suspended;
     granted = GrantFreed();
   }
   Wake(granted);

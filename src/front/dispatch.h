@@ -17,9 +17,9 @@ struct AppWorker {
   std::int32_t pid = 0;
   std::uint32_t threads = 0;
   std::uint32_t busy = 0;
-  std::uint32_t reactors = 0;  // that have a channel to it; usable when all have
-  bool suspended = false;      // does not take what it is offered
-  bool leaving = false;        // drains, or is dead
+  std::uint32_t reactors = 0;   // that have a channel to it; usable when all have
+  std::uint32_t suspended = 0;  // reactors that it takes nothing from
+  bool leaving = false;         // drains, or is dead
 };
 
 // A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.

@@ -40,7 +40,11 @@ class AttachListener final : public event::Watcher {
       const auto hello = channel::FrontEnd::ReceiveHello(socket_);
       if (hello.ok() && !hello.value()) return;
       listener_.reactor_.Unwatch(socket_.get(), *this);
-      if (hello.ok()) listener_.Welcome(std::move(socket_), *hello.value());
+      if (hello.ok()) {
+        listener_.Welcome(std::move(socket_), *hello.value());
+      } else {
+        listener_.shard_.log().Error("a worker is not taken: {}", hello.error().message);
+      }
       listener_.Forget(*this);
     }
 
@@ -52,7 +56,11 @@ class AttachListener final : public event::Watcher {
   void OnReady(std::uint32_t /*events*/) override {
     for (;;) {
       auto accepted = os::Accept(socket_);
-      if (!accepted.ok() || !accepted.value() || greetings_.size() >= kGreetingsMax) return;
+      if (!accepted.ok() || !accepted.value()) return;
+      // Anybody on the machine may knock at an abstract socket; only our own may come in.
+      const auto user = os::PeerUser(accepted.value()->socket);
+      const bool ours = user.ok() && user.value() == os::OurUser();
+      if (!ours || greetings_.size() >= kGreetingsMax) continue;
       auto& greeting = greetings_.emplace_back(
           std::make_unique<Greeting>(*this, std::move(accepted.value()->socket)));
       if (!greeting->Watch().ok()) greetings_.pop_back();
@@ -93,7 +101,7 @@ class Control final : public event::Watcher {
     (void)os::SendDescriptors(socket_, message, {});
   }
 
-  std::function<void()> on_drain, on_reopen;
+  std::function<void()> on_drain, on_end, on_reopen;
 
  private:
   void OnReady(std::uint32_t /*events*/) override {
@@ -106,6 +114,7 @@ class Control final : public event::Watcher {
         return;
       }
       if (text.find("\"drain\"") != std::string::npos) on_drain();
+      if (text.find("\"end\"") != std::string::npos) on_end();
       if (text.find("\"reopen\"") != std::string::npos) on_reopen();
     }
   }
@@ -240,6 +249,7 @@ Status Front::Start() {
   }
   control_ = std::make_unique<Control>(std::move(handover_.control), *lanes_[0].reactor);
   control_->on_drain = [this] { Drain(); };
+  control_->on_end = [this] { lanes_[0].reactor->Stop(); };
   control_->on_reopen = [this] {
     if (access_log_ != nullptr) access_log_->Reopen();
     const Status reopened = handover_.log.Reopen();

@@ -1,10 +1,11 @@
 #include "front/listener.h"
 
-#include <cerrno>
+#include <array>
 #include <utility>
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
+
+#include "os/stream_socket.h"
 
 namespace onebox::front {
 namespace {
@@ -53,10 +54,10 @@ void Listener::Accept() {
     } else {
       // One attempt: nothing is kept for whom we do not serve. What it has sent is read first, since
       // a close() with unread input sends a reset, which may overtake the answer.
-      char request[4096];
-      (void)::recv(accepted.value()->socket.get(), request, sizeof request, MSG_DONTWAIT);
+      std::array<char, 4096> request;
+      os::Receive(accepted.value()->socket, request);
       parts_.lane.CountAnswer(503, telemetry::Step::kAccept);
-      ::send(accepted.value()->socket.get(), kFullAnswer.data(), kFullAnswer.size(), MSG_NOSIGNAL);
+      os::Send(accepted.value()->socket, {&kFullAnswer, 1});
     }
   }
 }

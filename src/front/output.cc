@@ -2,19 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <utility>
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include "os/file.h"
+#include "os/stream_socket.h"
 
 namespace onebox::front {
 namespace {
 
 constexpr std::size_t kReadBytes = 128 << 10;  // of a file at once
-constexpr std::size_t kPartsMax = 16;          // of one write
 
 }  // namespace
 
@@ -23,53 +19,46 @@ Output::~Output() {
 }
 
 bool Output::Spill(std::string_view bytes) {
-  if (!file_.valid()) {
+  if (!spill_.file.valid()) {
     auto file = os::OpenTemporary(room_.folder);
     if (!file.ok()) return false;
-    file_ = std::move(file).value();
-    file_begin_ = file_end_ = 0;
-    file_is_spill_ = true;
+    spill_ = {std::move(file).value(), 0, 0};
   }
-  if (!os::WriteAt(file_, bytes, file_end_).ok()) return false;
-  file_end_ += bytes.size();
+  if (!os::WriteAt(spill_.file, bytes, spill_.end).ok()) return false;
+  spill_.end += bytes.size();
   return true;
 }
 
 bool Output::Append(std::string_view bytes) {
-  CHECK(pieces_.empty() && (!file_.valid() || file_is_spill_));
+  CHECK(pieces_.empty() && !last_.file.valid());
   const bool fits = memory_.size() - memory_begin_ + bytes.size() <= room_.memory_max;
-  if (file_.valid() || !fits || !budget_.Take(bytes.size())) return Spill(bytes);
+  if (spill_.file.valid() || !fits || !budget_.Take(bytes.size())) return Spill(bytes);
   charged_ += bytes.size();
   memory_.append(bytes);
   return true;
 }
 
 void Output::AppendPieces(Body pieces) {
-  CHECK(!file_.valid());
+  CHECK(pieces_.empty() && !last_.file.valid());
   pieces_ = std::move(pieces);
 }
 
 void Output::AppendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) {
-  CHECK(!file_.valid() && pieces_.empty());
-  file_ = std::move(file);
-  file_begin_ = offset;
-  file_end_ = offset + size;
+  CHECK(pieces_.empty() && !last_.file.valid());
+  last_ = {std::move(file), offset, offset + size};
 }
 
 std::uint64_t Output::pending() const {
-  return memory_.size() - memory_begin_ + pieces_.size() + (file_end_ - file_begin_);
+  return memory_.size() - memory_begin_ + spill_.size() + last_.size() + pieces_.size();
 }
 
-bool Output::Refill() {
-  const auto size = std::min<std::uint64_t>(kReadBytes, file_end_ - file_begin_);
-  auto bytes = os::ReadAt(file_, size, file_begin_);
+bool Output::Refill(FilePart& part) {
+  const auto size = std::min<std::uint64_t>(kReadBytes, part.size());
+  auto bytes = os::ReadAt(part.file, size, part.begin);
   if (!bytes.ok() || bytes.value().size() != size) return false;
   memory_ = std::move(bytes).value();
-  file_begin_ += size;
-  if (file_begin_ == file_end_ && file_is_spill_) {
-    file_.Reset();
-    file_begin_ = file_end_ = 0;
-  }
+  part.begin += size;
+  if (part.size() == 0) part = {};
   return true;
 }
 
@@ -86,29 +75,36 @@ void Output::Advance(std::uint64_t bytes) {
 }
 
 Output::Wrote Output::WriteOnce(const os::Fd& socket) {
-  std::array<iovec, kPartsMax> parts{};
+  std::array<std::string_view, os::kSendPartsMax> parts;
   std::size_t count = 0;
   const auto add = [&](std::string_view bytes) {
-    if (!bytes.empty()) parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
+    if (!bytes.empty() && count < parts.size()) parts[count++] = bytes;
   };
-  const std::string_view waiting = memory_;
-  add(waiting.substr(memory_begin_));
-  for (const Piece& piece : pieces_.pieces()) {
-    if (count == kPartsMax) break;
-    add(piece.bytes);
+  add(std::string_view(memory_).substr(memory_begin_));
+  if (spill_.size() == 0) {
+    for (const Piece& piece : pieces_.pieces()) {
+      add(piece.bytes);
+    }
   }
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = count;
-  const ssize_t sent = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
-  if (sent < 0) return errno == EAGAIN || errno == EINTR ? Wrote::kSome : Wrote::kGone;
-  Advance(static_cast<std::uint64_t>(sent));
+  const os::Moved moved = os::Send(socket, {parts.data(), count});
+  switch (moved.state) {
+    case os::Moved::State::kNotNow:
+      return Wrote::kSome;
+    case os::Moved::State::kGone:
+      return Wrote::kGone;
+    case os::Moved::State::kDone:
+      break;
+  }
+  Advance(moved.bytes);
   return Wrote::kAll;
 }
 
 Output::Wrote Output::WriteTo(const os::Fd& socket) {
   while (pending() > 0) {
-    if (memory_.empty() && file_end_ > file_begin_ && !Refill()) return Wrote::kGone;
+    if (memory_.empty()) {
+      FilePart& part = spill_.size() > 0 ? spill_ : last_;
+      if (part.size() > 0 && !Refill(part)) return Wrote::kGone;
+    }
     const Wrote wrote = WriteOnce(socket);
     if (wrote != Wrote::kAll) return wrote;
   }

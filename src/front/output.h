@@ -12,7 +12,8 @@
 
 namespace onebox::front {
 
-// What the client cannot take at once waits here. Bytes leave in the order in which they came.
+// What the client cannot take at once waits here. Bytes leave in the order in which they came:
+// memory, what memory could not hold, and then pieces or a file.
 class Output {
  public:
   struct Room {
@@ -27,9 +28,9 @@ class Output {
 
   // False where neither memory nor disk had room: the answer cannot be completed.
   bool Append(std::string_view bytes);
-  // Cached or mapped pieces, after all that was appended; nothing may be appended behind them.
+  // The last of it, one of both: cached or mapped pieces, or `size` bytes of `file` from `offset`,
+  // read as they leave.
   void AppendPieces(Body pieces);
-  // `size` bytes of `file` from `offset`; they are read as they leave.
   void AppendFile(os::Fd file, std::uint64_t offset, std::uint64_t size);
 
   enum class Wrote : unsigned char {
@@ -44,8 +45,16 @@ class Output {
   Time since() const { return since_; }  // when the first byte had to wait
 
  private:
+  struct FilePart {
+    os::Fd file;
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+
+    std::uint64_t size() const { return end - begin; }
+  };
+
   bool Spill(std::string_view bytes);
-  bool Refill();
+  bool Refill(FilePart& part);
   Wrote WriteOnce(const os::Fd& socket);
   void Advance(std::uint64_t bytes);
 
@@ -55,10 +64,8 @@ class Output {
   std::string memory_;
   std::uint64_t memory_begin_ = 0;  // what has left of memory_
   std::uint64_t charged_ = 0;       // of the budget
-  os::Fd file_;
-  std::uint64_t file_begin_ = 0;
-  std::uint64_t file_end_ = 0;
-  bool file_is_spill_ = false;  // ours to append to
+  FilePart spill_;                  // ours
+  FilePart last_;                   // the app's
   Body pieces_;
   std::uint64_t sent_ = 0;
 };

@@ -33,6 +33,19 @@ StaticLimits PartOf(const Settings& settings) {
           .file_memory_max = settings.static_file_memory_max};
 }
 
+// The value of the field in a head that we have written; empty where there is none.
+std::string_view FieldIn(std::string_view head, std::string_view name) {
+  while (!head.empty()) {
+    const std::string_view line = head.substr(0, head.find("\r\n"));
+    head.remove_prefix(std::min(head.size(), line.size() + 2));
+    const std::size_t colon = line.find(':');
+    if (colon != line.npos && EqualsIgnoreCase(line.substr(0, colon), name)) {
+      return Trimmed(line.substr(colon + 1));
+    }
+  }
+  return {};
+}
+
 std::vector<std::string_view> RefusalNames() {
   std::vector<std::string_view> names;
   names.reserve(http::kRefusals.size());
@@ -263,6 +276,10 @@ void Shard::AppendDate(std::string& out) {
   http::AppendField(out, "Date", http::View(date_));
 }
 
+void Shard::AppendServer(std::string& out) const {
+  if (!settings().server_name.empty()) http::AppendField(out, "Server", settings().server_name);
+}
+
 bool Shard::KeepsAlive(const Connection& connection) const {
   return !shared_.draining.load(std::memory_order_relaxed) &&
          connection.requests() < settings().requests_per_connection_max;
@@ -280,7 +297,7 @@ std::unique_ptr<Stream> Shard::Route(Connection& connection,
   }
   http::NormalPath path;
   if (const auto refused = http::NormalizePath(head.path, path_storage_, path)) {
-    connection.Refuse(*refused);
+    connection.Refuse(*refused, telemetry::Step::kRoute, bytes);
     return nullptr;
   }
   if (connection.endpoint().service == Service::kAdmin) {
@@ -307,17 +324,15 @@ void Shard::AnswerStatic(Connection& connection,
   using Cache = StaticAnswer::Cache;
   if (answer.cache == Cache::kHit) lane_.Add(telemetry::Counter::kStaticHits);
   if (answer.cache == Cache::kMiss) lane_.Add(telemetry::Counter::kStaticMisses);
-  LogAccess(connection,
-            {.head = bytes,
-             .id = id,
-             .status = answer.status,
-             .body_bytes = answer.body.size(),
-             .request_bytes = bytes.size()});
+  Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
   if (page) {
     lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
-    return Answer(
+    const AnswerSize size = Answer(
         connection,
         {.status = answer.status, .id = id, .keep_alive = keep_alive, .fields = answer.fields});
+    ended.body_bytes = size.body;
+    ended.sent_bytes = size.sent;
+    return LogAccess(connection, ended);
   }
   lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
   std::string& out = answer_buffer_;
@@ -325,11 +340,15 @@ void Shard::AnswerStatic(Connection& connection,
   http::AppendStatusLine(out, answer.status);
   out += answer.fields;
   AppendDate(out);
-  http::AppendField(out, "Server", settings().server_name);
+  AppendServer(out);
   http::AppendField(out, "X-Request-ID", id);
   if (!keep_alive) http::AppendField(out, "Connection", "close");
   if (keep_alive && head.minor_version == 0) http::AppendField(out, "Connection", "keep-alive");
   out += "\r\n";
+  ended.answer_head = out;
+  ended.body_bytes = answer.body.size();
+  ended.sent_bytes = out.size() + answer.body.size();
+  LogAccess(connection, ended);
   connection.SendPieces(out, answer.body);
   connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
 }
@@ -339,8 +358,8 @@ void Shard::AnswerAdmin(Connection& connection,
                         std::string_view path) {
   const bool keep_alive = head.keep_alive && head.framing == http::Framing::kNone;
   if (path != "/metrics") {
-    return Answer(connection,
-                  {.status = 404, .why = "there is /metrics here", .keep_alive = keep_alive});
+    Answer(connection, {.status = 404, .why = "there is /metrics here", .keep_alive = keep_alive});
+    return;
   }
   const auto names = RefusalNames();
   const std::string text = telemetry::Exposition(shared_.metrics, names);
@@ -349,7 +368,7 @@ void Shard::AnswerAdmin(Connection& connection,
       {.status = 200, .keep_alive = keep_alive, .body = text, .type = telemetry::kExpositionType});
 }
 
-void Shard::Answer(Connection& connection, const OwnAnswer& answer) {
+AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   std::string page;
   std::string_view body = answer.body;
   if (body.empty() && http::StatusHasBody(answer.status)) {
@@ -367,23 +386,30 @@ void Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   }
   if (answer.status == 503) http::AppendField(out, "Retry-After", std::uint64_t{1});
   AppendDate(out);
-  http::AppendField(out, "Server", settings().server_name);
+  AppendServer(out);
   if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);
   if (!keep_alive) http::AppendField(out, "Connection", "close");
   out += "\r\n";
-  if (!connection.answers_head()) out += body;
+  if (connection.answers_head()) body = {};
+  out += body;
   connection.Send(out);
   connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
+  return {.body = body.size(), .sent = out.size()};
 }
 
-void Shard::Refuse(Connection& connection,
-                   int status,
-                   std::string_view why,
-                   std::string_view head) {
+void Shard::Refuse(Connection& connection, const Refused& refused) {
+  const std::string head(refused.head);  // the answer may end who owns it
   const std::string id = NewRequestId();
-  lane_.CountAnswer(status, telemetry::Step::kReadHead);
-  LogAccess(connection, {.head = head, .id = id, .status = status, .request_bytes = head.size()});
-  Answer(connection, {.status = status, .why = why, .id = id});
+  lane_.CountAnswer(refused.status, refused.step);
+  const AnswerSize size =
+      Answer(connection, {.status = refused.status, .why = refused.why, .id = id});
+  LogAccess(connection,
+            {.head = head,
+             .id = id,
+             .status = refused.status,
+             .body_bytes = size.body,
+             .sent_bytes = size.sent,
+             .request_bytes = head.size()});
 }
 
 void Shard::CountLimit(http::RefusalKind kind) {
@@ -395,6 +421,10 @@ void Shard::CountLimit(http::RefusalKind kind) {
 }
 
 // --- the access log
+
+bool Shard::LogsAnswerFields() const {
+  return access_format_ != nullptr && access_format_->reads_response_fields();
+}
 
 void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   if (access_format_ == nullptr) return;
@@ -426,7 +456,7 @@ void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   record.request_id = ended.id;
   record.status = ended.status;
   record.body_bytes = ended.body_bytes;
-  record.sent_bytes = ended.body_bytes;
+  record.sent_bytes = ended.sent_bytes;
   record.request_bytes = ended.request_bytes;
   record.total = ended.total;
   record.queue_wait = ended.queue_wait;
@@ -434,6 +464,8 @@ void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   record.worker_pid = ended.worker_pid;
   record.connection_requests = connection.requests();
   record.request_fields = telemetry::FieldLookup::By(field);
+  const auto answer_field = [&](std::string_view name) { return FieldIn(ended.answer_head, name); };
+  record.response_fields = telemetry::FieldLookup::By(answer_field);
   access_format_->Append(access_lines_, record);
   if (access_lines_.size() >= kAccessLogBytes) {
     FlushAccessLog();

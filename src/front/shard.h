@@ -61,12 +61,28 @@ struct OwnAnswer {
   std::string_view type = "text/plain; charset=utf-8";
 };
 
+// What cannot become a stream: a request that is refused, or does not arrive.
+struct Refused {
+  int status = 0;
+  std::string_view why = {};
+  telemetry::Step step = telemetry::Step::kReadHead;
+  std::string_view head = {};  // as far as it was read
+};
+
+// Of an answer of our own, in bytes.
+struct AnswerSize {
+  std::uint64_t body = 0;
+  std::uint64_t sent = 0;  // head and body
+};
+
 // What the access log is told; see telemetry::AccessRecord.
 struct Ended {
   std::string_view head;  // as it was read
   std::string_view id = {};
   int status = 0;
+  std::string_view answer_head = {};
   std::uint64_t body_bytes = 0;
+  std::uint64_t sent_bytes = 0;
   std::uint64_t request_bytes = 0;
   Duration total{};
   Duration queue_wait{};
@@ -111,9 +127,8 @@ class Shard final : public event::TurnEnd {
                                 std::string_view bytes,
                                 const http::RequestHead& head);
   void Assign(Stream& stream, const Dispatch::Worker& worker);
-  void Answer(Connection& connection, const OwnAnswer& answer);
-  // What cannot become a stream; `head` as far as it was read.
-  void Refuse(Connection& connection, int status, std::string_view why, std::string_view head);
+  AnswerSize Answer(Connection& connection, const OwnAnswer& answer);
+  void Refuse(Connection& connection, const Refused& refused);
   void CountLimit(http::RefusalKind kind);
   bool KeepsAlive(const Connection& connection) const;
   bool Trusts(const Connection& connection) const;
@@ -121,6 +136,8 @@ class Shard final : public event::TurnEnd {
   // The one that a trusted proxy sent, or a new one.
   std::string RequestIdFor(const Connection& connection, const http::RequestHead& head);
   void AppendDate(std::string& out);
+  void AppendServer(std::string& out) const;
+  bool LogsAnswerFields() const;
   void LogAccess(const Connection& connection, const Ended& ended);
   void ReportStuck(const AppWorker& worker);
 

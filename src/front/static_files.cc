@@ -281,7 +281,7 @@ std::vector<Coding> StaticFiles::AvailableFor(const StaticFile& file) const {
                         file.facts.size <= limits_.file_memory_max &&
                         http::IsCompressible(http::MediaTypeOf(file.name));
   if (!worth_it) return available;
-  for (const Coding coding : kBestFirst) {
+  for (const Coding coding : compression_.codings) {
     if (!file.NeighbourOf(coding)) available.push_back(coding);
   }
   return available;

@@ -85,7 +85,6 @@ Stream::Stream(Connection& connection, std::string_view bytes, const http::Reque
       head_bytes_(bytes),
       body_(shard_.budget(), {shard_.settings().body_memory_max, shard_.settings().spool_folder}),
       began_(shard_.now()),
-      deadline_(began_ + shard_.settings().request_timeout),
       content_length_(head.content_length),
       method_(head.method),
       framing_(head.framing),
@@ -167,7 +166,7 @@ std::size_t Stream::TakeBody(std::string_view bytes) {
         return position;
       case http::ChunkedDecoder::State::kRefused:
         step_ = Step::kDone;
-        connection_.Refuse(step.refusal);
+        connection_.Refuse(step.refusal, EndStep::kReadBody, head_bytes_);
         return bytes.size();
     }
   }
@@ -220,16 +219,18 @@ void Stream::Begin() {
     shard_.lane().Add(Limit::kSpool);
     return Fail(503, EndStep::kReadBody, "there is no memory for the body");
   }
+  deadline_ = shard_.now() + shard_.settings().request_timeout;
   Encode();
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
   }
-  entered_ = shard_.now();
   Enter(Dispatch::Position::kBack);
 }
 
 void Stream::Enter(Dispatch::Position position) {
   step_ = Step::kWaiting;
+  entered_ = shard_.now();
+  started_ = Time();
   Dispatch::Worker worker;
   switch (shard_.dispatch().Enter(*this, position, worker)) {
     case Dispatch::Entered::kPlace:
@@ -337,9 +338,12 @@ void Stream::Fail(int status, EndStep step, std::string_view why) {
   LeaveApp();
   status_ = status;
   step_ = Step::kDone;
-  Record(step);
   const bool whole = body_complete_ && keep_alive_;
-  shard_.Answer(connection_, {.status = status, .why = why, .id = id_, .keep_alive = whole});
+  const AnswerSize size =
+      shard_.Answer(connection_, {.status = status, .why = why, .id = id_, .keep_alive = whole});
+  answer_bytes_ = size.body;
+  sent_bytes_ = size.sent;
+  Record(step);
 }
 
 // --- write
@@ -389,7 +393,7 @@ bool Stream::AppendFields(std::string& out,
     }
   }
   if (!date) shard_.AppendDate(out);
-  if (!server) http::AppendField(out, "Server", shard_.settings().server_name);
+  if (!server) shard_.AppendServer(out);
   if (!vary) http::AppendField(out, "Vary", "Accept-Encoding");
   if (negotiated.is_coded) http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
   http::AppendField(out, "X-Request-ID", id_);
@@ -451,8 +455,14 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
     http::AppendField(out, "Connection", "keep-alive");
   }
   out += "\r\n";
+  if (shard_.LogsAnswerFields()) answer_head_ = out;
   AppendBody(out, body, end);
-  connection_.Send(out);
+  Send(out);
+}
+
+void Stream::Send(std::string_view bytes) {
+  sent_bytes_ += bytes.size();
+  connection_.Send(bytes);
 }
 
 void Stream::AppendBody(std::string& out, std::string_view bytes, channel::End end) {
@@ -479,6 +489,11 @@ void Stream::AppendBody(std::string& out, std::string_view bytes, channel::End e
 
 void Stream::OnHead(const channel::ResponseHead& head, std::string_view body, channel::End end) {
   if (step_ != Step::kRunning) return;
+  if (head.status < 200 || head.status > 599) {
+    shard_.log().Error(
+        "request {} \"{}\": the worker sent status {}", id_, request_line(), head.status);
+    return Fail(502, EndStep::kRun, "the app's answer was not valid");
+  }
   step_ = Step::kAnswering;
   status_ = head.status;
   unacknowledged_ += body.size();
@@ -486,45 +501,73 @@ void Stream::OnHead(const channel::ResponseHead& head, std::string_view body, ch
   if (step_ == Step::kAnswering) Finish(end);
 }
 
+// A file is the last of a body in this release; a worker that sends more is broken.
+bool Stream::FileIsLast() {
+  if (!file_.valid()) return true;
+  shard_.log().Error("request {} \"{}\": the worker sent more after a file", id_, request_line());
+  connection_.Abort();
+  return false;
+}
+
 void Stream::OnBody(std::string_view bytes, channel::End end) {
-  if (step_ != Step::kAnswering) return;
+  if (step_ != Step::kAnswering || !FileIsLast()) return;
   unacknowledged_ += bytes.size();
   std::string& out = shard_.answer_buffer();
   out.clear();
   AppendBody(out, bytes, end);
-  connection_.Send(out);
+  Send(out);
   if (step_ == Step::kAnswering) Finish(end);
 }
 
 void Stream::OnFile(os::Fd file, std::uint64_t offset, std::uint64_t size, channel::End end) {
-  if (step_ != Step::kAnswering) return;
+  if (step_ != Step::kAnswering || !FileIsLast()) return;
   unacknowledged_ += size;
   const bool plain = length_known_ && !no_body_ && compress_ == nullptr && size == answer_left_ &&
                      end == channel::End::kComplete;
   if (plain) {
     answer_left_ = 0;
     answer_bytes_ += size;
+    sent_bytes_ += size;
     connection_.SendFile(std::move(file), offset, size);
     if (step_ == Step::kAnswering) Finish(end);
     return;
   }
-  // Chunked or compressed: its bytes pass through our hands, a piece at a time.
-  constexpr std::uint64_t kPieceBytes = 256 << 10;
-  for (std::uint64_t done = 0; done < size && !no_body_ && step_ == Step::kAnswering;) {
-    auto piece = os::ReadAt(file, std::min(kPieceBytes, size - done), offset + done);
+  file_ = std::move(file);
+  file_offset_ = offset;
+  file_left_ = no_body_ ? 0 : size;
+  file_end_ = end;
+  SendFilePart();
+}
+
+// A file that is compressed or cut into chunks: a few pieces a turn, and as fast as the client takes
+// them.
+void Stream::SendFilePart() {
+  constexpr std::uint64_t kPieceBytes = 128 << 10;
+  constexpr int kPiecesPerTurn = 4;
+  if (std::exchange(sending_file_, true)) return;  // called by the connection that we write to
+  const auto may_go_on = [this] { return step_ == Step::kAnswering && connection_.pending() == 0; };
+  for (int pieces = 0; pieces < kPiecesPerTurn && file_left_ > 0 && may_go_on(); ++pieces) {
+    const auto piece = os::ReadAt(file_, std::min(kPieceBytes, file_left_), file_offset_);
     if (!piece.ok() || piece.value().empty()) {
-      end = channel::End::kBrokenOff;
+      file_left_ = 0;
+      file_end_ = channel::End::kBrokenOff;
       break;
     }
-    done += piece.value().size();
+    file_offset_ += piece.value().size();
+    file_left_ -= piece.value().size();
     std::string& out = shard_.answer_buffer();
     out.clear();
     AppendBody(out, piece.value(), channel::End::kNotYet);
-    connection_.Send(out);
+    Send(out);
   }
+  sending_file_ = false;
   if (step_ != Step::kAnswering) return;
-  if (end == channel::End::kComplete) return OnEnd(end);
-  Finish(end);
+  if (file_left_ > 0) {
+    if (connection_.pending() == 0) shard_.PumpLater(connection_);
+    return;
+  }
+  file_.Reset();
+  OnEnd(file_end_);
 }
 
 void Stream::OnEnd(channel::End end) {
@@ -533,12 +576,12 @@ void Stream::OnEnd(channel::End end) {
     channel_ = nullptr;
     return Fail(500, EndStep::kRun, "the app failed");
   }
-  if (step_ != Step::kAnswering) return;
+  if (step_ != Step::kAnswering || !FileIsLast()) return;
   if (end == channel::End::kComplete) {
     std::string& out = shard_.answer_buffer();
     out.clear();
     AppendBody(out, {}, end);
-    connection_.Send(out);
+    Send(out);
   }
   if (step_ == Step::kAnswering) Finish(end);
 }
@@ -561,6 +604,7 @@ void Stream::Acknowledge() {
 
 void Stream::OnWritable() {
   if (unacknowledged_ > 0) Acknowledge();
+  if (file_.valid()) SendFilePart();
 }
 
 // --- record
@@ -579,7 +623,9 @@ void Stream::Record(EndStep step) {
       {.head = head_bytes_,
        .id = id_,
        .status = status_,
+       .answer_head = answer_head_,
        .body_bytes = answer_bytes_,
+       .sent_bytes = sent_bytes_,
        .request_bytes = head_bytes_.size() + body_.size(),
        .total = now - began_,
        .queue_wait = entered_ == Time() ? Duration() : (ran ? started_ : now) - entered_,

@@ -41,13 +41,14 @@ class Stream final : public Ticket {
   void OnClientHalfClosed();  // it sends no more; whether it still reads is to be found out
   void OnDeadline(Time now);
   void OnBodyTimeout();
-  void OnWritable();  // the client took bytes
+  void OnWritable();  // the client took bytes, or it is this stream's turn again
   Time deadline() const;
 
   const std::string& encoded() const { return encoded_; }
   const RequestBody& body() const { return body_; }
   std::string_view request_line() const;
   std::string_view id() const { return id_; }
+  Time began() const { return began_; }
 
   // From the AppChannel; views are valid during the call.
   void OnHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
@@ -76,8 +77,10 @@ class Stream final : public Ticket {
   };
   bool AppendFields(std::string& out, const channel::ResponseHead& head, Negotiated negotiated);
   void Compress(std::string_view bytes, bool last, std::string& out);
-  void SendBody(std::string_view bytes, channel::End end);
   void AppendBody(std::string& out, std::string_view bytes, channel::End end);
+  void Send(std::string_view bytes);
+  void SendFilePart();
+  bool FileIsLast();
   void Acknowledge();
   void Record(telemetry::Step step);
 
@@ -87,6 +90,7 @@ class Stream final : public Ticket {
   RequestBody body_;
   std::string encoded_;  // channel::EncodeRequest()
   std::string id_;
+  std::string answer_head_;  // only where the access log shows fields of it
   http::ChunkedDecoder chunks_;
   std::unique_ptr<CompressFilter> compress_;
 
@@ -94,13 +98,19 @@ class Stream final : public Ticket {
   std::uint32_t slot_ = 0;
 
   const Time began_;
-  Time entered_;                    // the queue
+  Time entered_;                    // the queue, the last time
   Time started_;                    // handed to a worker
-  Time deadline_;                   // of the whole request
+  Time deadline_ = Time::max();     // of the app, from the moment when the request is whole
   std::uint64_t content_length_;    // of the request
   std::uint64_t answer_left_ = 0;   // of the promised Content-Length
   std::uint64_t answer_bytes_ = 0;  // of the body, as sent
+  std::uint64_t sent_bytes_ = 0;    // heads and framing included
   std::uint64_t unacknowledged_ = 0;
+
+  os::Fd file_;  // of the answer, while its bytes pass through our hands
+  std::uint64_t file_offset_ = 0;
+  std::uint64_t file_left_ = 0;
+  channel::End file_end_ = channel::End::kNotYet;  // what follows it
   std::int32_t worker_pid_ = 0;
   int status_ = 0;
   const http::Method method_;
@@ -117,6 +127,7 @@ class Stream final : public Ticket {
   bool chunked_answer_ = false;
   bool no_body_ = false;
   bool probed_ = false;
+  bool sending_file_ = false;
 };
 
 }  // namespace onebox::front

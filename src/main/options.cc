@@ -69,7 +69,7 @@ constexpr std::array kOptions = {
   Option{.name = "front.requests_per_connection_max", .kind = Kind::kInteger, .standard = "10000",
     .help = "Requests on one connection before it is closed.", .min = "1", .max = "1000000000"},
   Option{.name = "front.connections_max", .kind = Kind::kInteger, .standard = "10000",
-    .help = "Connections at the same time; one more is closed at once.", .min = "1", .max = "1000000"},
+    .help = "Connections at the same time; one more gets 503.", .min = "1", .max = "1000000"},
   Option{.name = "front.connections_per_address_max", .kind = Kind::kInteger, .standard = "0",
     .help = "Connections at the same time from one address; 0 is no limit.", .min = "0", .max = "1000000"},
   Option{.name = "front.idle_timeout", .kind = Kind::kDuration, .standard = "75s",

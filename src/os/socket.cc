@@ -191,6 +191,10 @@ Result<unsigned> PeerUser(const Fd& socket) {
   return credentials.uid;
 }
 
+unsigned OurUser() {
+  return ::geteuid();
+}
+
 Result<Pair> NewSocketPair(int type) {
   int ends[2];
   if (::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {

@@ -65,6 +65,8 @@ Result<Fd> Connect(const SocketAddress& address, int type);
 // The user id of the process at the other end of a unix socket.
 Result<unsigned> PeerUser(const Fd& socket);
 
+unsigned OurUser();
+
 struct Pair {
   Fd ours, theirs;
 };

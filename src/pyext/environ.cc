@@ -85,9 +85,12 @@ const EnvironMaker::Key* EnvironMaker::KeyOf(std::string_view field_name) {
   const auto found = field_keys_.find(field_name);
   if (found != field_keys_.end()) return &found->second;
   const std::string name = VariableName(field_name);
-  Key key{Latin1(name), name == "HTTP_COOKIE"};
+  const bool keep = field_keys_.size() < kFieldKeysMax;
+  // Interned: "X-A" and "x-a" have one and the same name.
+  Key key{keep ? Ref::Take(PyUnicode_InternFromString(name.c_str())) : Latin1(name),
+          name == "HTTP_COOKIE"};
   if (!key.name) return nullptr;
-  if (field_keys_.size() < kFieldKeysMax) {
+  if (keep) {
     return &field_keys_.emplace(field_name, std::move(key)).first->second;
   }
   other_key_ = std::move(key);
@@ -97,20 +100,23 @@ const EnvironMaker::Key* EnvironMaker::KeyOf(std::string_view field_name) {
 // A field that comes again is one with the values in a row (RFC 9110 5.3); cookies have their own
 // separator (RFC 6265 5.4).
 bool EnvironMaker::SetField(Ref& environ, const Key& key, std::string_view value) {
-  const bool again =
-      &key == &other_key_ || std::find(seen_.begin(), seen_.end(), &key) != seen_.end();
-  PyObject* before = again ? PyDict_GetItemWithError(environ.get(), key.name.get()) : nullptr;
+  PyObject* name = key.name.get();
+  const bool again = seen_other_ || &key == &other_key_ ||
+                     std::find(seen_.begin(), seen_.end(), name) != seen_.end();
+  seen_other_ = seen_other_ || &key == &other_key_;
+  PyObject* before = again ? PyDict_GetItemWithError(environ.get(), name) : nullptr;
   Ref text = Latin1(value);
   if (!text || PyErr_Occurred() != nullptr) return false;
   if (before != nullptr) {
     text = Ref::Take(PyUnicode_FromFormat(key.is_cookie ? "%U; %U" : "%U, %U", before, text.get()));
   }
-  seen_.push_back(&key);
-  return Set(environ, key.name.get(), text);
+  seen_.push_back(name);
+  return Set(environ, name, text);
 }
 
 bool EnvironMaker::SetFields(Ref& environ, const channel::Request& request) {
   seen_.clear();
+  seen_other_ = false;
   return std::all_of(request.fields.begin(), request.fields.end(), [&](const auto& field) {
     const Key* key = KeyOf(field.name);
     return key != nullptr && SetField(environ, *key, field.value);

@@ -56,8 +56,9 @@ class EnvironMaker final {
   Usual method_, protocol_, scheme_, server_name_, server_port_, remote_addr_;
   // By the name as it was sent. Only grows, up to kFieldKeysMax.
   std::unordered_map<std::string, Key, Hash, std::equal_to<>> field_keys_;
-  Key other_key_;                 // of a name beyond that
-  std::vector<const Key*> seen_;  // of this request's fields
+  Key other_key_;                // of a name beyond that
+  std::vector<PyObject*> seen_;  // names of this request's fields; of the kept ones each is unique
+  bool seen_other_ = false;
 };
 
 }  // namespace onebox::pyext

@@ -30,6 +30,10 @@ Push RingWriter::Room(std::size_t size) const {
   return Padding(size) + FrameBytes(size) <= bytes_.size() - used ? Push::kDone : Push::kFull;
 }
 
+bool RingWriter::AllRead() const {
+  return head_.read.load(std::memory_order_acquire) == written_;
+}
+
 Push RingWriter::Write(std::span<const std::string_view> parts) {
   std::size_t size = 0;
   for (const std::string_view part : parts)

@@ -45,6 +45,8 @@ class RingWriter final {
   Push Write(std::span<const std::string_view> parts);
   // Whether Write() of `size` bytes would be done now. Room only grows until this side writes.
   Push Room(std::size_t size) const;
+  // Whether the reader has given back every frame, as far as can be seen.
+  bool AllRead() const;
 
  private:
   std::uint64_t Padding(std::size_t size) const;  // before a frame of that size, to the ring's end

@@ -405,7 +405,7 @@ void Box::TakeDeath(Process& process) {
   }
   const std::string name = process.name();
   process.child.reset();
-  outside_.died(process.role);
+  if (phase_ < Phase::kDraining) outside_.died(process.role);
   AfterDeath(process, *status, name);
   process.life = Life::kWaiting;
 }
@@ -657,6 +657,7 @@ void Box::BeginEnd() {
   deadline_ = Now() + kEndTimeout;
   has_deadline_ = true;
   CloseListeners();
+  TellFront({{"end", true}});
   SignalAll(SIGTERM);
   if (!AnyAlive()) phase_ = Phase::kGone;
 }

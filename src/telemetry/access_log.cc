@@ -49,11 +49,9 @@ enum class AccessAtom : std::uint8_t {
   kRun,
   kWorker,
   kWorkerInBrackets,
-  kConnection,
   kConnectionRequests,
   kRequestField,
   kResponseField,
-  kEnvironment,
 };
 
 namespace {
@@ -111,7 +109,6 @@ constexpr std::array kNginxVariables = {
     NamedAtom{"queue_time", Atom::kQueueWait},
     NamedAtom{"upstream_response_time", Atom::kRun},
     NamedAtom{"pid", Atom::kWorker},
-    NamedAtom{"connection", Atom::kConnection},
     NamedAtom{"connection_requests", Atom::kConnectionRequests},
 };
 
@@ -211,10 +208,9 @@ Result<AccessPiece> GunicornField(std::string_view inside) {
   const std::string_view kind = end == inside.npos ? "" : inside.substr(end + 1);
   if (!name.empty() && kind == "i") return AccessPiece{Atom::kRequestField, Lowered(name)};
   if (!name.empty() && kind == "o") return AccessPiece{Atom::kResponseField, Lowered(name)};
-  if (!name.empty() && kind == "e") return AccessPiece{Atom::kEnvironment, std::string(name)};
   return FormatError(fmt::format("%({})s", inside),
-                     "a field is %({Name}i)s of the request, %({Name}o)s of the response or "
-                     "%({NAME}e)s of the environment");
+                     "a field is %({Name}i)s of the request or %({Name}o)s of the response; the "
+                     "app's environ is not known here");
 }
 
 Result<AccessPiece> GunicornAtom(std::string_view inside) {
@@ -290,6 +286,10 @@ Result<Pieces> ParsePieces(std::string_view text) {
     }
   }
   return pieces;
+}
+
+bool IsLiteral(const AccessPiece& piece) {
+  return piece.atom == Atom::kLiteral;
 }
 
 bool IsControl(char c) {
@@ -387,7 +387,19 @@ Result<AccessFormat> AccessFormat::Parse(std::string_view text) {
   if (std::any_of(text.begin(), text.end(), IsControl)) {
     return FormatError(text.substr(0, 80), "a format has no control characters but tabs");
   }
-  return AccessFormat(TRY(ParsePieces(text)), Escaping::kQuotable);
+  Pieces pieces = TRY(ParsePieces(text));
+  if (std::all_of(pieces.begin(), pieces.end(), IsLiteral)) {
+    return FormatError(text.substr(0, 80),
+                       "it shows nothing of a request: write combined, common, json, or a format "
+                       "with values such as %(h)s or $status");
+  }
+  return AccessFormat(std::move(pieces), Escaping::kQuotable);
+}
+
+bool AccessFormat::reads_response_fields() const {
+  return std::any_of(pieces_.begin(), pieces_.end(), [](const AccessPiece& piece) {
+    return piece.atom == Atom::kResponseField;
+  });
 }
 
 void AccessFormat::Append(std::string& out, const AccessRecord& record) {
@@ -516,16 +528,12 @@ void AccessFormat::AppendPiece(std::string& out,
       AppendNumber(out, record.worker_pid);
       out += '>';
       return;
-    case Atom::kConnection:
-      return AppendNumber(out, record.connection);
     case Atom::kConnectionRequests:
       return AppendNumber(out, record.connection_requests);
     case Atom::kRequestField:
       return AppendText(out, record.request_fields(piece.text));
     case Atom::kResponseField:
       return AppendText(out, record.response_fields(piece.text));
-    case Atom::kEnvironment:
-      return AppendText(out, record.environment(piece.text));
   }
 }
 

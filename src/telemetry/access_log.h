@@ -70,11 +70,9 @@ struct AccessRecord {
   Duration queue_wait{};
   std::optional<Duration> run;  // where a worker ran it
   int worker_pid = 0;           // 0 where none did
-  std::uint64_t connection = 0;
   std::uint64_t connection_requests = 0;
   FieldLookup request_fields;
   FieldLookup response_fields;
-  FieldLookup environment;  // of WSGI
 };
 
 enum class AccessAtom : std::uint8_t;
@@ -100,6 +98,9 @@ struct AccessTime {
 class AccessFormat {
  public:
   static Result<AccessFormat> Parse(std::string_view text);
+
+  // Whether Append() asks for fields of the response.
+  bool reads_response_fields() const;
 
   // One line with its '\n'. Allocates nothing but room in `out`.
   void Append(std::string& out, const AccessRecord& record);

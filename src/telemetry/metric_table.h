@@ -193,7 +193,7 @@ inline constexpr std::array kMetricTable = {
              "Requests whose client left before the answer."),
     rows::Of(Histogram::kTotal,
              "onebox_request_seconds",
-             "Time from a request's first byte to its answer's last."),
+             "Time from a request's head to its answer's end, of requests for the app."),
     rows::Of(Histogram::kQueueWait,
              "onebox_queue_wait_seconds",
              "Time that a request waited for a worker."),

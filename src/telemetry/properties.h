@@ -29,7 +29,7 @@ inline AccessRecord RecordOf(std::string_view bytes, unsigned choice, const Fiel
   record.total = Duration(INT64_MAX / (choice + 1));
   record.queue_wait = Duration(-std::int64_t{choice});
   if (choice % 2 == 0) record.run = Duration(choice);
-  record.request_fields = record.response_fields = record.environment = fields;
+  record.request_fields = record.response_fields = fields;
   return record;
 }
 

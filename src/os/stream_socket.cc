@@ -1,0 +1,45 @@
+#include "os/stream_socket.h"
+
+#include <array>
+#include <cerrno>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/check.h"
+
+namespace onebox::os {
+namespace {
+
+Moved MovedOf(ssize_t result) {
+  if (result >= 0) return {Moved::State::kDone, static_cast<std::size_t>(result)};
+  const bool later = errno == EAGAIN || errno == EINTR;
+  return {later ? Moved::State::kNotNow : Moved::State::kGone, 0};
+}
+
+}  // namespace
+
+Moved Receive(const Fd& socket, std::span<char> buffer) {
+  return MovedOf(::recv(socket.get(), buffer.data(), buffer.size(), 0));
+}
+
+Moved Send(const Fd& socket, std::span<const std::string_view> parts) {
+  CHECK(parts.size() <= kSendPartsMax);
+  if (parts.size() == 1) {
+    return MovedOf(::send(socket.get(), parts[0].data(), parts[0].size(), MSG_NOSIGNAL));
+  }
+  std::array<iovec, kSendPartsMax> vectors;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    vectors[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = parts.size();
+  return MovedOf(::sendmsg(socket.get(), &message, MSG_NOSIGNAL));
+}
+
+void EndSending(const Fd& socket) {
+  ::shutdown(socket.get(), SHUT_WR);
+}
+
+}  // namespace onebox::os
