@@ -60,7 +60,7 @@ do_system() { # [PRESET] [PYTEST ARGUMENT...] the tests of the whole program (re
   local preset=release more=()
   case "${1:-}" in release | dev | tsan | clang) preset=$1; shift ;; esac
   cmake --preset "$preset" > /dev/null
-  cmake --build --preset "$preset"
+  cmake --build --preset "$preset" --target all
   test/system/beyond_debian/get || more=(--ignore=test/system/beyond_debian)
   ONEBOX=build/$preset/bin/onebox $python -B -m pytest test/system "${more[@]}" "$@"
 }
