@@ -100,7 +100,7 @@ do_lint() { # clang-format, tidy.py, shellcheck, pyflakes, clang-tidy
   cmake --preset clang > /dev/null
   sources | grep '\.cc$' | grep -v -e _test -e _bench -e _fuzz |
     xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/clang
-  # Tests are asked for names and style alone, a third of the time: what the other checks look for,
+  # Tests without the slow checks, in a third of the time: what those look for,
   # the sanitizers see when the tests run.
   sources | grep '_test\.cc$' |
     xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/clang \
