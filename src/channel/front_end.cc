@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <new>
 
-#include <errno.h>
 #include <unistd.h>
 
 #include "base/wire.h"

@@ -67,7 +67,9 @@ inline void CheckRing(std::string_view bytes) {
   const auto pieces = reader.Read<std::uint64_t>();
   std::vector<std::byte> content(kBytes);
   const std::string_view given = reader.rest().substr(0, kBytes);
-  std::transform(given.begin(), given.end(), content.begin(), [](char c) { return std::byte(c); });
+  std::transform(given.begin(), given.end(), content.begin(), [](char c) {
+    return static_cast<std::byte>(c);
+  });
 
   shm::RingHead head{};
   head.written = written;
@@ -121,7 +123,8 @@ class Steps {
     const std::span<std::byte> memory = end.memory();
     const std::size_t at = reader_.Read<std::uint32_t>() % memory.size();
     const std::string_view bytes = Bytes().substr(0, memory.size() - at);
-    std::transform(bytes.begin(), bytes.end(), &memory[at], [](char c) { return std::byte(c); });
+    std::transform(
+        bytes.begin(), bytes.end(), &memory[at], [](char c) { return static_cast<std::byte>(c); });
   }
   // A FrameHead of small numbers, then any bytes; the generation is `last` or near it.
   std::string Frame(std::uint32_t kind, std::uint32_t slot, std::uint32_t last) {

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <array>
-
-#include <errno.h>
+#include <cerrno>
 
 #include "base/wire.h"
 #include "os/wait.h"
@@ -240,7 +239,7 @@ Delivery WorkerEnd::Push(const Ticket& ticket,
   for (bool asked = false;;) {
     if (lost_.load(std::memory_order_acquire)) return Delivery::kLost;
     const std::uint32_t space = page_.space.load(std::memory_order_acquire);
-    shm::Push pushed;
+    shm::Push pushed = shm::Push::kFull;
     {
       const std::lock_guard lock(mutex_);
       pushed = responses_.Write(std::array{head_bytes, first, second});

@@ -167,6 +167,7 @@ class Zstd final : public Compressor {
     ZSTD_inBuffer input{.src = bytes.data(), .size = bytes.size(), .pos = 0};
     bool done = false;
     while (!done) {
+      // NOLINTNEXTLINE(readability-non-const-parameter): zstd writes there
       Grow(out, kGrowBytes, [&](char* room, std::size_t size) {
         ZSTD_outBuffer output{.dst = room, .size = size, .pos = 0};
         const std::size_t left = ZSTD_compressStream2(state_.get(), &output, &input, directive);

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <span>
 #include <utility>
 
-#include <errno.h>
 #include <fmt/format.h>
 
 #include "compress/compressor.h"

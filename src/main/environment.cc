@@ -44,7 +44,9 @@ void TakeUnknown(const std::string& name, Layer& layer) {
 
 Layer ReadEnvironment(const os::Variables& variables, const std::string& folder) {
   Layer layer;
-  for (const auto& [name, value] : variables) {
+  for (const auto& variable : variables) {
+    const auto& name = variable.first;  // not bound: clang 14 captures no structured binding
+    const auto& value = variable.second;
     if (!name.starts_with(kPrefix)) continue;
     const auto option =
         std::find_if(Options().begin(), Options().end(), [&name](const Option& candidate) {

@@ -1,6 +1,7 @@
 #include "os/folder.h"
 
-#include <errno.h>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>

@@ -1,10 +1,10 @@
 #include "os/folder.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
-#include <errno.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 

@@ -1,8 +1,8 @@
 #include "os/machine.h"
 
 #include <algorithm>
+#include <cerrno>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 #include "os/poll.h"
 
 #include <algorithm>
+#include <cerrno>
 
-#include <errno.h>
 #include <poll.h>
 
 namespace onebox::os {

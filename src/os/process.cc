@@ -1,12 +1,12 @@
 #include "os/process.h"
 
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

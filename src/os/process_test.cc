@@ -1,7 +1,8 @@
 #include "os/process.h"
 
+#include <csignal>
+
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "os/machine.h"

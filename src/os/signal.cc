@@ -1,9 +1,10 @@
 #include "os/signal.h"
 
-#include <errno.h>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
 #include <fmt/format.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 

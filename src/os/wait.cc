@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <climits>
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <sys/epoll.h>

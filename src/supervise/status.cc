@@ -1,8 +1,8 @@
 #include "supervise/status.h"
 
+#include <cerrno>
 #include <chrono>
 
-#include <errno.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

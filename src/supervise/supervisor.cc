@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <memory>
 #include <utility>
 
-#include <errno.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <signal.h>
 
 #include "base/check.h"
 #include "os/file.h"

@@ -1,13 +1,13 @@
 // A C++ app behind a Worker, and FrontEnds before it: in one process with threads, and in two.
 #include "worker/worker.h"
 
+#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
