@@ -671,7 +671,8 @@ void Box::SignalAll(int number) const {
 void Box::TellFront(const json& message) const {
   if (!front_control_.valid()) return;
   const auto told = os::SendDescriptors(front_control_, message.dump(), {});
-  if (!told.ok()) outside_.log.Warning("the front cannot be told: {}", told.error().message);
+  if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
+  outside_.log.Warning("the front cannot be told: {}", told.error().message);
 }
 
 // --- status ------------------------------------------------------------------

@@ -245,7 +245,7 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
   EXPECT_EQ(status, 0);
   EXPECT_THAT(LogText(), HasSubstr("is stuck: no answer for 30s; it is ended and replaced"));
   EXPECT_EQ(started_, 3);
-  EXPECT_EQ(died_, 3);
+  EXPECT_EQ(died_, 1) << "the two that ended at the end were asked to";
 }
 
 TEST_F(BoxTest, ReplacesAFrontThatDiesAndKeepsTheListeners) {
