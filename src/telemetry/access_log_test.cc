@@ -128,7 +128,7 @@ TEST_F(AccessFormatTest, WritesEachAtom) {
       // what stands around them
       Case{"${status}ms $$5 100%% \"$host\"\t.", "200ms $5 100% \"example.org\"\t."},
       Case{"%(m)s%(s)s$status", "GET200200"},
-      Case{"\xc3\xa9$status", "\xc3\xa9200"},
+      Case{"\xc3\xa9 $status", "\xc3\xa9 200"},
   };
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.format);
