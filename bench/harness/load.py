@@ -50,7 +50,6 @@ class Sample:
     cpu: Mapping[str, float]  # seconds by part
     pss: Mapping[str, float]  # MiB by part, at the end of the load
     rss: Mapping[str, float]
-    commands: Sequence[str]
 
     def cpu_per_request(self, parts: Optional[Sequence[str]] = None) -> float:
         used = sum(seconds for part, seconds in self.cpu.items() if parts is None or part in parts)
@@ -103,6 +102,9 @@ class Wrk:
         words.append(url + self.path)
         return [*words, "--", *self.arguments] if self.arguments else words
 
+    def shown(self, url: str, seconds: float) -> str:
+        return shlex.join(self.command(url, seconds))
+
     def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
         with Process(self.command(url, seconds), log, cpus) as wrk:
             deadline = time.monotonic() + seconds + GRACE_SECONDS
@@ -122,8 +124,7 @@ def measure(server: Running, wrk: Wrk, seconds: float, log: Path,
     counted = wrk.run(server.url, seconds, log, cpus)
     used = server.cpu().since(before)
     memory = server.memory()
-    commands = [*server.commands, shlex.join(wrk.command(server.url, seconds))]
-    return Sample(counted, used, memory.pss, memory.rss, commands)
+    return Sample(counted, used, memory.pss, memory.rss)
 
 
 # --- idle connections
