@@ -2,7 +2,6 @@
 import os
 import re
 import socket
-import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from typing import Iterator, Mapping, Optional, Sequence
 
 from harness.groups import FAILURES, Run, named_alike, progress, say
 from harness.load import Sample, Wrk, measure
-from harness.processes import (Cpu, Label, Memory, Process, StartFailed, alive, cpu_of, family,
-                               memory_of)
+from harness.processes import (Cpu, Label, Memory, Process, StartFailed, alive, children, cpu_of,
+                               family, memory_of)
 from harness.servers import ROOT, OneboxApp, Place, Running, start_onebox
 from harness.table import (BASE, CPU, ERRORS, P50, P99, REQUESTS, Column, Goal, Section, median, mib,
                            parts_table, ratio, rows_table, whole)
@@ -24,6 +23,7 @@ SERVERS = {BASE: "none", STACK: "gevent"}  # by what up.sh is to start of it
 PORTS = (0, 25, 80, 306, 379, 545)  # of the stack, from its first
 DATABASES = ("mariadb", "redis")
 UP_SECONDS = 300
+DOWN_SECONDS = 120
 LOG_IN_SECONDS = 300
 SETTLE_SECONDS = 40
 
@@ -90,17 +90,20 @@ def free_ports() -> int:
 
 
 def script(command: Sequence[object], environment: Mapping[str, str], log: Path,
-           seconds: float) -> None:
-    """Runs a command to its end, in bounded time."""
+           seconds: float) -> str:
+    """Runs a command to its end, in bounded time; what it said."""
     words = [str(word) for word in command]
     with Process(words, log, environment=environment) as process:
         deadline = time.monotonic() + seconds
         while alive(process.pid):
             if time.monotonic() > deadline:
                 raise StartFailed(f"{words[0]} took more than {seconds:.0f} s:\n{process.said()}")
+            # The stack's servers are ours since the script that started them has ended, and
+            # down.sh waits until each that it ends is gone.
+            for pid in children():
+                alive(pid)
             time.sleep(0.05)
-        if "up.sh" in words[0] and "\nup: " not in "\n" + process.said():
-            raise StartFailed(f"{words[0]} failed:\n{process.said()[-2000:]}")
+        return process.said()
 
 
 def read_exports(path: Path) -> dict[str, str]:
@@ -113,11 +116,13 @@ def running(run: Run, name: str, scale: Scale, environment: Mapping[str, str],
     """One of the servers on a world that was just made."""
     state = Path(environment["NATION_RUN"])
     command = [PEERS / "up.sh", SERVERS[name], "--users", str(scale.users), "--reseed"]
-    shown = f"NATION_RUN=FOLDER NATION_PORT={environment['NATION_PORT']} " + " ".join(
+    shown = f"NATION_RUN=FOLDER/game NATION_PORT={environment['NATION_PORT']} " + " ".join(
         map(str, command))
     with ExitStack() as stack:
         stack.callback(take_down, environment, run.folder)
-        script(command, environment, run.folder / "up.log", UP_SECONDS)
+        said = script(command, environment, run.folder / "up.log", UP_SECONDS)
+        if not re.search(r"^up: ", said, re.M):
+            raise StartFailed(f"up.sh failed:\n{said[-2000:]}")
         settings = read_exports(state / "env")
         if SERVERS[name] != "none":
             yield Stack(state, settings["NATION_URL"], [shown])
@@ -129,8 +134,7 @@ def running(run: Run, name: str, scale: Scale, environment: Mapping[str, str],
 
 
 def take_down(environment: Mapping[str, str], folder: Path) -> None:
-    subprocess.run([PEERS / "down.sh"], env={**os.environ, **environment}, timeout=120, check=False,
-                   stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    script([PEERS / "down.sh"], environment, folder / "down.log", DOWN_SECONDS)
 
 
 def settle(stack: Stack) -> None:
@@ -187,7 +191,7 @@ def game(run: Run) -> Section:
                         said.append(wrk.shown(stack.url, seconds))
                         settle(stack)
                     section.commands[cell] = named_alike(run, place, [*stack.commands, *said])
-            except (*FAILURES, subprocess.SubprocessError) as error:
+            except FAILURES as error:
                 section.failures[cell] = str(error).replace(str(run.folder), "FOLDER")
                 say(f"{cell}: failed: {str(error).splitlines()[0]}")
     describe(section, scale, taken, notes)
@@ -199,10 +203,11 @@ def log_in(url: str, scale: Scale, players: Path, folder: Path) -> None:
     if (players / "mix.tsv").exists():
         return
     say(f"game: {scale.players} players log in")
-    script([NATION / "load/prepare.py", "--url", url, "--out", players, "--players", scale.players,
-            "--users", scale.users], {}, folder / "prepare.log", LOG_IN_SECONDS)
+    said = script([NATION / "load/prepare.py", "--url", url, "--out", players,
+                   "--players", scale.players, "--users", scale.users], {},
+                  folder / "prepare.log", LOG_IN_SECONDS)
     if not (players / "mix.tsv").exists():
-        raise StartFailed("prepare.py failed:\n" + (folder / "prepare.log").read_text()[-2000:])
+        raise StartFailed(f"prepare.py failed:\n{said[-2000:]}")
 
 
 def warm_up(stack: Stack, players: Path, run: Run) -> None:

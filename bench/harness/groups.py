@@ -1,6 +1,7 @@
 """The groups of cells that need only the front and a trivial app: wsgi, static, idle."""
 import os
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from harness.table import (CPU, ERRORS, P50, P99, PSS, REQUESTS, RSS, Column, Go
                            parts_table, ratio, rows_table, whole)
 
 CONNECTIONS = 64
-FAILURES = (StartFailed, LoadFailed, OSError, RuntimeError)
+FAILURES = (StartFailed, LoadFailed, OSError, RuntimeError, subprocess.SubprocessError)
 
 
 @dataclass(frozen=True)

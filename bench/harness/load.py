@@ -67,7 +67,7 @@ def seconds_of(text: str) -> float:
 
 
 def parse_wrk(text: str) -> Counted:
-    """wrk's report. A percentile is missing when no request was answered."""
+    """wrk's report. A percentile is 0 where wrk had too few answers to tell."""
     total = re.search(r"(\d+) requests in ([\d.]+\w+), ([\d.]+)([KMGT]?B) read", text)
     if not total:
         raise LoadFailed(f"wrk reported nothing:\n{text[-1000:]}")

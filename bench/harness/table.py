@@ -72,7 +72,7 @@ def ratio(samples: Samples, one: str, other: str, take: Callable[[Sample], float
     """The median over the rounds of one's number to the other's in the same round."""
     pairs = [take(first) / take(second)
              for first, second in zip(samples.get(one, ()), samples.get(other, ()))
-             if take(second) > 0]
+             if take(first) > 0 and take(second) > 0]
     return median(pairs) if pairs else None
 
 
@@ -126,6 +126,8 @@ def microseconds(seconds: float) -> str:
 
 
 def time_text(seconds: float) -> str:
+    if seconds <= 0:
+        return "-"
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.2f} ms" if seconds < 0.1 else f"{seconds * 1e3:.0f} ms"
