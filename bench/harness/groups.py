@@ -144,8 +144,8 @@ FILES = [File("1k.bin", "1 KiB", 1 << 10, CONNECTIONS, 0.75),
 
 CPU_PER_MIB = Column("CPU/MiB", lambda sample: sample.cpu_per_byte() * 2**20,
                      lambda seconds: f"{seconds * 1e6:.0f} us")
-THROUGHPUT = Column("MiB/s", lambda sample: sample.counted.bytes_read / 2**20 / sample.counted.seconds,
-                    whole, more_is_better=True)
+THROUGHPUT = Column("MiB/s", lambda sample: (sample.counted.bytes_read / 2**20
+                                             / sample.counted.seconds), whole, more_is_better=True)
 
 
 def make_files(folder: Path) -> Path:
@@ -186,7 +186,8 @@ def static(run: Run) -> Section:
         samples = taken[file.name]
         first = [column(file), REQUESTS if file.size < 1 << 20 else THROUGHPUT]
         section.tables.append(
-            f"### {file.text}\n\n" + rows_table(samples, notes, [*first, P50, P99, PSS, RSS, ERRORS]))
+            f"### {file.text}\n\n"
+            + rows_table(samples, notes, [*first, P50, P99, PSS, RSS, ERRORS]))
         peers = [name for name in samples if name != "onebox" and samples[name]]
         take = column(file).take
         best = min(peers, key=lambda name: median([take(sample) for sample in samples[name]]),
@@ -240,7 +241,8 @@ def idle(run: Run) -> Section:
     in_turns(run, "idle", [server for server in STATIC_FILES if server.name in FRONTS], rounds,
              section, folder, one)
     shutil.rmtree(folder)
-    lines = ["| server | bytes a connection | front's PSS with all of them, MiB |", "|---|---:|---:|"]
+    lines = ["| server | bytes a connection | front's PSS with all of them, MiB |",
+             "|---|---:|---:|"]
     own = median(grown.get("onebox", []))
     for name, values in grown.items():
         if values:
@@ -248,7 +250,8 @@ def idle(run: Run) -> Section:
             if name != "onebox" and own > 0:
                 text += f" ({median(values) / own:.2f}x)"
                 text = f"**{text}**" if median(values) < own else text
-            lines.append(f"| {name.removesuffix('-sendfile')} | {text} | {median(total[name]):.1f} |")
+            shown = name.removesuffix("-sendfile")
+            lines.append(f"| {shown} | {text} | {median(total[name]):.1f} |")
     section.tables = ["\n".join(lines)]
     section.goals = [Goal("bytes of user memory for an idle connection",
                           own if grown.get("onebox") else None, IDLE_GOAL, False)]

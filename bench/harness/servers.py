@@ -200,7 +200,9 @@ PROXY = """\
     upstream app {{ server unix:{path}; keepalive 64; keepalive_requests 1000000; }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
-        location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+        location / {{
+            proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
+        }}
     }}"""
 
 UWSGI_PASS = """\
@@ -281,11 +283,12 @@ WSGI = [
     Server("uwsgi-http", lambda size: f"{threads_of(size)}; its HTTP router, keep-alive",
            lambda place, stack: start_directly(place, stack, lambda size, bind: uwsgi_command(
                size, "--plugin", "http", "--http-keepalive", "--http", bind))),
-    Server("uwsgi-http-socket", lambda size: f"{threads_of(size)}; closes after each answer",
+    Server("uwsgi-http-socket",
+           lambda size: f"{threads_of(size)}; closes after each answer, an error to wrk",
            lambda place, stack: start_directly(place, stack, lambda size, bind: uwsgi_command(
                size, "--http-socket", bind))),
     Server("uwsgi-http11-socket",
-           lambda size: f"{size.workers} x {ONE_THREAD_A_CONNECTION} threads: each is a connection's",
+           lambda size: f"{size.workers} x {ONE_THREAD_A_CONNECTION} threads: one a connection",
            lambda place, stack: start_directly(place, stack, lambda size, bind: uwsgi_command(
                Size(size.workers, ONE_THREAD_A_CONNECTION), "--http11-socket", bind))),
     Server("nginx+gunicorn-gthread", lambda size: f"1 nginx worker; {threads_of(size)}",

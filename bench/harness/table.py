@@ -35,7 +35,8 @@ class Goal:
         if self.reached is None:
             return f"| {self.text} | {sign} {self.wanted:g} | not measured | |"
         held = self.reached >= self.wanted if self.at_least else self.reached <= self.wanted
-        return f"| {self.text} | {sign} {self.wanted:g} | {self.reached:.2f} | {'yes' if held else '**no**'} |"
+        verdict = "yes" if held else "**no**"
+        return f"| {self.text} | {sign} {self.wanted:g} | {self.reached:.2f} | {verdict} |"
 
 
 @dataclass
@@ -68,7 +69,8 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values) if values else 0.0
 
 
-def ratio(samples: Samples, one: str, other: str, take: Callable[[Sample], float]) -> Optional[float]:
+def ratio(samples: Samples, one: str, other: str,
+          take: Callable[[Sample], float]) -> Optional[float]:
     """The median over the rounds of one's number to the other's in the same round."""
     pairs = [take(first) / take(second)
              for first, second in zip(samples.get(one, ()), samples.get(other, ()))
@@ -177,7 +179,8 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def machine_facts(root: Path, onebox: Path) -> str:
-    changed = "" if git(root, "status", "--porcelain", "--untracked-files=no") == "silent" else ", changed"
+    status = git(root, "status", "--porcelain", "--untracked-files=no")
+    changed = "" if status == "silent" else ", changed"
     facts = [
         ("machine", f"{len(os.sched_getaffinity(0))} CPUs, {cpu_model()}, {memory_gib():.1f} GiB"),
         ("system", f"{debian()}, Linux {platform.release()}"),
