@@ -6,9 +6,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional, Sequence, Union
 
-from harness.load import BROWSER, Idle, LoadFailed, Sample, Wrk, measure, settled_pss
+from harness.load import BROWSER, Idle, LoadFailed, Reader, Sample, Wrk, measure, settled_pss
 from harness.processes import StartFailed
 from harness.servers import ROOT, STATIC_FILES, WSGI, Place, Running, Server, Size
 from harness.table import (CPU, ERRORS, P50, P99, PSS, REQUESTS, RSS, Column, Goal, Section, median,
@@ -138,9 +138,23 @@ class File:
     goal: float
 
 
-FILES = [File("1k.bin", "1 KiB", 1 << 10, CONNECTIONS, 0.75),
-         File("64k.bin", "64 KiB", 64 << 10, CONNECTIONS, 0.78),
+SMALL = File("1k.bin", "1 KiB", 1 << 10, CONNECTIONS, 0.75)
+LARGE = [File("64k.bin", "64 KiB", 64 << 10, CONNECTIONS, 0.78),
          File("10m.bin", "10 MiB", 10 << 20, 8, 0.75)]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A file, and by what it is asked for."""
+    file: File
+    load: Union[Wrk, Reader]
+    text: str
+
+
+FETCHES = [Fetch(file, Wrk(file.connections, path=f"/static/{file.name}", fields=BROWSER),
+                 file.text) for file in [SMALL, *LARGE]]
+FETCHES += [Fetch(file, Reader(file.connections, f"/static/{file.name}"),
+                  f"{file.text}, a client of large reads") for file in LARGE]
 
 CPU_PER_MIB = Column("CPU/MiB", lambda sample: sample.cpu_per_byte() * 2**20,
                      lambda seconds: f"{seconds * 1e6:.0f} us")
@@ -150,7 +164,7 @@ THROUGHPUT = Column("MiB/s", lambda sample: (sample.counted.bytes_read / 2**20
 
 def make_files(folder: Path) -> Path:
     folder.mkdir(mode=0o755)
-    for file in FILES:
+    for file in [SMALL, *LARGE]:
         (folder / file.name).write_bytes(os.urandom(file.size))
     return folder
 
@@ -161,38 +175,39 @@ def static(run: Run) -> Section:
         "Static files",
         f"Files that cannot be compressed, {CONNECTIONS} keep-alive connections (8 for 10 MiB); "
         f"{rounds} rounds of {seconds:g} s for each size. CPU is counted per request, or per byte "
-        "where a request is large. nginx at both of its settings: the better one of each size is "
-        "its best.")
+        "where a request is large. The large ones are also asked for by `bench/harness/reader.py`, "
+        "which takes up to 1 MiB of a socket at a time; wrk takes 8 KiB. nginx at both of its "
+        "settings: the better one of each table is its best.")
     folder = make_files(run.folder / "static")
     taken: dict[str, dict[str, list[Sample]]] = {
-        file.name: {server.name: [] for server in STATIC_FILES if run.wants("static", server.name)}
-        for file in FILES}
+        fetch.text: {server.name: [] for server in STATIC_FILES if run.wants("static", server.name)}
+        for fetch in FETCHES}
 
     def one(name: str, running: Running) -> list[str]:
         said = []
-        for file in FILES:
-            load = Wrk(file.connections, path=f"/static/{file.name}", fields=BROWSER)
-            sample = measure(running, load, seconds, run.folder / "wrk.log", run.client_cpus)
-            into = taken[file.name][name]
+        for fetch in FETCHES:
+            sample = measure(running, fetch.load, seconds, run.folder / "client.log",
+                             run.client_cpus)
+            into = taken[fetch.text][name]
             into.append(sample)
-            progress(f"static/{name} {file.text}", len(into), rounds, sample, column(file))
-            said.append(load.shown(running.url, seconds))
+            progress(f"static/{name} {fetch.text}", len(into), rounds, sample, column(fetch.file))
+            said.append(fetch.load.shown(running.url, seconds))
         return said
 
     in_turns(run, "static", STATIC_FILES, rounds, section, folder, one)
     shutil.rmtree(folder)
     notes = {server.name: server.note(run.size) for server in STATIC_FILES}
-    for file in FILES:
-        samples = taken[file.name]
+    for fetch in FETCHES:
+        file, samples = fetch.file, taken[fetch.text]
         first = [column(file), REQUESTS if file.size < 1 << 20 else THROUGHPUT]
         section.tables.append(
-            f"### {file.text}\n\n"
+            f"### {fetch.text}\n\n"
             + rows_table(samples, notes, [*first, P50, P99, PSS, RSS, ERRORS]))
         peers = [name for name in samples if name != "onebox" and samples[name]]
         take = column(file).take
         best = min(peers, key=lambda name: median([take(sample) for sample in samples[name]]),
                    default="")
-        section.goals.append(Goal(f"{file.text}: CPU, onebox / {best or 'nginx'}",
+        section.goals.append(Goal(f"{fetch.text}: CPU, onebox / {best or 'nginx'}",
                                   ratio(samples, "onebox", best, take), file.goal, False))
     return section
 

@@ -1,4 +1,5 @@
 """The clients: wrk, and connections that stay idle; and what was seen while they ran."""
+import json
 import re
 import shlex
 import socket
@@ -6,7 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence, Union
 
 from harness.processes import Process, alive
 from harness.servers import Running
@@ -106,22 +107,50 @@ class Wrk:
         return shlex.join(self.command(url, seconds))
 
     def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
-        with Process(self.command(url, seconds), log, cpus) as wrk:
-            deadline = time.monotonic() + seconds + GRACE_SECONDS
-            while alive(wrk.pid):
-                if time.monotonic() > deadline:
-                    raise LoadFailed("wrk did not end in time")
-                time.sleep(0.01)
-            return parse_wrk(wrk.said())
+        return parse_wrk(said_by(self.command(url, seconds), seconds, log, cpus))
 
 
-def measure(server: Running, wrk: Wrk, seconds: float, log: Path,
+@dataclass(frozen=True)
+class Reader:
+    """reader.py, for answers that are large."""
+    connections: int
+    path: str
+
+    def command(self, url: str, seconds: float) -> list[str]:
+        return [str(Path(__file__).with_name("reader.py")), url + self.path, str(self.connections),
+                f"{seconds:g}"]
+
+    def shown(self, url: str, seconds: float) -> str:
+        return shlex.join(self.command(url, seconds))
+
+    def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
+        text = said_by(self.command(url, seconds), seconds, log, cpus)
+        try:
+            found = json.loads(text)
+        except ValueError:
+            raise LoadFailed(text) from None
+        return Counted(found["requests"], found["seconds"], found["bytes"], found["p50"],
+                       found["p99"], timeouts=0, errors=found["errors"], refused=0)
+
+
+def said_by(command: Sequence[str], seconds: float, log: Path, cpus: Optional[set[int]]) -> str:
+    """What a client said that has come to its end, which it must in time."""
+    with Process(command, log, cpus) as client:
+        deadline = time.monotonic() + seconds + GRACE_SECONDS
+        while alive(client.pid):
+            if time.monotonic() > deadline:
+                raise LoadFailed(f"{command[0]} did not end in time")
+            time.sleep(0.01)
+        return client.said()
+
+
+def measure(server: Running, load: Union[Wrk, Reader], seconds: float, log: Path,
             cpus: Optional[set[int]], warm: float = WARM_SECONDS) -> Sample:
     """Warms up, then counts what the client does and what the server uses for it."""
     if warm:
-        wrk.run(server.url, warm, log, cpus)
+        load.run(server.url, warm, log, cpus)
     before = server.cpu()
-    counted = wrk.run(server.url, seconds, log, cpus)
+    counted = load.run(server.url, seconds, log, cpus)
     used = server.cpu().since(before)
     memory = server.memory()
     return Sample(counted, used, memory.pss, memory.rss)
