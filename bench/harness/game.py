@@ -22,9 +22,9 @@ STACK = "nginx+gunicorn-gevent"
 SERVERS = {BASE: "none", STACK: "gevent"}  # by what up.sh is to start of it
 PORTS = (0, 25, 80, 306, 379, 545)  # of the stack, from its first
 DATABASES = ("mariadb", "redis")
-UP_SECONDS = 300
+UP_SECONDS = 600
 DOWN_SECONDS = 120
-LOG_IN_SECONDS = 300
+LOG_IN_SECONDS = 900
 SETTLE_SECONDS = 40
 
 # Above the longest wait that 1000 connections make: a queue that is fair, not short.
