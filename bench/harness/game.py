@@ -193,7 +193,7 @@ def game(run: Run) -> Section:
                     section.commands[cell] = named_alike(run, place, [*stack.commands, *said])
             except FAILURES as error:
                 section.failures[cell] = str(error).replace(str(run.folder), "FOLDER")
-                say(f"{cell}: failed: {str(error).splitlines()[0]}")
+                say(f"{cell}: failed: {str(error).strip().splitlines()[-1]}")
     describe(section, scale, taken, notes)
     return section
 

@@ -68,7 +68,7 @@ def in_turns(run: Run, group: str, servers: Sequence[Server], rounds: int, secti
                     section.commands[cell] = named_alike(run, place, [*running.commands, *said])
             except FAILURES as error:
                 section.failures[cell] = str(error).replace(str(run.folder), "FOLDER")
-                say(f"{cell}: failed: {str(error).splitlines()[0]}")
+                say(f"{cell}: failed: {str(error).strip().splitlines()[-1]}")
             shutil.rmtree(place.folder, ignore_errors=True)
 
 

@@ -68,11 +68,13 @@ def seconds_of(text: str) -> float:
 
 
 def parse_wrk(text: str) -> Counted:
-    """wrk's report. A percentile is 0 where wrk had too few answers to tell."""
+    """wrk's report, which has a space behind times in whole seconds."""
     total = re.search(r"(\d+) requests in ([\d.]+\w+), ([\d.]+)([KMGT]?B) read", text)
     if not total:
         raise LoadFailed(f"wrk reported nothing:\n{text[-1000:]}")
-    percentiles = dict(re.findall(r"^\s+(50|99)%\s+(\S+)$", text, re.M))
+    percentiles = dict(re.findall(r"^\s+(50|99)%\s+(\S+) *$", text, re.M))
+    if int(total[1]) > 0 and len(percentiles) < 2:
+        raise LoadFailed(f"wrk reported no percentiles:\n{text[-1000:]}")
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     failed = [int(number) for number in errors.groups()] if errors else [0, 0, 0, 0]

@@ -128,8 +128,6 @@ def microseconds(seconds: float) -> str:
 
 
 def time_text(seconds: float) -> str:
-    if seconds <= 0:
-        return "-"
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.2f} ms" if seconds < 0.1 else f"{seconds * 1e3:.0f} ms"
