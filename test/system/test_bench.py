@@ -41,7 +41,7 @@ def bench(folder):
 
 
 def processes_of(folder):
-    """Those that were started with something in the folder: a log, a state, a socket."""
+    """Those that were started with the folder in their environment."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
