@@ -1,7 +1,9 @@
 #!/bin/bash
 # Bring up the roadmap's stack on loopback, with its own data under $NATION_RUN.
 #
-#   up.sh [gevent|gthread|sync|uwsgi] [options]      (default: gevent)
+#   up.sh [gevent|gthread|sync|uwsgi|none] [options]      (default: gevent)
+#
+# none: only MariaDB and Redis with their data, for another app server.
 #
 #   --workers N    app server processes              (default: 2 x cores + 1)
 #   --users N      players to seed                   (default: 20000)
@@ -22,7 +24,7 @@ variant=gevent workers=$((2 * $(nproc) + 1)) users=20000
 reseed=0 indexes=1 nginx=1 redis=1 sqlite=0 literal=0 tasks=0
 while [ $# -gt 0 ]; do
     case $1 in
-        gevent | gthread | sync | uwsgi) variant=$1 ;;
+        gevent | gthread | sync | uwsgi | none) variant=$1 ;;
         --workers) workers=$2; shift ;;
         --users) users=$2; shift ;;
         --reseed) reseed=1 ;;
@@ -36,6 +38,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+[ "$variant" != none ] || nginx=0
 [ $tasks = 0 ] || [ $redis = 1 ] || { echo "--tasks needs Redis" >&2; exit 2; }
 
 fill_in() { # TEMPLATE TARGET
@@ -150,8 +153,12 @@ export PYTHONDONTWRITEBYTECODE=1
 [ $sqlite = 1 ] || start_mariadb
 [ $redis = 0 ] || start_redis
 seed
+[ $tasks = 0 ] || start_tasks
+if [ "$variant" = none ]; then
+    echo "up: no app server, redis $redis, pool 20+$overflow"
+    exit
+fi
 start_app
 [ $nginx = 0 ] || start_nginx
-[ $tasks = 0 ] || start_tasks
 wait_for app curl -fs "$url/api/health"
 echo "up: $variant x $workers, nginx $nginx, redis $redis, pool 20+$overflow: $url"

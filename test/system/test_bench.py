@@ -1,0 +1,106 @@
+"""Does the benchmark measure what it is asked for, and leave nothing behind?"""
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from onebox import BINARY, ROOT
+from wire import until
+
+CELLS = "wsgi/onebox,wsgi/gunicorn-gthread,static/onebox,idle/onebox"
+
+
+@pytest.fixture
+def folder():
+    """Short of name: a unix socket's path has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def bench(folder):
+    """Starts bench/run with all its files in the folder; what has not ended is ended."""
+    started = []
+
+    def start(*arguments):
+        started.append(subprocess.Popen(
+            [ROOT / "bench/run", "--onebox", BINARY, "--out", folder / "results", *arguments],
+            env={**os.environ, "TMPDIR": str(folder)}, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
+        return started[-1]
+
+    yield start
+    for run in started:
+        if run.poll() is None:
+            run.terminate()
+            print(*run.communicate(timeout=60))
+
+
+def processes_of(folder):
+    """Those that were started with the folder in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if str(folder).encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                pass  # it has just ended, or is not ours
+    return found
+
+
+def test_cells_are_measured_and_written_down(bench, folder):
+    run = bench("--quick", "--seconds", "1", "--only", CELLS, "--name", "test")
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    [result] = (folder / "results").glob("*-test.md")
+    text = result.read_text()
+    assert text.strip() == out.strip()
+    assert re.search(r"^\| onebox \| 1 x 4 threads; front: 1 reactor \| [\d.]+ us \|", text, re.M)
+    assert re.search(r"^\| gunicorn-gthread \| 1 x 4 threads \| .*[\d.]+x\)", text, re.M)
+    assert re.search(r"^\| onebox \| \d+ \| [\d.]+ \|", text, re.M), "the idle connections"
+    assert "wrk --threads 1 --connections 64" in text
+    assert "onebox-bench-" not in text, "commands are those of any machine"
+    assert processes_of(folder) == []
+    assert not list(folder.glob("onebox-bench-*"))
+
+
+def test_ctrl_c_ends_all_that_was_started(bench, folder):
+    run = bench("--only", "wsgi/onebox", "--seconds", "60")
+    until(lambda: len(processes_of(folder)) > 3, "a server and its load run", 30)
+    run.send_signal(signal.SIGINT)
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "Traceback" not in err and out == ""
+    assert processes_of(folder) == []
+    assert not list(folder.glob("onebox-bench-*"))
+
+
+def test_wrk_is_understood(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    from harness.load import parse_wrk
+    counted = parse_wrk("""\
+  Latency Distribution
+     50%  812.00us
+     75%    1.14s\x20
+     90%    2.33s\x20
+     99%   19.90s\x20
+  24240 requests in 1.00m, 1.05GB read
+  Socket errors: connect 1, read 2, write 3, timeout 41
+  Non-2xx or 3xx responses: 7
+Requests/sec:    404.00
+""")
+    assert (counted.requests, counted.seconds, counted.p50, counted.p99) == (24240, 60, 812e-6, 19.9)
+    assert (counted.errors, counted.timeouts, counted.refused) == (6, 41, 7)
+    assert counted.bytes_read == 1.05 * 2**30
+
+
+def test_a_cell_that_does_not_exist_is_named(bench):
+    run = bench("--only", "wsgi/gunicron")
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 2 and "'wsgi/gunicron'" in err
