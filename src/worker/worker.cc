@@ -12,6 +12,13 @@ namespace {
 constexpr Duration kPauseMin = std::chrono::milliseconds(5);
 constexpr Duration kPauseMax = std::chrono::milliseconds(250);
 
+// Requests are fast where this many come in kWindowTimeMax: 200 us each.
+constexpr std::uint64_t kWindowTakes = 32;
+constexpr Duration kWindowTimeMax = kWindowTakes * std::chrono::microseconds(200);
+// The deputy looks this often, and goes where fewer than kTickTakes were taken since.
+constexpr Duration kTick = std::chrono::milliseconds(1);
+constexpr std::uint64_t kTickTakes = 5;
+
 // What the ready set says: of link i, its socket (2i) or its wakeup (2i + 1).
 constexpr std::uint32_t kStopToken = 0xffffffff;
 
@@ -76,28 +83,52 @@ Worker::Worker(Settings settings, const Clock& clock, os::ReadySet ready, os::Fd
 std::optional<TakenRequest> Worker::Next() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (auto taken = Take()) {
-      // We are busy from now on: somebody who is not shall look what else there is.
-      if (!watched_ && idle_ > 0) watch_.notify_one();
-      return taken;
-    }
+    if (auto taken = Take()) return taken;
     if (draining_) return std::nullopt;
     if (watched_) {
-      ++idle_;
-      watch_.wait(lock);
-      --idle_;
+      Idle(lock);
     } else {
       Watch(lock);
     }
   }
 }
 
+void Worker::Idle(std::unique_lock<std::mutex>& lock) {
+  ++idle_;
+  watch_.wait(lock);
+  --idle_;
+  if (!fast_ || deputy_) return;
+  deputy_ = true;
+  std::uint64_t before = 0;
+  do {
+    before = takes_;
+    tick_.wait_for(lock, kTick);
+  } while (!draining_ && takes_ - before >= kTickTakes);
+  deputy_ = fast_ = false;
+}
+
 std::optional<TakenRequest> Worker::TryNext() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock()) return std::nullopt;
-  auto taken = Take();
-  if (taken && !watched_ && idle_ > 0) watch_.notify_one();
+  return Take();
+}
+
+std::optional<TakenRequest> Worker::Take() {
+  auto taken = TakeFromLinks();
+  if (taken) WakeAnother();
   return taken;
+}
+
+// We are busy from now on: somebody who is not shall look what else there is.
+void Worker::WakeAnother() {
+  ++takes_;
+  if (deputy_) return;
+  if (takes_ % kWindowTakes == 0) {
+    const Time now = clock_.Now();
+    fast_ = now - window_began_ < kWindowTimeMax;
+    window_began_ = now;
+  }
+  if (!watched_ && idle_ > 0) watch_.notify_one();
 }
 
 void Worker::Drain() {
@@ -108,9 +139,10 @@ void Worker::Drain() {
   }
   os::Wake(stop_);
   watch_.notify_all();
+  tick_.notify_all();
 }
 
-std::optional<TakenRequest> Worker::Take() {
+std::optional<TakenRequest> Worker::TakeFromLinks() {
   for (std::size_t i = 0; i < links_.size(); ++i) {
     Link& link = links_[(first_ + i) % links_.size()];
     if (link.end == nullptr) continue;

@@ -60,8 +60,10 @@ class TakenRequest final {
 };
 
 // Any number of threads call Next(). One of those that wait watches the descriptors, the others
-// sleep; whoever takes a request wakes another to watch. A front that is gone is looked for again
-// until this process ends.
+// sleep; whoever takes a request wakes another to watch. Where requests follow each other so fast
+// that whoever runs one is back at once, waking costs more than it gains: then one of those that
+// wait stays awake as the deputy, who wakes by the clock alone and watches when nobody comes back.
+// A front that is gone is looked for again until this process ends.
 class Worker final {
  public:
   static Result<std::unique_ptr<Worker>> New(const Settings& settings, const Clock& clock);
@@ -96,6 +98,9 @@ class Worker final {
 
   channel::Hello Hello() const;
   std::optional<TakenRequest> Take();
+  std::optional<TakenRequest> TakeFromLinks();
+  void WakeAnother();
+  void Idle(std::unique_lock<std::mutex>& lock);
   void Watch(std::unique_lock<std::mutex>& lock);
   bool PrepareToSleep();
   void ConnectLost();
@@ -114,11 +119,16 @@ class Worker final {
 
   mutable std::mutex mutex_;
   std::condition_variable watch_;  // one of those who sleep here shall look, or watch
+  std::condition_variable tick_;   // the deputy sleeps here
   // All below: under mutex_.
   std::vector<Link> links_;
   std::size_t first_ = 0;  // the link to be asked first: each in its turn
   bool watched_ = false;
   std::uint32_t idle_ = 0;
+  std::uint64_t takes_ = 0;  // requests taken so far
+  Time window_began_{};      // of the last kWindowTakes
+  bool fast_ = false;        // they came fast
+  bool deputy_ = false;      // there is one
   bool draining_ = false;
   std::string failure_;
 };
