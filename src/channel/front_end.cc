@@ -40,7 +40,7 @@ Result<std::unique_ptr<FrontEnd>> FrontEnd::Welcome(os::Fd socket, const Hello& 
   if (TRY(os::PeerUser(socket)) != os::OurUser()) {
     return BrokenWorker("another user's process wants to be a worker");
   }
-  const std::size_t size = MemoryBytes(hello.threads);
+  const std::size_t size = MemoryBytes(hello.slots());
   const os::Fd shared = TRY(os::NewSharedMemory("onebox-channel", size));
   os::Mapping memory = TRY(os::Mapping::Share(shared, size));
   os::Fd front_wakeup = TRY(os::NewWakeup());
@@ -48,9 +48,9 @@ Result<std::unique_ptr<FrontEnd>> FrontEnd::Welcome(os::Fd socket, const Hello& 
   Page& page = *new (memory.data()) Page{};
   page.magic = kMagic;
   page.version = kVersion;
-  page.slots = hello.threads;
+  page.slots = hello.slots();
   const std::array descriptors{shared.get(), front_wakeup.get(), worker_wakeup.get()};
-  TRY(os::SendDescriptors(socket, Encode(channel::Welcome{.slots = hello.threads}), descriptors));
+  TRY(os::SendDescriptors(socket, Encode(channel::Welcome{.slots = hello.slots()}), descriptors));
   return std::unique_ptr<FrontEnd>(new FrontEnd(std::move(socket),
                                                 hello,
                                                 std::move(memory),
@@ -69,10 +69,10 @@ FrontEnd::FrontEnd(os::Fd socket,
       front_wakeup_(std::move(front_wakeup)),
       worker_wakeup_(std::move(worker_wakeup)),
       page_(PageOf(memory_)),
-      requests_(page_.requests, {memory_.data() + RequestsOffset(hello.threads), kRingBytes}),
-      responses_(page_.responses, {memory_.data() + ResponsesOffset(hello.threads), kRingBytes}),
-      uses_(hello.threads),
-      free_slots_(hello.threads) {}
+      requests_(page_.requests, {memory_.data() + RequestsOffset(hello.slots()), kRingBytes}),
+      responses_(page_.responses, {memory_.data() + ResponsesOffset(hello.slots()), kRingBytes}),
+      uses_(hello.slots()),
+      free_slots_(hello.slots()) {}
 
 std::optional<std::uint32_t> FrontEnd::FreeSlot() const {
   const auto found =

@@ -35,7 +35,8 @@ class FrontEnd final {
   // Of an accepted socket whose peer has not spoken: nothing while the message has not come.
   static Result<std::optional<Hello>> ReceiveHello(const os::Fd& socket);
 
-  // Checks that the peer runs as our user, makes the memory and sends it. `slots` is `threads`.
+  // Checks that the peer runs as our user, makes the memory and sends it. Its slots are as many as the
+  // greeting says.
   static Result<std::unique_ptr<FrontEnd>> Welcome(os::Fd socket, const Hello& hello);
 
   FrontEnd(const FrontEnd&) = delete;
@@ -48,7 +49,8 @@ class FrontEnd final {
 
   std::uint32_t worker_number() const { return hello_.number; }
   std::int32_t pid() const { return hello_.pid; }
-  std::uint32_t slots() const { return hello_.threads; }
+  std::uint32_t threads() const { return hello_.threads; }
+  std::uint32_t slots() const { return hello_.slots(); }
   std::uint32_t free_slots() const { return free_slots_; }
   std::optional<std::uint32_t> FreeSlot() const;  // the lowest
   bool draining() const;                          // the worker asks for no more requests

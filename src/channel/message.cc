@@ -53,6 +53,7 @@ std::string Encode(const Hello& hello) {
   writer.Write(hello.pid);
   writer.Write(hello.number);
   writer.Write(hello.threads);
+  writer.Write(hello.ahead);
   return out;
 }
 
@@ -64,8 +65,12 @@ Result<Hello> DecodeHello(std::string_view bytes) {
   hello.pid = reader.Read<std::int32_t>();
   hello.number = reader.Read<std::uint32_t>();
   hello.threads = reader.Read<std::uint32_t>();
+  hello.ahead = reader.Read<std::uint32_t>();
   TRY(Whole(reader));
   TRY(PossibleThreads(hello.threads));
+  if (hello.ahead > kAheadMax) {
+    return BadMessage(fmt::format("a worker is at most {} requests ahead", kAheadMax));
+  }
   return hello;
 }
 
@@ -84,7 +89,9 @@ Result<Welcome> DecodeWelcome(std::string_view bytes) {
   TRY(SameVersion(welcome.version));
   welcome.slots = reader.Read<std::uint32_t>();
   TRY(Whole(reader));
-  TRY(PossibleThreads(welcome.slots));
+  if (welcome.slots < 1 || welcome.slots > kSlotsMax) {
+    return BadMessage(fmt::format("a channel has 1 to {} slots, not {}", kSlotsMax, welcome.slots));
+  }
   return welcome;
 }
 

@@ -9,8 +9,10 @@
 
 namespace onebox::channel {
 
-inline constexpr std::uint32_t kVersion = 1;         // of messages, page and frames together
-inline constexpr std::uint32_t kThreadsMax = 1024;   // of one worker
+inline constexpr std::uint32_t kVersion = 1;        // of messages, page and frames together
+inline constexpr std::uint32_t kThreadsMax = 1024;  // of one worker
+inline constexpr std::uint32_t kAheadMax = 64;      // of one worker, beyond its threads
+inline constexpr std::uint32_t kSlotsMax = kThreadsMax + kAheadMax;
 inline constexpr std::size_t kMessageBytesMax = 64;  // of any message
 
 // In messages between versions: append, never renumber.
@@ -21,7 +23,10 @@ struct Hello {
   std::uint32_t version = kVersion;
   std::int32_t pid = 0;
   std::uint32_t number = 0;   // of the worker, given by the supervisor
-  std::uint32_t threads = 0;  // 1 to kThreadsMax: as many slots the channel gets
+  std::uint32_t threads = 0;  // 1 to kThreadsMax
+  std::uint32_t ahead = 0;    // up to kAheadMax: requests that may wait in the channel besides
+
+  std::uint32_t slots() const { return threads + ahead; }
 };
 
 // The front's answer; it carries the memory, the front's wakeup and the worker's wakeup.

@@ -27,10 +27,11 @@ namespace onebox::channel::properties {
 inline void CheckMessages(std::string_view bytes) {
   if (const auto hello = DecodeHello(bytes); hello.ok()) {
     CHECK(hello.value().threads >= 1 && hello.value().threads <= kThreadsMax);
+    CHECK(hello.value().ahead <= kAheadMax);
     CHECK(Encode(hello.value()) == bytes);
   }
   if (const auto welcome = DecodeWelcome(bytes); welcome.ok()) {
-    CHECK(welcome.value().slots >= 1 && welcome.value().slots <= kThreadsMax);
+    CHECK(welcome.value().slots >= 1 && welcome.value().slots <= kSlotsMax);
     CHECK(Encode(welcome.value()) == bytes);
   }
   if (const auto file = DecodeFileMessage(bytes); file.ok()) {

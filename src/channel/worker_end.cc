@@ -32,7 +32,7 @@ Result<std::unique_ptr<WorkerEnd>> WorkerEnd::ReceiveWelcome(os::Fd& socket, con
   if (!message) return std::unique_ptr<WorkerEnd>();
   if (message->bytes.empty()) return BrokenFront("the front has not accepted this worker");
   const Welcome welcome = TRY(DecodeWelcome(message->bytes));
-  if (message->descriptors.size() != 3 || welcome.slots != hello.threads) {
+  if (message->descriptors.size() != 3 || welcome.slots != hello.slots()) {
     return BrokenFront("the front's greeting is not complete");
   }
   os::Mapping memory = TRY(os::Mapping::Share(message->descriptors[0], MemoryBytes(welcome.slots)));

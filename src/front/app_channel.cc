@@ -15,6 +15,8 @@ namespace {
 // A worker with a free thread takes a request at once; one that has not within this time is busy
 // with something that lets no other thread run, or is stopped.
 constexpr Duration kTakeTime = std::chrono::seconds(1);
+// What waits for a thread that was to be free soon is taken back after this.
+constexpr Duration kAheadTime = std::chrono::milliseconds(5);
 // What a worker sends in one turn of the reactor; the rest waits for the next, and others for less.
 constexpr int kFramesPerTurn = 256;
 
@@ -22,10 +24,15 @@ constexpr int kFramesPerTurn = 256;
 
 AppChannel::AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end)
     : shard_(shard), end_(std::move(end)), slots_(end_->slots()) {
-  worker_ = shard_.dispatch().Join(end_->worker_number(), end_->pid(), end_->slots());
+  worker_ = shard_.dispatch().Join(
+      end_->worker_number(),
+      end_->pid(),
+      {.threads = end_->threads(), .ahead_max = end_->slots() - end_->threads()});
 }
 
-AppChannel::~AppChannel() = default;
+AppChannel::~AppChannel() {
+  shard_.reactor().timers().Disarm(ahead_check_);
+}
 
 Status AppChannel::Watch() {
   watched_ = true;
@@ -67,6 +74,9 @@ bool AppChannel::Offer(Stream& stream) {
   }
   stream.slot_ = *slot;
   slots_[*slot] = {.stream = &stream, .since = shard_.now()};
+  if (end_->slots() > end_->threads() && !ahead_check_.armed()) {
+    shard_.reactor().timers().Arm(ahead_check_, shard_.now() + kAheadTime);
+  }
   return true;
 }
 
@@ -84,13 +94,13 @@ void AppChannel::Abandon(std::uint32_t slot) {
   if (dead_) return;
   if (slot == kBlocked) {
     std::erase_if(blocked_, [](const Stream* stream) { return stream->channel_ == nullptr; });
-    return shard_.dispatch().Leave(worker_);
+    return shard_.dispatch().Leave(worker_, shard_.now());
   }
   Slot& use = slots_[slot];
   if (use.stream == nullptr) return;
   if (end_->Revoke(slot)) {
     use = {};
-    return shard_.dispatch().Leave(worker_);
+    return shard_.dispatch().Leave(worker_, shard_.now());
   }
   end_->Cancel(slot);
   use = {.stream = nullptr, .since = shard_.now(), .abandoned = true};
@@ -123,7 +133,7 @@ void AppChannel::Deliver(channel::ResponseFrame frame) {
         break;  // Next() refuses it
     }
   }
-  if (ended) shard_.dispatch().Leave(worker_);
+  if (ended) shard_.dispatch().Leave(worker_, shard_.now());
 }
 
 void AppChannel::ReadFrames() {
@@ -160,6 +170,35 @@ void AppChannel::Suspend(Time now) {
   shard_.log().Warning("worker {} takes no requests; they go to others", worker_->pid);
 }
 
+// A request that was given ahead and has to wait goes back to the queue's head: another worker, or
+// a thread that is free, takes it.
+void AppChannel::CheckAhead() {
+  const Time now = shard_.now();
+  std::vector<Orphan> orphans;
+  bool offered = false;
+  for (std::uint32_t slot = 0; slot < slots_.size() && !dead_; ++slot) {
+    const Slot& use = slots_[slot];
+    if (use.stream == nullptr || end_->Taken(slot)) continue;
+    offered = true;
+    if (now - use.since < kAheadTime || !shard_.dispatch().IsAhead(worker_)) continue;
+    if (!end_->Revoke(slot)) continue;
+    orphans.push_back({std::exchange(slots_[slot], {}).stream, false});
+    shard_.dispatch().TakeBack(worker_);
+  }
+  if (offered) shard_.reactor().timers().Arm(ahead_check_, now + kAheadTime);
+  Return(std::move(orphans));
+}
+
+// Each goes before all that wait: the youngest first, so that the oldest is the first at last.
+void AppChannel::Return(std::vector<Orphan> orphans) {
+  std::sort(orphans.begin(), orphans.end(), [](const Orphan& a, const Orphan& b) {
+    return a.stream->began() > b.stream->began();
+  });
+  for (const Orphan& orphan : orphans) {
+    orphan.stream->OnLost(orphan.begun ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken);
+  }
+}
+
 void AppChannel::Resume() {
   if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_);
 }
@@ -182,7 +221,7 @@ void AppChannel::Check(Time now) {
     Suspend(now);
     if (!end_->Revoke(slot)) continue;
     Stream* const stream = std::exchange(use, {}).stream;
-    shard_.dispatch().Leave(worker_);
+    shard_.dispatch().Leave(worker_, shard_.now());
     stream->OnLost(Stream::Lost::kNotTaken);
   }
   if (!reported_ && Stuck(now)) {
@@ -200,30 +239,19 @@ void AppChannel::Die(std::string_view why) {
     shard_.reactor().Unwatch(end_->wakeup(), wakeup_);
   }
   shard_.dispatch().Retire(worker_);
-  struct Orphan {
-    Stream* stream;
-    Stream::Lost lost;
-  };
   std::vector<Orphan> orphans;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const Slot use = std::exchange(slots_[slot], {});
     if (use.stream == nullptr && !use.abandoned) continue;
-    shard_.dispatch().Leave(worker_);
+    shard_.dispatch().Leave(worker_, shard_.now());
     if (use.stream == nullptr) continue;
-    const bool taken = !end_->Revoke(slot);
-    orphans.push_back({use.stream, taken ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken});
+    orphans.push_back({use.stream, !end_->Revoke(slot)});
   }
   for (Stream* const stream : std::exchange(blocked_, {})) {
-    shard_.dispatch().Leave(worker_);
-    orphans.push_back({stream, Stream::Lost::kNotTaken});
+    shard_.dispatch().Leave(worker_, shard_.now());
+    orphans.push_back({stream, false});
   }
-  // Each goes before all that wait: the youngest first, so that the oldest is the first at last.
-  std::sort(orphans.begin(), orphans.end(), [](const Orphan& a, const Orphan& b) {
-    return a.stream->began() > b.stream->began();
-  });
-  for (const Orphan& orphan : orphans) {
-    orphan.stream->OnLost(orphan.lost);
-  }
+  Return(std::move(orphans));
   shard_.Forget(*this);
 }
 

@@ -6,6 +6,13 @@
 #include "base/check.h"
 
 namespace onebox::front {
+namespace {
+
+// Of a worker of which nothing is known, or nothing good: it takes dozens of fast requests to be
+// given some ahead.
+constexpr Duration kSlowPace = std::chrono::milliseconds(10);
+
+}  // namespace
 
 void TicketList::PushBack(Ticket& ticket) {
   ticket.previous_ = last_;
@@ -36,13 +43,25 @@ bool Dispatch::Usable(const AppWorker& worker, std::uint32_t reactors) {
   return worker.reactors == reactors && worker.suspended == 0 && !worker.leaving;
 }
 
+std::uint32_t Dispatch::AheadOf(const AppWorker& worker) {
+  if (worker.pace <= kWait / 64) return worker.ahead_max;
+  const auto in_time = static_cast<std::uint32_t>(kWait / worker.pace);
+  return in_time < 2 ? 0 : std::min(in_time, worker.ahead_max);
+}
+
+// The one with the most free threads: work spreads over processes before it fills one. Where no
+// thread is free, the one with the most places ahead.
 Dispatch::Worker Dispatch::FreeWorker() const {
-  // The one with the most free threads: work spreads over processes before it fills one.
   const Worker* best = nullptr;
+  std::int64_t best_room = 0;
+  constexpr std::int64_t kThread = 1 << 20;  // a free thread goes before any place ahead
   for (const Worker& worker : workers_) {
-    if (!Usable(*worker, options_.reactors) || worker->busy >= worker->threads) continue;
-    if (best == nullptr || worker->threads - worker->busy > (*best)->threads - (*best)->busy) {
+    if (!Usable(*worker, options_.reactors)) continue;
+    const std::int64_t free = std::int64_t{worker->threads} - worker->busy;
+    const std::int64_t room = free > 0 ? free * kThread : free + AheadOf(*worker);
+    if (room > best_room) {
       best = &worker;
+      best_room = room;
     }
   }
   return best == nullptr ? nullptr : *best;
@@ -75,7 +94,7 @@ void Dispatch::Wake(const std::vector<std::uint32_t>& reactors) {
     options_.wake(reactor);
 }
 
-Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, std::uint32_t threads) {
+Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, const Capacity& capacity) {
   Worker joined;
   std::vector<std::uint32_t> granted;
   {
@@ -86,8 +105,11 @@ Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, std::uin
     if (known != workers_.end()) {
       joined = *known;
     } else {
-      joined =
-          std::make_shared<AppWorker>(AppWorker{.number = number, .pid = pid, .threads = threads});
+      joined = std::make_shared<AppWorker>(AppWorker{.number = number,
+                                                     .pid = pid,
+                                                     .threads = capacity.threads,
+                                                     .ahead_max = capacity.ahead_max,
+                                                     .pace = kSlowPace});
       workers_.push_back(joined);
     }
     ++joined->reactors;
@@ -172,13 +194,37 @@ void Dispatch::Cancel(Ticket& ticket) {
   Wake(granted);
 }
 
-void Dispatch::Leave(const Worker& worker) {
+void Dispatch::GiveBack(AppWorker& worker) {
+  CHECK(worker.busy > 0);
+  --worker.busy;
+  --busy_;
+}
+
+void Dispatch::Leave(const Worker& worker, Time now) {
   std::vector<std::uint32_t> granted;
   {
     const std::lock_guard lock(mutex_);
-    CHECK(worker->busy > 0);
-    --worker->busy;
-    --busy_;
+    GiveBack(*worker);
+    if (worker->busy_since) worker->pace += (now - worker->left_at - worker->pace) / 16;
+    worker->left_at = now;
+    granted = GrantFreed();
+    worker->busy_since = worker->busy > 0;
+  }
+  Wake(granted);
+}
+
+bool Dispatch::IsAhead(const Worker& worker) const {
+  const std::lock_guard lock(mutex_);
+  return worker->busy > worker->threads;
+}
+
+void Dispatch::TakeBack(const Worker& worker) {
+  std::vector<std::uint32_t> granted;
+  {
+    const std::lock_guard lock(mutex_);
+    GiveBack(*worker);
+    worker->pace = kSlowPace;
+    worker->busy_since = false;
     granted = GrantFreed();
   }
   Wake(granted);

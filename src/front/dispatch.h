@@ -16,10 +16,14 @@ struct AppWorker {
   std::uint32_t number = 0;  // the supervisor's, unique among the living
   std::int32_t pid = 0;
   std::uint32_t threads = 0;
+  std::uint32_t ahead_max = 0;  // requests that it may be given beyond its threads
   std::uint32_t busy = 0;
   std::uint32_t reactors = 0;   // that have a channel to it; usable when all have
   std::uint32_t suspended = 0;  // reactors that it takes nothing from
   bool leaving = false;         // drains, or is dead
+  Time left_at{};               // when a place was given back last
+  bool busy_since = false;      // others were taken at that moment
+  Duration pace{};              // between two such moments, smoothed
 };
 
 // A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.
@@ -57,6 +61,10 @@ class TicketList {
 
 // Shared by all reactors; each call is short and takes one lock. A place is one thread of a worker:
 // who is given one (Enter, TakeGrant) gives it back (Leave).
+//
+// Where all threads are taken, a worker that ends requests fast has a few places more: what waits in
+// its channel when a thread is free saves both sides a sleep. Only as many as it ends within kWait;
+// what it has not begun long after that is to be taken back (TakeBack).
 class Dispatch {
  public:
   using Worker = std::shared_ptr<AppWorker>;
@@ -75,7 +83,11 @@ class Dispatch {
 
   // One reactor has a channel to the worker; the same object is given to each reactor. Usable when
   // all reactors have one.
-  Worker Join(std::uint32_t number, std::int32_t pid, std::uint32_t threads);
+  struct Capacity {
+    std::uint32_t threads = 0;
+    std::uint32_t ahead_max = 0;
+  };
+  Worker Join(std::uint32_t number, std::int32_t pid, const Capacity& capacity);
   void Suspend(const Worker& worker);
   void Resume(const Worker& worker);
   void Retire(const Worker& worker);  // no new streams; for good
@@ -85,11 +97,19 @@ class Dispatch {
   // The next grant of that reactor's streams; null where there is none.
   Ticket* TakeGrant(std::uint32_t reactor, Worker& worker);
   void Cancel(Ticket& ticket);  // wherever it is; a grant goes to the next
-  void Leave(const Worker& worker);
+  void Leave(const Worker& worker, Time now);
+
+  static constexpr Duration kWait = std::chrono::milliseconds(1);
+  // Whether more is with the worker than it has threads.
+  bool IsAhead(const Worker& worker) const;
+  // Gives back the place of a request that it has not begun, and gives it none ahead for a while.
+  void TakeBack(const Worker& worker);
 
  private:
   static bool Usable(const AppWorker& worker, std::uint32_t reactors);
+  static std::uint32_t AheadOf(const AppWorker& worker);
   Worker FreeWorker() const;
+  void GiveBack(AppWorker& worker);
   std::vector<std::uint32_t> GrantFreed();
   void Tell() const;
   void Wake(const std::vector<std::uint32_t>& reactors);

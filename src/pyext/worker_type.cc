@@ -52,7 +52,12 @@ bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
                                   &software) == 0) {
     return false;
   }
-  out = {{.attach = attach, .reactors = reactors, .number = number, .threads = threads},
+  constexpr std::uint32_t kAhead = 16;
+  out = {{.attach = attach,
+          .reactors = reactors,
+          .number = number,
+          .threads = threads,
+          .ahead = kAhead},
          multiprocess != 0,
          software};
   return true;

@@ -197,7 +197,10 @@ void Worker::ConnectLost() {
 }
 
 channel::Hello Worker::Hello() const {
-  return {.pid = ::getpid(), .number = settings_.number, .threads = settings_.threads};
+  return {.pid = ::getpid(),
+          .number = settings_.number,
+          .threads = settings_.threads,
+          .ahead = settings_.ahead};
 }
 
 Status Worker::Greet(Link& link) {
