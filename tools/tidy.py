@@ -41,7 +41,7 @@ def tidy_shape(path, lines, arrows):
 
 BANNED = {
     r"\busing namespace\b": "spell the namespace out",
-    r"\b(sprintf|strcpy|strcat|strtok|atoi|rand|gmtime|localtime)\(": "has a safe replacement, see docs/style.md",
+    r"\b(sprintf|strcpy|strcat|strtok|atoi|rand|gmtime|localtime)\(": "has a safe replacement",
     r"\bsystem_clock::now\(|\bsteady_clock::now\(": "take a base::Clock&, so a test can move time",
     r"\bsleep_for\(": "wait for the event, or advance a FakeClock",
     r"\b(TODO|FIXME|XXX)\b": "do it now, or write it down in docs/internals/limits.md",

@@ -54,7 +54,7 @@ void Listener::Accept() {
     } else {
       // One attempt: nothing is kept for whom we do not serve. What it has sent is read first, since
       // a close() with unread input sends a reset, which may overtake the answer.
-      std::array<char, 4096> request;
+      std::array<char, 4096> request{};
       os::Receive(accepted.value()->socket, request);
       parts_.lane.CountAnswer(503, telemetry::Step::kAccept);
       os::Send(accepted.value()->socket, {&kFullAnswer, 1});

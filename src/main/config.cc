@@ -17,9 +17,11 @@ namespace {
 
 constexpr std::string_view kOff = "off";
 
-std::string VariableOr(const os::Variables& environment, const char* name, std::string otherwise) {
+std::string VariableOr(const os::Variables& environment,
+                       const char* name,
+                       const std::string& otherwise) {
   const auto found = environment.find(name);
-  return found == environment.end() || found->second.empty() ? std::move(otherwise) : found->second;
+  return found == environment.end() || found->second.empty() ? otherwise : found->second;
 }
 
 // FNV-1a, 64 bits: the same folder has the same name in every version.

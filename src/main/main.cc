@@ -1,8 +1,10 @@
 // The program: finds the command and runs it.
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -56,10 +58,10 @@ constexpr std::array kCommands = {
 };
 
 int RefuseCommand(const std::string& name) {
-  std::vector<std::string_view> names;
-  for (const Command& command : kCommands) {
-    names.push_back(command.name);
-  }
+  std::vector<std::string_view> names(std::size(kCommands));
+  std::transform(std::begin(kCommands), std::end(kCommands), names.begin(), [](const Command& one) {
+    return one.name;
+  });
   const std::string_view meant = onebox::NearestName(name, names);
   std::cerr << fmt::format("onebox: there is no command \"{}\"", name)
             << (meant.empty() ? std::string("; onebox help lists them")

@@ -90,6 +90,7 @@ std::string TomlMount(const Element& mount) {
 
 std::string TomlList(const Option& option, const std::vector<Element>& elements) {
   std::vector<std::string> values;
+  values.reserve(elements.size());
   for (const Element& element : elements) {
     values.push_back(option.shape == Shape::kMap
                          ? fmt::format("{} = {}", Quoted(element.name), Quoted(element.text))

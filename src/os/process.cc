@@ -35,7 +35,7 @@ void BeginChild(pid_t parent) {
   }
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 // The pid of a child in the parent, 0 in the child.

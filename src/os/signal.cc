@@ -18,7 +18,8 @@ Result<SignalQueue> SignalQueue::Open(std::initializer_list<int> signals) {
   for (const int number : signals) {
     ::sigaddset(&set, number);
   }
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return SystemError("sigprocmask", errno);
+  const int failed = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  if (failed != 0) return SystemError("pthread_sigmask", failed);
   Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) return SystemError("signalfd", errno);
   return SignalQueue(std::move(fd));

@@ -28,7 +28,7 @@ Moved Send(const Fd& socket, std::span<const std::string_view> parts) {
   if (parts.size() == 1) {
     return MovedOf(::send(socket.get(), parts[0].data(), parts[0].size(), MSG_NOSIGNAL));
   }
-  std::array<iovec, kSendPartsMax> vectors;
+  std::array<iovec, kSendPartsMax> vectors{};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     vectors[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
   }

@@ -84,6 +84,7 @@ std::vector<std::uint32_t> ReadySet::Wait(std::optional<Duration> timeout) const
                                  static_cast<int>(events.size()),
                                  timeout ? Milliseconds(*timeout) : -1);
   std::vector<std::uint32_t> tokens;
+  tokens.reserve(static_cast<std::size_t>(std::max(count, 0)));
   for (int i = 0; i < count; ++i)
     tokens.push_back(events[static_cast<std::size_t>(i)].data.u32);
   return tokens;

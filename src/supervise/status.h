@@ -11,10 +11,10 @@ inline constexpr std::size_t kStatusBytesMax = 256 << 10;
 
 std::string ControlPath(const std::string& state);
 
-// The status as one JSON object (docs/use/status.md); an Error where no box runs there.
+// The status as one JSON object; an Error where no box runs there.
 Result<std::string> AskStatus(const std::string& state);
 
 // The same for people.
-std::string DescribeStatus(const std::string& json);
+std::string DescribeStatus(const std::string& status);
 
 }  // namespace onebox::supervise
