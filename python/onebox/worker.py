@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any
 
 from onebox import target
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         return IMPORT_FAILED
     worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
-                    software=f"onebox/{VERSION}")
+                    software=f"onebox/{VERSION}", app=_framework_of(app),
+                    python=sys.version.split()[0])
     _serve(worker, app, options.threads)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
@@ -58,6 +60,15 @@ def _prepare_interpreter(chdir: str) -> None:
     sys.argv = ["onebox"]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def _framework_of(app: Callable[..., Any]) -> str:
+    """"Flask 2.2.2", where the app is an object of a package that says its version; else nothing."""
+    package = type(app).__module__.partition(".")[0]
+    try:
+        return "%s %s" % (package.capitalize(), metadata.version(package))
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:

@@ -48,6 +48,7 @@ class FrontEnd final {
   int wakeup() const { return front_wakeup_.get(); }
 
   std::uint32_t worker_number() const { return hello_.number; }
+  const Hello& hello() const { return hello_; }
   std::int32_t pid() const { return hello_.pid; }
   std::uint32_t threads() const { return hello_.threads; }
   std::uint32_t slots() const { return hello_.slots(); }

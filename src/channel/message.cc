@@ -54,6 +54,8 @@ std::string Encode(const Hello& hello) {
   writer.Write(hello.number);
   writer.Write(hello.threads);
   writer.Write(hello.ahead);
+  writer.WriteText(std::string_view(hello.app).substr(0, kDescriptionBytesMax));
+  writer.WriteText(std::string_view(hello.python).substr(0, kDescriptionBytesMax));
   return out;
 }
 
@@ -66,6 +68,8 @@ Result<Hello> DecodeHello(std::string_view bytes) {
   hello.number = reader.Read<std::uint32_t>();
   hello.threads = reader.Read<std::uint32_t>();
   hello.ahead = reader.Read<std::uint32_t>();
+  hello.app = reader.ReadText();
+  hello.python = reader.ReadText();
   TRY(Whole(reader));
   TRY(PossibleThreads(hello.threads));
   if (hello.ahead > kAheadMax) {

@@ -13,7 +13,8 @@ inline constexpr std::uint32_t kVersion = 1;        // of messages, page and fra
 inline constexpr std::uint32_t kThreadsMax = 1024;  // of one worker
 inline constexpr std::uint32_t kAheadMax = 64;      // of one worker, beyond its threads
 inline constexpr std::uint32_t kSlotsMax = kThreadsMax + kAheadMax;
-inline constexpr std::size_t kMessageBytesMax = 64;  // of any message
+inline constexpr std::size_t kDescriptionBytesMax = 64;
+inline constexpr std::size_t kMessageBytesMax = 256;  // of any message
 
 // In messages between versions: append, never renumber.
 enum class MessageKind : std::uint32_t { kHello = 1, kWelcome = 2, kFile = 3 };
@@ -25,6 +26,8 @@ struct Hello {
   std::uint32_t number = 0;   // of the worker, given by the supervisor
   std::uint32_t threads = 0;  // 1 to kThreadsMax
   std::uint32_t ahead = 0;    // up to kAheadMax: requests that may wait in the channel besides
+  std::string app = {};       // what it is, for people: "Flask 2.2.2"; cut at kDescriptionBytesMax
+  std::string python = {};    // its version, for people; cut likewise
 
   std::uint32_t slots() const { return threads + ahead; }
 };

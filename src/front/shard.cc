@@ -11,6 +11,7 @@
 #include "http/request_id.h"
 #include "http/response_head.h"
 #include "os/random.h"
+#include "telemetry/escape.h"
 #include "telemetry/prometheus.h"
 
 namespace onebox::front {
@@ -193,14 +194,17 @@ void Shard::TakeGrants() {
 // --- workers
 
 void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
-  const auto number = end->worker_number();
+  const channel::Hello hello = end->hello();
   auto added = std::make_unique<AppChannel>(*this, std::move(end));
   const Status watched = added->Watch();
-  AppChannel& channel = *channels_.emplace_back(std::move(added));
-  if (!watched.ok()) log().Error("worker {}: {}", number, watched.error().message);
-  (void)channel;
+  channels_.push_back(std::move(added));
+  if (!watched.ok()) log().Error("worker {}: {}", hello.number, watched.error().message);
   if (index_ + 1 == settings().reactors) {
-    shared_.tell_supervisor(fmt::format(R"({{"worker":{},"ready":true}})", number));
+    std::string news = fmt::format(R"({{"worker":{},"ready":true,"app":")", hello.number);
+    telemetry::AppendJson(news, hello.app);
+    news += R"(","python":")";
+    telemetry::AppendJson(news, hello.python);
+    shared_.tell_supervisor(news + "\"}");
   }
 }
 

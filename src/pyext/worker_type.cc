@@ -35,21 +35,30 @@ struct Arguments {
 };
 
 bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
-  static const char* names[] = {
-      "attach", "reactors", "number", "threads", "multiprocess", "software", nullptr};
-  const char *attach = nullptr, *software = nullptr;
+  static const char* names[] = {"attach",
+                                "reactors",
+                                "number",
+                                "threads",
+                                "multiprocess",
+                                "software",
+                                "app",
+                                "python",
+                                nullptr};
+  const char *attach = nullptr, *software = nullptr, *app = nullptr, *python = nullptr;
   unsigned reactors = 0, number = 0, threads = 0;
   int multiprocess = 0;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "$sIIIps:Worker",
+                                  "$sIIIpsss:Worker",
                                   const_cast<char**>(names),
                                   &attach,
                                   &reactors,
                                   &number,
                                   &threads,
                                   &multiprocess,
-                                  &software) == 0) {
+                                  &software,
+                                  &app,
+                                  &python) == 0) {
     return false;
   }
   constexpr std::uint32_t kAhead = 16;
@@ -57,7 +66,9 @@ bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
           .reactors = reactors,
           .number = number,
           .threads = threads,
-          .ahead = kAhead},
+          .ahead = kAhead,
+          .app = app,
+          .python = python},
          multiprocess != 0,
          software};
   return true;
@@ -138,8 +149,9 @@ PyGetSetDef attributes[] = {
 
 PyType_Slot slots[] = {
     {Py_tp_doc,
-     const_cast<char*>("Worker(*, attach, reactors, number, threads, multiprocess, software)\n"
-                       "--\n\nThe app's side of the channel to the front.")},
+     const_cast<char*>(
+         "Worker(*, attach, reactors, number, threads, multiprocess, software, app, python)\n"
+         "--\n\nThe app's side of the channel to the front.")},
     {Py_tp_new, reinterpret_cast<void*>(New)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
     {Py_tp_methods, methods},

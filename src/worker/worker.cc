@@ -200,7 +200,9 @@ channel::Hello Worker::Hello() const {
   return {.pid = ::getpid(),
           .number = settings_.number,
           .threads = settings_.threads,
-          .ahead = settings_.ahead};
+          .ahead = settings_.ahead,
+          .app = settings_.app,
+          .python = settings_.python};
 }
 
 Status Worker::Greet(Link& link) {

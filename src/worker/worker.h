@@ -28,6 +28,8 @@ struct Settings {
   std::uint32_t number = 0;  // of this worker
   std::uint32_t threads = 1;
   std::uint32_t ahead = 0;  // requests that may wait in the channel; see channel::Hello
+  std::string app = {};     // for people, as channel::Hello has it
+  std::string python = {};
 };
 
 // A request that one thread runs, and the way back for its response. Ends it broken off where
