@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "os/fd.h"
+
 namespace onebox::front {
 
 // Bytes that stay readable while `owner` lives. They may be a mapped file: give them to writev
@@ -16,6 +18,11 @@ namespace onebox::front {
 struct Piece {
   std::shared_ptr<const void> owner;
   std::string_view bytes;
+  // Where they are a mapped file's: that file, which is sent from instead, and where it is mapped.
+  const os::Fd* file = nullptr;
+  const char* mapped_at = nullptr;
+
+  std::uint64_t offset() const { return static_cast<std::uint64_t>(bytes.data() - mapped_at); }
 };
 
 // Pieces in the order they are sent. One piece, the common case, needs no memory of its own.

@@ -217,11 +217,12 @@ Output& Connection::NeedOutput() {
   return *output_;
 }
 
-// How much of `parts` the socket takes at once, where nothing waits before them; nothing where the
-// client is gone.
-std::optional<std::size_t> Connection::SendNow(std::span<const std::string_view> parts) {
+// How much of it the socket takes at once, where nothing waits before it; nothing where the client
+// is gone.
+std::optional<std::size_t> Connection::SendNow(std::string_view first,
+                                               std::span<const Piece> pieces) {
   if (output_ != nullptr) return 0;
-  const os::Moved moved = os::Send(socket_, parts);
+  const os::Moved moved = SendSome(socket_, first, pieces);
   if (moved.state == os::Moved::State::kGone) return std::nullopt;
   shard_.lane().Add(telemetry::Counter::kBytesSent, moved.bytes);
   progress_ = shard_.now();
@@ -230,7 +231,7 @@ std::optional<std::size_t> Connection::SendNow(std::span<const std::string_view>
 
 void Connection::Send(std::string_view bytes) {
   if (closed() || bytes.empty()) return;
-  const auto sent = SendNow({&bytes, 1});
+  const auto sent = SendNow(bytes, {});
   if (!sent) return Abort();
   bytes.remove_prefix(*sent);
   if (bytes.empty()) return;
@@ -243,17 +244,14 @@ void Connection::Send(std::string_view bytes) {
 
 void Connection::SendPieces(std::string_view head, Body pieces) {
   if (closed()) return;
-  std::array<std::string_view, os::kSendPartsMax> parts;
-  std::size_t count = 0;
-  parts[count++] = head;
-  for (const Piece& piece : pieces.pieces()) {
-    if (count < parts.size()) parts[count++] = piece.bytes;
+  for (std::size_t taken = 1; taken > 0 && (!head.empty() || !pieces.empty());) {
+    const auto sent = SendNow(head, pieces.pieces());
+    if (!sent) return Abort();
+    taken = *sent;
+    const std::size_t of_head = std::min(taken, head.size());
+    head.remove_prefix(of_head);
+    pieces.Advance(taken - of_head);
   }
-  const auto sent = SendNow({parts.data(), count});
-  if (!sent) return Abort();
-  const std::size_t of_head = std::min(*sent, head.size());
-  head.remove_prefix(of_head);
-  pieces.Advance(*sent - of_head);
   if (head.empty() && pieces.empty()) return;
   Output& output = NeedOutput();
   if (!head.empty() && !output.Append(head)) {

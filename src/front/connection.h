@@ -98,7 +98,7 @@ class Connection final : public event::Watcher, public event::Timer {
   void Flushed();
   void Close();
   void Linger();
-  std::optional<std::size_t> SendNow(std::span<const std::string_view> parts);
+  std::optional<std::size_t> SendNow(std::string_view first, std::span<const Piece> pieces);
   Output& NeedOutput();
   bool Idle() const { return step_ == Step::kHead && input_.empty(); }
   Time Deadline() const;

@@ -20,12 +20,14 @@ std::unique_ptr<StaticFile> FileOf(std::string path, std::size_t size) {
 }
 
 std::unique_ptr<StaticFile> MappedFile(std::string path) {
-  const os::Fd opened = os::OpenTemporary(testing::TempDir()).value();
+  os::Fd opened = os::OpenTemporary(testing::TempDir()).value();
   EXPECT_TRUE(os::WriteAll(opened, "mapped").ok());
+  os::Mapping mapping = os::Mapping::File(opened, 6).value();
   auto file = FileOf(std::move(path), 0);
   file->made[1] = std::make_shared<const Representation>(
       Description{.media_type = "text/plain", .cache_control = "public"},
-      os::Mapping::File(opened, 6).value());
+      std::move(mapping),
+      std::move(opened));
   return file;
 }
 

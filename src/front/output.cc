@@ -74,19 +74,29 @@ void Output::Advance(std::uint64_t bytes) {
   pieces_.Advance(bytes - of_memory);
 }
 
-Output::Wrote Output::WriteOnce(const os::Fd& socket) {
+os::Moved SendSome(const os::Fd& socket, std::string_view first, std::span<const Piece> pieces) {
+  if (first.empty() && !pieces.empty() && pieces.front().file != nullptr) {
+    const Piece& piece = pieces.front();
+    return os::SendFile(socket, *piece.file, piece.offset(), piece.bytes.size());
+  }
   std::array<std::string_view, os::kSendPartsMax> parts;
   std::size_t count = 0;
-  const auto add = [&](std::string_view bytes) {
-    if (!bytes.empty() && count < parts.size()) parts[count++] = bytes;
-  };
-  add(std::string_view(memory_).substr(memory_begin_));
-  if (spill_.size() == 0) {
-    for (const Piece& piece : pieces_.pieces()) {
-      add(piece.bytes);
+  if (!first.empty()) parts[count++] = first;
+  os::More more = os::More::kNo;
+  for (const Piece& piece : pieces) {
+    if (piece.file != nullptr || count == parts.size()) {
+      more = os::More::kFollows;
+      break;
     }
+    parts[count++] = piece.bytes;
   }
-  const os::Moved moved = os::Send(socket, {parts.data(), count});
+  return os::Send(socket, {parts.data(), count}, more);
+}
+
+Output::Wrote Output::WriteOnce(const os::Fd& socket) {
+  const std::span<const Piece> pieces =
+      spill_.size() == 0 ? pieces_.pieces() : std::span<const Piece>();
+  const os::Moved moved = SendSome(socket, std::string_view(memory_).substr(memory_begin_), pieces);
   switch (moved.state) {
     case os::Moved::State::kNotNow:
       return Wrote::kSome;

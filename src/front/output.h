@@ -2,6 +2,7 @@
 // An answer's bytes on their way to one client: memory first, then a file.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -9,8 +10,12 @@
 #include "front/body.h"
 #include "front/budget.h"
 #include "os/fd.h"
+#include "os/stream_socket.h"
 
 namespace onebox::front {
+
+// As much of `first` and the pieces behind it as one system call takes.
+os::Moved SendSome(const os::Fd& socket, std::string_view first, std::span<const Piece> pieces);
 
 // What the client cannot take at once waits here. Bytes leave in the order in which they came:
 // memory, what memory could not hold, and then pieces or a file.

@@ -4,6 +4,7 @@
 
 #include "http/date.h"
 #include "http/response_head.h"
+#include "os/file.h"
 
 namespace onebox::front {
 namespace {
@@ -20,9 +21,23 @@ Representation::Representation(Description description, std::string bytes)
   WriteFields();
 }
 
-Representation::Representation(Description description, os::Mapping mapping)
-    : description_(std::move(description)), mapping_(std::move(mapping)) {
+Representation::Representation(Description description, os::Mapping mapping, os::Fd file)
+    : description_(std::move(description)), mapping_(std::move(mapping)), file_(std::move(file)) {
   WriteFields();
+}
+
+Piece Representation::PieceOf(const std::shared_ptr<const Representation>& self,
+                              std::string_view part) {
+  if (!self->mapped()) return {.owner = self, .bytes = part};
+  return {.owner = self,
+          .bytes = part,
+          .file = &self->file_,
+          .mapped_at = self->mapping_.bytes().data()};
+}
+
+Result<std::string> Representation::Copy() const {
+  if (!mapped()) return memory_;
+  return os::ReadAt(file_, bytes().size(), 0);
 }
 
 // In the order that makes each of the three a beginning of the next.

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
+#include "front/body.h"
 #include "front/settings.h"
 #include "http/coding.h"
 #include "http/etag.h"
@@ -35,7 +37,7 @@ struct Description {
 class Representation {
  public:
   Representation(Description description, std::string bytes);
-  Representation(Description description, os::Mapping mapping);
+  Representation(Description description, os::Mapping mapping, os::Fd file);
 
   const Description& description() const { return description_; }
   http::EntityTag etag() const { return {.opaque = description_.etag, .weak = false}; }
@@ -43,6 +45,10 @@ class Representation {
   // Only for system calls where mapped() is true: see Piece.
   std::string_view bytes() const { return mapped() ? mapping_.bytes() : memory_; }
   bool mapped() const { return mapping_.data() != nullptr; }
+  // A part of bytes(), to be sent; `self` keeps it alive.
+  static Piece PieceOf(const std::shared_ptr<const Representation>& self, std::string_view part);
+  // A copy of bytes(), safe whatever becomes of the file.
+  Result<std::string> Copy() const;
 
   // Whole lines, each longer than the next.
   std::string_view full_fields() const { return fields_; }  // of 200
@@ -57,6 +63,7 @@ class Representation {
   Description description_;
   std::string memory_;
   os::Mapping mapping_;
+  os::Fd file_;  // that is mapped
   std::string fields_;
   std::size_t unchanged_size_ = 0;
   std::size_t partial_size_ = 0;

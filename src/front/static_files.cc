@@ -26,6 +26,10 @@ namespace {
 using http::Coding;
 using http::KnownField;
 
+// From this size on sending from the file costs less than copying from memory: the page cache holds
+// it anyway.
+constexpr std::uint64_t kSendFileBytesMin = 32 << 10;
+
 constexpr std::array kBestFirst = {Coding::kBrotli, Coding::kZstd, Coding::kGzip};
 
 StaticAnswer Refusal(int status, std::string_view fields = {}) {
@@ -103,7 +107,8 @@ Description Describe(const StaticFile& file, Coding coding, const os::FileFacts&
 
 StaticAnswer Whole(const http::RequestHead& head, const SharedRepresentation& sent) {
   StaticAnswer answer{.status = 200, .fields = sent->full_fields(), .owner = sent};
-  if (head.method == http::Method::kGet) answer.body.Append({sent, sent->bytes()});
+  if (head.method == http::Method::kGet)
+    answer.body.Append(Representation::PieceOf(sent, sent->bytes()));
   return answer;
 }
 
@@ -132,7 +137,8 @@ StaticAnswer Part(const SharedRepresentation& sent, const http::ByteRange& range
   http::AppendField(fields, "Content-Length", range.size());
   http::AppendField(fields, "Content-Range", content_range);
   StaticAnswer answer = WithFields(206, std::move(fields));
-  answer.body.Append({sent, sent->bytes().substr(range.first, range.size())});
+  answer.body.Append(
+      Representation::PieceOf(sent, sent->bytes().substr(range.first, range.size())));
   return answer;
 }
 
@@ -153,12 +159,13 @@ StaticAnswer Parts(const SharedRepresentation& sent, std::span<const http::ByteR
   for (const http::ByteRange& range : ranges) {
     auto label = std::make_shared<std::string>();
     http::AppendPartHead(*label, multipart, range);
-    answer.body.Append({label, *label});
-    answer.body.Append({sent, sent->bytes().substr(range.first, range.size())});
+    answer.body.Append({.owner = label, .bytes = *label});
+    answer.body.Append(
+        Representation::PieceOf(sent, sent->bytes().substr(range.first, range.size())));
   }
   auto end = std::make_shared<std::string>();
   http::AppendMultipartEnd(*end, multipart);
-  answer.body.Append({end, *end});
+  answer.body.Append({.owner = end, .bytes = *end});
   return answer;
 }
 
@@ -292,13 +299,14 @@ std::vector<Coding> StaticFiles::AvailableFor(const StaticFile& file) const {
 Result<SharedRepresentation> StaticFiles::Read(const StaticFile& file, Coding coding) const {
   const os::Folder folder = TRY(os::Folder::Open(file.mount->folder));
   const os::Links links = file.mount->follow_links ? os::Links::kAnywhere : os::Links::kInside;
-  const os::Fd opened = TRY(folder.OpenFile(file.name + std::string(ExtensionOf(coding)), links));
+  os::Fd opened = TRY(folder.OpenFile(file.name + std::string(ExtensionOf(coding)), links));
   const os::FileFacts facts = TRY(os::FactsOf(opened));
   if (!facts.regular) return Error{Blame::kClient, Retry::kNever, 0, "not a regular file"};
   Description description = Describe(file, coding, facts);
-  if (facts.size > limits_.file_memory_max) {
+  if (facts.size > limits_.file_memory_max || facts.size >= kSendFileBytesMin) {
     os::Mapping mapping = TRY(os::Mapping::File(opened, facts.size));
-    return std::make_shared<const Representation>(std::move(description), std::move(mapping));
+    return std::make_shared<const Representation>(
+        std::move(description), std::move(mapping), std::move(opened));
   }
   std::string bytes = TRY(os::ReadAt(opened, facts.size, 0));
   return std::make_shared<const Representation>(std::move(description), std::move(bytes));
@@ -307,9 +315,10 @@ Result<SharedRepresentation> StaticFiles::Read(const StaticFile& file, Coding co
 // Null where it would not be smaller.
 SharedRepresentation StaticFiles::Compressed(const StaticFile& file, Coding coding) const {
   const SharedRepresentation& plain = file.Of(Coding::kIdentity);
-  if (plain->mapped()) return nullptr;  // it has grown since it was looked at
+  const auto bytes = plain->Copy();
+  if (!bytes.ok()) return nullptr;
   const compress::Levels levels = LevelsOf(compression_);
-  std::string coded = compress::CompressAll(coding, levels, plain->bytes());
+  std::string coded = compress::CompressAll(coding, levels, bytes.value());
   if (coded.size() >= plain->bytes().size()) return nullptr;
   coded.shrink_to_fit();
   Description description = plain->description();

@@ -24,7 +24,7 @@ namespace onebox::front {
 struct StaticLimits {
   std::uint64_t memory_max = 64ULL << 20;        // of all cached files
   std::uint64_t file_memory_max = 256ULL << 10;  // of one; larger files are mapped
-  std::size_t mappings_max = 64;                 // kept; those under way come on top
+  std::size_t mappings_max = 512;                // kept; those under way come on top
 };
 
 struct StaticAnswer {
