@@ -184,6 +184,12 @@ TEST(ReadToml, NamesEveryMistakeAtOnceInTheOrderOfTheFile) {
                   HasSubstr(":7: [front] lisen")));
 }
 
+TEST(ReadToml, AListWithoutOneRightElementIsAsIfNotSaid) {
+  const Layer layer = ReadToml("[front]\nlisten = [\"uni)x:s\"]\n", "onebox.toml", "/srv");
+  EXPECT_EQ(layer.mistakes.size(), 1U);
+  EXPECT_EQ(layer.settings.count("front.listen"), 0U);
+}
+
 TEST(ReadToml, CountsRelativeFoldersFromTheFilesFolder) {
   const auto layer = Read(
       "state = 'run'\n[app]\nchdir = '.'\npython = 'python3.12'\n[front]\nlisten = "

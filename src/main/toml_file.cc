@@ -150,6 +150,7 @@ class Reader {
         elements.push_back(std::move(*element));
       }
     }
+    if (elements.empty() && !list->empty()) return;  // not one of them is right: as if not said
     layer_.settings[std::string(option.name)] = std::move(elements);
   }
 
