@@ -72,7 +72,10 @@ do_fuzz() { # [TARGET SECONDS] every fuzz target for some seconds, or one for as
     cmake --preset fuzz > /dev/null
     cmake --build --preset fuzz --target "$1"
     mkdir -p "build/fuzz/corpus/$1"
-    "build/fuzz/src/$1" -max_total_time="${2:?seconds}" -print_final_stats=1 "build/fuzz/corpus/$1"
+    local seeds=()
+    [ ! -d "fuzz/$1" ] || seeds=("fuzz/$1")
+    "build/fuzz/src/$1" -max_total_time="${2:?seconds}" -print_final_stats=1 \
+      "build/fuzz/corpus/$1" "${seeds[@]}"
   fi
 }
 
