@@ -47,7 +47,7 @@ bool EnvironMaker::Prepare(bool multithread, bool multiprocess, const std::strin
     name.key = PyUnicode_InternFromString(name.name);
     if (name.key == nullptr) return false;
   }
-  template_ = Ref::Take(Py_BuildValue("{s:s, s:s#, s:(ii), s:O, s:O, s:O, s:O, s:O}",
+  template_ = Ref::Take(Py_BuildValue("{s:s, s:s#, s:(ii), s:O, s:O, s:O, s:O}",
                                       "SCRIPT_NAME",
                                       "",
                                       "SERVER_SOFTWARE",
@@ -62,8 +62,6 @@ bool EnvironMaker::Prepare(bool multithread, bool multiprocess, const std::strin
                                       multiprocess ? Py_True : Py_False,
                                       "wsgi.run_once",
                                       Py_False,
-                                      "wsgi.input_terminated",
-                                      Py_True,
                                       "wsgi.file_wrapper",
                                       reinterpret_cast<PyObject*>(Known().file_wrapper)));
   return static_cast<bool>(template_);

@@ -25,17 +25,19 @@ BUGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|
 
 
 def worker_sanitizers():
-    """Flags that let a Python without sanitizers load an extension that was built with them."""
+    """What lets a Python without sanitizers load an extension that was built with them."""
     extension = BINARY.parent.parent / "python/onebox/_onebox.abi3.so"
     if b"__asan_init" not in extension.read_bytes():
-        return []
+        return {}
     libraries = [subprocess.run(["g++", f"-print-file-name={name}.so"], capture_output=True,
                                 text=True, check=True).stdout.strip()
                  for name in ("libasan", "libstdc++")]
-    return ["--env", "LD_PRELOAD=" + " ".join(libraries), "--env", "PYTHONMALLOC=malloc",
-            "--env", "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1"]
+    return {"ONEBOX_APP_ENV": ",".join([
+        "LD_PRELOAD=" + ":".join(libraries), "PYTHONMALLOC=malloc",
+        "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:detect_stack_use_after_return=1"])}
 
 
+os.environ.update(worker_sanitizers())
 running = []  # the servers whose output a failing test wants to see
 
 
@@ -71,7 +73,6 @@ class Onebox:
                             ("--chdir", chdir)):
             if value is not None:
                 self.command += [flag, str(value)]
-        self.command += worker_sanitizers()
         self.command += arguments
         self.process = None
         self.lines = []
