@@ -30,6 +30,12 @@ RequestBody::Stored RequestBody::Append(std::string_view bytes) {
   return Stored::kYes;
 }
 
+void RequestBody::Drop() {
+  std::string().swap(memory_);
+  file_.Reset();
+  share_.Clear();
+}
+
 bool RequestBody::FitFor(std::uint64_t inline_max) {
   if (in_file() || size_ <= inline_max) return true;
   auto memory = os::NewSharedMemory("onebox-body", size_);

@@ -26,6 +26,9 @@ class RequestBody {
   // be handed over. False where there is no memory.
   bool FitFor(std::uint64_t inline_max);
 
+  // Nobody needs it any more; size() stays.
+  void Drop();
+
   std::uint64_t size() const { return size_; }
   bool in_file() const { return file_.valid(); }
   std::string_view memory() const { return memory_; }  // where it is not in the file

@@ -338,6 +338,7 @@ void Stream::Fail(int status, EndStep step, std::string_view why) {
   LeaveApp();
   status_ = status;
   step_ = Step::kDone;
+  body_.Drop();  // now, not at the turn's end: others may wait for the room in this turn
   const bool whole = body_complete_ && keep_alive_;
   const AnswerSize size =
       shard_.Answer(connection_, {.status = status, .why = why, .id = id_, .keep_alive = whole});
