@@ -187,7 +187,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
   stream_ = shard_.Route(*this, head_bytes, head);
   if (stream_ != nullptr && step_ == Step::kAnswering) {
     if (stream_->body_complete()) {
-      stream_->Begin();
+      stream_->Begin(&head);
     } else {
       step_ = Step::kBody;
       stream_->ExpectBody();

@@ -175,9 +175,13 @@ std::size_t Stream::TakeBody(std::string_view bytes) {
 
 // --- wait
 
-void Stream::Encode() {
+const http::RequestHead& Stream::HeadAgain() {
   http::RequestHead& head = shard_.head();
   CHECK(!http::ParseRequestHead(head_bytes_, shard_.settings().head, head));
+  return head;
+}
+
+void Stream::Encode(const http::RequestHead& head) {
   http::NormalPath path;
   CHECK(!http::NormalizePath(head.path, shard_.path_storage(), path));
   const http::Origin origin = shard_.OriginOf(connection_, head);
@@ -211,16 +215,17 @@ void Stream::Encode() {
   request.fields.push_back({"X-Request-ID", id_});
   if (framing_ != http::Framing::kNone) request.fields.push_back({"Content-Length", length});
   encoded_.clear();
+  encoded_.reserve(head_bytes_.size() + 256);  // about what is added to it
   channel::EncodeRequest(encoded_, request);
 }
 
-void Stream::Begin() {
+void Stream::Begin(const http::RequestHead* head) {
   if (!body_.FitFor(channel::kInlineBodyBytesMax)) {
     shard_.lane().Add(Limit::kSpool);
     return Fail(503, EndStep::kReadBody, "there is no memory for the body");
   }
   deadline_ = shard_.now() + shard_.settings().request_timeout;
-  Encode();
+  Encode(head != nullptr ? *head : HeadAgain());
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
   }

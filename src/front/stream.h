@@ -34,7 +34,9 @@ class Stream final : public Ticket {
   bool body_complete() const { return body_complete_; }
   // Before the body is read: says 100, or refuses what is announced to be too large.
   void ExpectBody();
-  void Begin();  // the body is complete: waits for a worker
+  // The body is complete: waits for a worker. `head`: what the constructor was given, where it still
+  // holds; else it is read again from our own copy.
+  void Begin(const http::RequestHead* head = nullptr);
 
   void OnGrant(const Dispatch::Worker& worker);
   void OnClientGone();        // nobody is there to answer
@@ -63,7 +65,8 @@ class Stream final : public Ticket {
   friend class AppChannel;  // knows where it is
   enum class Step : std::uint8_t { kBody, kWaiting, kRunning, kAnswering, kDone };
 
-  void Encode();
+  void Encode(const http::RequestHead& head);
+  const http::RequestHead& HeadAgain();
   bool StoreBody(std::string_view bytes);
   void Enter(Dispatch::Position position);
   void Fail(int status, telemetry::Step step, std::string_view why);

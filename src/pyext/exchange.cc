@@ -416,13 +416,17 @@ bool Exchange::SendParts(PyObject* result) {
   return true;
 }
 
+// What has no close() and tells its length: most answers of small apps.
+bool IsPlainSequence(PyObject* result) {
+  return PyList_CheckExact(result) != 0 || PyTuple_CheckExact(result) != 0;
+}
+
 bool Exchange::SendResult(PyObject* result) {
   if (IsFileWrapper(result) && head_.is_set() && !head_sent_ && wants_body()) {
     if (const auto file = FileOf(result)) return SendFile(*file);
   }
-  const bool list = PyList_CheckExact(result) != 0;
-  const bool tuple = PyTuple_CheckExact(result) != 0;
-  const Py_ssize_t size = list ? PyList_Size(result) : tuple ? PyTuple_Size(result) : 0;
+  if (!IsPlainSequence(result)) return SendParts(result);
+  const Py_ssize_t size = PyObject_Size(result);
   return size > 0 ? SendSequence(result, size) : SendParts(result);
 }
 
@@ -490,7 +494,7 @@ void Exchange::Run(EnvironMaker& environ_maker, PyObject* app) {
   if (too_long_) {
     Log(fmt::format("sent more than its Content-Length: {}", *head_.content_length()));
   }
-  if (result) Close(result.get());
+  if (result && !IsPlainSequence(result.get())) Close(result.get());
   Finish();
   if (self) reinterpret_cast<ExchangeObject*>(self.get())->exchange = nullptr;
 }
