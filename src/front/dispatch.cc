@@ -85,8 +85,14 @@ std::vector<std::uint32_t> Dispatch::GrantFreed() {
   return reactors;
 }
 
+// What was given ahead waits too, wherever it lies.
 void Dispatch::Tell() const {
-  if (options_.changed) options_.changed(queue_.size(), busy_);
+  if (!options_.changed) return;
+  std::uint32_t ahead = 0;
+  for (const Worker& worker : workers_) {
+    ahead += worker->busy > worker->threads ? worker->busy - worker->threads : 0;
+  }
+  options_.changed(queue_.size() + ahead, busy_ - ahead);
 }
 
 void Dispatch::Wake(const std::vector<std::uint32_t>& reactors) {

@@ -76,7 +76,8 @@ class Dispatch {
     std::uint32_t queue_max = 0;
     // Called without the lock, from the thread whose call freed a place: that reactor has grants.
     std::function<void(std::uint32_t reactor)> wake;
-    // Called with the lock, one call at a time, when one of these numbers may have changed.
+    // Called with the lock, one call at a time, when one of these numbers may have changed: requests
+    // that wait, and threads that run one.
     std::function<void(std::size_t queued, std::uint32_t busy)> changed = {};
   };
   explicit Dispatch(Options options);

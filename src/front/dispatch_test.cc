@@ -129,7 +129,16 @@ class AheadTest : public testing::Test {
     return dispatch_.Enter(ticket, Dispatch::Position::kBack, given);
   }
 
-  Dispatch dispatch_{{.reactors = 1, .queue_max = 100, .wake = [](std::uint32_t) {}}};
+  std::size_t queued_ = 0;
+  std::uint32_t busy_ = 0;
+  Dispatch dispatch_{{.reactors = 1,
+                      .queue_max = 100,
+                      .wake = [](std::uint32_t) {},
+                      .changed =
+                          [this](std::size_t queued, std::uint32_t busy) {
+                            queued_ = queued;
+                            busy_ = busy;
+                          }}};
   Dispatch::Worker worker_;
   Time now_{};
 };
@@ -160,6 +169,8 @@ TEST_F(AheadTest, OneThatLetARequestWaitIsGivenNone) {
   EXPECT_FALSE(dispatch_.IsAhead(worker_));
   ASSERT_EQ(Enter(second), Dispatch::Entered::kPlace);
   EXPECT_TRUE(dispatch_.IsAhead(worker_));
+  EXPECT_EQ(busy_, 1U) << "it has one thread";
+  EXPECT_EQ(queued_, 1U) << "who waits for it waits";
   dispatch_.TakeBack(worker_);
   EXPECT_EQ(Enter(second), Dispatch::Entered::kQueued);
   dispatch_.Cancel(second);
