@@ -207,9 +207,10 @@ void AppChannel::Resume() {
 bool AppChannel::Stuck(Time now) const {
   const Duration limit = shard_.settings().request_timeout;
   if (suspended_ && now - suspended_since_ >= limit) return true;
-  return std::all_of(slots_.begin(), slots_.end(), [&](const Slot& use) {
+  const auto for_nobody = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
     return use.abandoned && now - use.since >= limit;
   });
+  return for_nobody >= end_->threads();  // there are more slots than threads
 }
 
 void AppChannel::Check(Time now) {
