@@ -34,6 +34,20 @@ class Timer {
   std::uint64_t tick_ = 0;
 };
 
+// Calls a method of its owner, whose member it is: CallTimer<&Shard::OnTick> tick_{*this}.
+template <auto kMethod>
+class CallTimer;
+template <typename Owner, void (Owner::*kMethod)()>
+class CallTimer<kMethod> final : public Timer {
+ public:
+  explicit CallTimer(Owner& owner) : owner_(owner) {}
+
+ private:
+  void OnTimer() override { (owner_.*kMethod)(); }
+
+  Owner& owner_;
+};
+
 // Has no clock: the reactor asks for the next deadline, sleeps, and tells the time.
 class Timers {
  public:

@@ -30,9 +30,7 @@ AppChannel::AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end)
       {.threads = end_->threads(), .ahead_max = end_->slots() - end_->threads()});
 }
 
-AppChannel::~AppChannel() {
-  shard_.reactor().timers().Disarm(ahead_check_);
-}
+AppChannel::~AppChannel() = default;
 
 Status AppChannel::Watch() {
   watched_ = true;

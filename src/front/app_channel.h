@@ -64,14 +64,6 @@ class AppChannel {
     AppChannel& channel_;
   };
 
-  class AheadCheck final : public event::Timer {
-   public:
-    explicit AheadCheck(AppChannel& channel) : channel_(channel) {}
-    void OnTimer() override { channel_.CheckAhead(); }
-
-   private:
-    AppChannel& channel_;
-  };
   // A stream that this worker will not run, or has not run to its end.
   struct Orphan {
     Stream* stream;
@@ -94,7 +86,7 @@ class AppChannel {
   Dispatch::Worker worker_;
   Socket socket_{*this};
   Wakeup wakeup_{*this};
-  AheadCheck ahead_check_{*this};
+  event::CallTimer<&AppChannel::CheckAhead> ahead_check_{*this};
   std::vector<Slot> slots_;
   std::vector<Stream*> blocked_;
   Time suspended_since_;

@@ -156,15 +156,6 @@ class Front {
   void EndWhenEmpty();
   void Show(std::size_t queued, std::uint32_t busy);
 
-  class DrainCheck final : public event::Timer {
-   public:
-    explicit DrainCheck(Front& front) : front_(front) {}
-    void OnTimer() override { front_.EndWhenEmpty(); }
-
-   private:
-    Front& front_;
-  };
-
   const Settings& settings_;
   Handover handover_;
   Budget budget_;
@@ -177,7 +168,7 @@ class Front {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::size_t next_lane_ = 0;
   Time drain_deadline_;
-  DrainCheck drain_check_{*this};
+  event::CallTimer<&Front::EndWhenEmpty> drain_check_{*this};
 };
 
 // Whoever asks for the status gets what holds at that moment.

@@ -148,23 +148,6 @@ class Shard final : public event::TurnEnd {
   void Forget(AppChannel& channel);
 
  private:
-  class Tick final : public event::Timer {
-   public:
-    explicit Tick(Shard& shard) : shard_(shard) {}
-    void OnTimer() override { shard_.OnTick(); }
-
-   private:
-    Shard& shard_;
-  };
-  class LogFlush final : public event::Timer {
-   public:
-    explicit LogFlush(Shard& shard) : shard_(shard) {}
-    void OnTimer() override { shard_.FlushAccessLog(); }
-
-   private:
-    Shard& shard_;
-  };
-
   bool OnTurnEnd() override;
   void OnTick();
   void TakeGrants();
@@ -207,8 +190,8 @@ class Shard final : public event::TurnEnd {
 
   std::unique_ptr<telemetry::AccessFormat> access_format_;
   std::string access_lines_;
-  Tick tick_{*this};
-  LogFlush log_flush_{*this};
+  event::CallTimer<&Shard::OnTick> tick_{*this};
+  event::CallTimer<&Shard::FlushAccessLog> log_flush_{*this};
 };
 
 }  // namespace onebox::front
