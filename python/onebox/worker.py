@@ -14,7 +14,6 @@ from typing import Any
 from onebox import target
 from onebox._onebox import Worker
 
-VERSION = "0.1.0"
 IMPORT_FAILED = 3  # an exit status that the supervisor knows
 
 
@@ -30,8 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         return IMPORT_FAILED
     worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
-                    software=f"onebox/{VERSION}", app=_framework_of(app),
-                    python=sys.version.split()[0])
+                    app=_framework_of(app), python=sys.version.split()[0])
     _serve(worker, app, options.threads)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)

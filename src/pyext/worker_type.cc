@@ -31,32 +31,23 @@ Inside& Of(PyObject* self) {
 struct Arguments {
   worker::Settings settings;
   bool multiprocess = false;
-  std::string software;
 };
 
 bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
-  static const char* names[] = {"attach",
-                                "reactors",
-                                "number",
-                                "threads",
-                                "multiprocess",
-                                "software",
-                                "app",
-                                "python",
-                                nullptr};
-  const char *attach = nullptr, *software = nullptr, *app = nullptr, *python = nullptr;
+  static const char* names[] = {
+      "attach", "reactors", "number", "threads", "multiprocess", "app", "python", nullptr};
+  const char *attach = nullptr, *app = nullptr, *python = nullptr;
   unsigned reactors = 0, number = 0, threads = 0;
   int multiprocess = 0;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "$sIIIpsss:Worker",
+                                  "$sIIIpss:Worker",
                                   const_cast<char**>(names),
                                   &attach,
                                   &reactors,
                                   &number,
                                   &threads,
                                   &multiprocess,
-                                  &software,
                                   &app,
                                   &python) == 0) {
     return false;
@@ -69,8 +60,7 @@ bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
           .ahead = kAhead,
           .app = app,
           .python = python},
-         multiprocess != 0,
-         software};
+         multiprocess != 0};
   return true;
 }
 
@@ -85,7 +75,7 @@ PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   }
   inside->worker = std::move(made).value();
   if (!inside->environ_maker.Prepare(
-          parsed.settings.threads > 1, parsed.multiprocess, parsed.software)) {
+          parsed.settings.threads > 1, parsed.multiprocess, "onebox/" ONEBOX_VERSION)) {
     return nullptr;
   }
   const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
@@ -149,9 +139,8 @@ PyGetSetDef attributes[] = {
 
 PyType_Slot slots[] = {
     {Py_tp_doc,
-     const_cast<char*>(
-         "Worker(*, attach, reactors, number, threads, multiprocess, software, app, python)\n"
-         "--\n\nThe app's side of the channel to the front.")},
+     const_cast<char*>("Worker(*, attach, reactors, number, threads, multiprocess, app, python)\n"
+                       "--\n\nThe app's side of the channel to the front.")},
     {Py_tp_new, reinterpret_cast<void*>(New)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
     {Py_tp_methods, methods},
