@@ -1,4 +1,4 @@
-"""`python FOLDER worker ...`: what Onebox starts for each of its app workers."""
+"""`python FOLDER worker ...` or `zygote ...`: what Onebox starts of the app's Python."""
 import sys
 
 if sys.version_info < (3, 11):
@@ -6,6 +6,7 @@ if sys.version_info < (3, 11):
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     sys.exit("onebox: this Python is free-threaded, which Onebox does not support")
 
-from onebox.worker import main  # noqa: E402
+from onebox import worker, zygote  # noqa: E402
 
-sys.exit(main(sys.argv[1:]))
+roles = {"worker": worker.main, "zygote": zygote.main}
+sys.exit(roles[sys.argv[1]](sys.argv[1:]))

@@ -11,25 +11,57 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import target
+from onebox import health, target
 from onebox._onebox import Worker
 
-IMPORT_FAILED = 3  # an exit status that the supervisor knows
+# Exit statuses that the supervisor knows.
+IMPORT_FAILED = 3
+HEALTH_FAILED = 4
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = _parse(arguments)
+    options = parse(arguments)
+    app = load(options)
+    return IMPORT_FAILED if app is None else run(app, options, options.number)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Of a worker, or of a zygote."""
+    parser = argparse.ArgumentParser(prog="onebox")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("worker", "zygote"):
+        command = commands.add_parser(name, help="what Onebox starts; not for hands")
+        command.add_argument("--attach", required=True, help="the front's sockets, without their number")
+        for number in ("reactors", "workers", "threads"):
+            command.add_argument(f"--{number}", type=int, required=True)
+        command.add_argument("--target", required=True)
+        command.add_argument("--chdir", required=True)
+        command.add_argument("--health", default="", help="a path that the app must answer first")
+    commands.choices["worker"].add_argument("--number", type=int, required=True)
+    commands.choices["zygote"].add_argument("--unsafe", action="store_true",
+                                            help="fork whatever the import has left behind")
+    return parser.parse_args(arguments)
+
+
+def load(options: argparse.Namespace) -> Callable[..., Any] | None:
+    """The app; None where it cannot be loaded, which has been told."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     _prepare_interpreter(options.chdir)
     try:
-        app = target.load(options.target)
+        return target.load(options.target)
     except target.LoadError as error:
         print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
               f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
-        return IMPORT_FAILED
-    worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
+        return None
+
+
+def run(app: Callable[..., Any], options: argparse.Namespace, number: int) -> int:
+    """Serves until drained; the exit status of the process."""
+    if options.health and not health.is_well(app, options.health):
+        return HEALTH_FAILED
+    worker = Worker(attach=options.attach, reactors=options.reactors, number=number,
                     threads=options.threads, multiprocess=options.workers > 1,
-                    app=_framework_of(app), python=sys.version.split()[0])
+                    app=framework_of(app), python=sys.version.split()[0])
     _serve(worker, app, options.threads)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
@@ -37,16 +69,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="onebox")
-    commands = parser.add_subparsers(dest="command", required=True)
-    worker = commands.add_parser("worker", help="what Onebox starts; not for hands")
-    worker.add_argument("--attach", required=True, help="the front's sockets, without their number")
-    for name in ("reactors", "number", "workers", "threads"):
-        worker.add_argument(f"--{name}", type=int, required=True)
-    worker.add_argument("--target", required=True)
-    worker.add_argument("--chdir", required=True)
-    return parser.parse_args(arguments)
+def framework_of(app: Callable[..., Any]) -> str:
+    """"Flask 2.2.2", where the app is an object of a package that says its version; else nothing."""
+    package = type(app).__module__.partition(".")[0]
+    try:
+        return "%s %s" % (package.capitalize(), metadata.version(package))
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def _prepare_interpreter(chdir: str) -> None:
@@ -58,15 +87,6 @@ def _prepare_interpreter(chdir: str) -> None:
     sys.argv = ["onebox"]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-
-
-def _framework_of(app: Callable[..., Any]) -> str:
-    """"Flask 2.2.2", where the app is an object of a package that says its version; else nothing."""
-    package = type(app).__module__.partition(".")[0]
-    try:
-        return "%s %s" % (package.capitalize(), metadata.version(package))
-    except (metadata.PackageNotFoundError, ValueError):
-        return ""
 
 
 def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "os/random.h"
 
 namespace onebox::front {
 namespace {
@@ -115,7 +116,8 @@ Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, const Ca
                                                      .pid = pid,
                                                      .threads = capacity.threads,
                                                      .ahead_max = capacity.ahead_max,
-                                                     .pace = kSlowPace});
+                                                     .pace = kSlowPace,
+                                                     .served_max = ServedMax()});
       workers_.push_back(joined);
     }
     ++joined->reactors;
@@ -123,6 +125,12 @@ Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, const Ca
   }
   Wake(granted);
   return joined;
+}
+
+// Not all at the same time.
+std::uint64_t Dispatch::ServedMax() const {
+  if (options_.recycle_requests == 0) return 0;
+  return options_.recycle_requests + os::Random64() % (options_.recycle_jitter + 1);
 }
 
 void Dispatch::Suspend(const Worker& worker) {
@@ -208,15 +216,18 @@ void Dispatch::GiveBack(AppWorker& worker) {
 
 void Dispatch::Leave(const Worker& worker, Time now) {
   std::vector<std::uint32_t> granted;
+  bool spent = false;
   {
     const std::lock_guard lock(mutex_);
     GiveBack(*worker);
+    spent = ++worker->served == worker->served_max;
     if (worker->busy_since) worker->pace += (now - worker->left_at - worker->pace) / 16;
     worker->left_at = now;
     granted = GrantFreed();
     worker->busy_since = worker->busy > 0;
   }
   Wake(granted);
+  if (spent) options_.spent(*worker);
 }
 
 bool Dispatch::IsAhead(const Worker& worker) const {

@@ -18,12 +18,14 @@ struct AppWorker {
   std::uint32_t threads = 0;
   std::uint32_t ahead_max = 0;  // requests that it may be given beyond its threads
   std::uint32_t busy = 0;
-  std::uint32_t reactors = 0;   // that have a channel to it; usable when all have
-  std::uint32_t suspended = 0;  // reactors that it takes nothing from
-  bool leaving = false;         // drains, or is dead
-  Time left_at{};               // when a place was given back last
-  bool busy_since = false;      // others were taken at that moment
-  Duration pace{};              // between two such moments, smoothed
+  std::uint32_t reactors = 0;    // that have a channel to it; usable when all have
+  std::uint32_t suspended = 0;   // reactors that it takes nothing from
+  bool leaving = false;          // drains, or is dead
+  Time left_at{};                // when a place was given back last
+  bool busy_since = false;       // others were taken at that moment
+  Duration pace{};               // between two such moments, smoothed
+  std::uint64_t served = 0;      // places that were given back
+  std::uint64_t served_max = 0;  // then it is to be replaced; 0: never
 };
 
 // A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.
@@ -74,11 +76,16 @@ class Dispatch {
   struct Options {
     std::uint32_t reactors = 1;
     std::uint32_t queue_max = 0;
+    // Requests after which a worker is to be replaced, and up to how many more by chance; 0: never.
+    std::uint64_t recycle_requests = 0;
+    std::uint64_t recycle_jitter = 0;
     // Called without the lock, from the thread whose call freed a place: that reactor has grants.
     std::function<void(std::uint32_t reactor)> wake;
     // Called with the lock, one call at a time, when one of these numbers may have changed: requests
     // that wait, and threads that run one.
     std::function<void(std::size_t queued, std::uint32_t busy)> changed = {};
+    // Called without the lock, once for each worker that is to be replaced.
+    std::function<void(const AppWorker&)> spent = {};
   };
   explicit Dispatch(Options options);
 
@@ -110,6 +117,7 @@ class Dispatch {
   static bool Usable(const AppWorker& worker, std::uint32_t reactors);
   static std::uint32_t AheadOf(const AppWorker& worker);
   Worker FreeWorker() const;
+  std::uint64_t ServedMax() const;
   void GiveBack(AppWorker& worker);
   std::vector<std::uint32_t> GrantFreed();
   void Tell() const;

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kControlBytesMax = 64 << 10;
 constexpr std::size_t kGreetingsMax = 64;  // workers that have connected and not yet spoken
+constexpr Duration kLastCall = std::chrono::seconds(1);  // after a gentle drain, for those in hand
 
 // Accepts the workers of one reactor, and waits for each one's greeting.
 class AttachListener final : public event::Watcher {
@@ -101,7 +102,8 @@ class Control final : public event::Watcher {
     (void)os::SendDescriptors(socket_, message, {});
   }
 
-  std::function<void()> on_drain, on_end, on_reopen;
+  std::function<void(Draining)> on_drain;
+  std::function<void()> on_end, on_reopen;
 
  private:
   void OnReady(std::uint32_t /*events*/) override {
@@ -110,10 +112,14 @@ class Control final : public event::Watcher {
       if (!message.ok() || !message.value()) return;
       const std::string& text = message.value()->bytes;
       if (text.empty()) {
-        on_drain();  // the supervisor is gone
+        on_drain(Draining::kNow);  // the supervisor is gone
         return;
       }
-      if (text.find("\"drain\"") != std::string::npos) on_drain();
+      if (text.find("\"gently\"") != std::string::npos) {
+        on_drain(Draining::kGently);
+      } else if (text.find("\"drain\"") != std::string::npos) {
+        on_drain(Draining::kNow);
+      }
       if (text.find("\"end\"") != std::string::npos) on_end();
       if (text.find("\"reopen\"") != std::string::npos) on_reopen();
     }
@@ -140,8 +146,14 @@ class Front {
         dispatch_(
             {.reactors = settings.reactors,
              .queue_max = settings.queue_max,
+             .recycle_requests = settings.recycle_requests,
+             .recycle_jitter = settings.recycle_jitter,
              .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
-             .changed = [this](std::size_t queued, std::uint32_t busy) { Show(queued, busy); }}) {}
+             .changed = [this](std::size_t queued, std::uint32_t busy) { Show(queued, busy); },
+             .spent =
+                 [this](const AppWorker& worker) {
+                   control_->Tell(fmt::format(R"({{"worker":{},"spent":true}})", worker.number));
+                 }}) {}
 
   Status Start();
   int Serve();
@@ -149,10 +161,11 @@ class Front {
  private:
   Status OpenAccessLog();
   Status AddListener(os::Fd socket, Service service);
+  bool Listen();
   bool Admit(const os::SocketAddress& peer, Service service);
   void RunLane(std::size_t index);
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
-  void Drain();
+  void Drain(Draining how);
   void EndWhenEmpty();
   void Show(std::size_t queued, std::uint32_t busy);
 
@@ -173,7 +186,7 @@ class Front {
 
 // Whoever asks for the status gets what holds at that moment.
 void Front::Show(std::size_t queued, std::uint32_t busy) {
-  telemetry::Lane lane = handover_.metrics.lane(kFirstLane);
+  telemetry::Lane lane = handover_.metrics.lane(handover_.first_lane);
   lane.Set(telemetry::Gauge::kQueueLength, queued);
   lane.Set(telemetry::Gauge::kThreadsBusy, busy);
 }
@@ -194,7 +207,7 @@ Status Front::AddListener(os::Fd socket, Service service) {
       std::move(socket),
       Listener::Parts{
           .reactor = *lanes_[0].reactor,
-          .lane = handover_.metrics.lane(kFirstLane),
+          .lane = handover_.metrics.lane(handover_.first_lane),
           .admit = [this, service](const os::SocketAddress& peer) { return Admit(peer, service); },
           .adopt = [this,
                     &endpoint](os::Accepted accepted) { Adopt(std::move(accepted), endpoint); }}));
@@ -204,7 +217,7 @@ Status Front::AddListener(os::Fd socket, Service service) {
 // Operators get in when nobody else does.
 bool Front::Admit(const os::SocketAddress& peer, Service service) {
   if (service == Service::kAdmin) return true;
-  telemetry::Lane lane = handover_.metrics.lane(kFirstLane);
+  telemetry::Lane lane = handover_.metrics.lane(handover_.first_lane);
   if (shared_->connections.load(std::memory_order_relaxed) >= settings_.connections_max) {
     lane.Add(telemetry::Limit::kConnections);
     return false;
@@ -239,7 +252,7 @@ Status Front::Start() {
                       .attach = nullptr});
   }
   control_ = std::make_unique<Control>(std::move(handover_.control), *lanes_[0].reactor);
-  control_->on_drain = [this] { Drain(); };
+  control_->on_drain = [this](Draining how) { Drain(how); };
   control_->on_end = [this] { lanes_[0].reactor->Stop(); };
   control_->on_reopen = [this] {
     if (access_log_ != nullptr) access_log_->Reopen();
@@ -247,16 +260,22 @@ Status Front::Start() {
     if (!reopened.ok()) handover_.log.Error("{}", reopened.error().message);
   };
   TRY(control_->Watch());
-  shared_ = std::unique_ptr<Shared>(new Shared{
-      .settings = settings_,
-      .clock = handover_.clock,
-      .log = handover_.log,
-      .metrics = handover_.metrics,
-      .access_log = access_log_.get(),
-      .dispatch = dispatch_,
-      .budget = budget_,
-      .addresses = AddressCounts(settings_.connections_per_address_max),
-      .tell_supervisor = [this](const std::string& message) { control_->Tell(message); }});
+  shared_ = std::unique_ptr<Shared>(
+      new Shared{.settings = settings_,
+                 .clock = handover_.clock,
+                 .log = handover_.log,
+                 .metrics = handover_.metrics,
+                 .access_log = access_log_.get(),
+                 .dispatch = dispatch_,
+                 .budget = budget_,
+                 .addresses = AddressCounts(settings_.connections_per_address_max),
+                 .tell_supervisor = [this](const std::string& message) { control_->Tell(message); },
+                 .worker_joined =
+                     [this] {
+                       if (handover_.waits_for_worker)
+                         lanes_[0].reactor->Post([this] { Listen(); });
+                     },
+                 .first_lane = handover_.first_lane});
   return Done();
 }
 
@@ -264,6 +283,22 @@ void Front::RunLane(std::size_t index) {
   Lane& lane = lanes_[index];
   lane.shard->EnterThread();
   lane.reactor->Run();
+}
+
+// Once: the sockets are taken out of the handover.
+bool Front::Listen() {
+  if (shared_->draining.load() != Draining::kNo) return true;
+  for (os::Fd& socket : std::exchange(handover_.listeners, {})) {
+    const Status added = AddListener(std::move(socket), Service::kApp);
+    if (!added.ok()) {
+      handover_.log.Error("cannot listen: {}", added.error().message);
+      return false;
+    }
+  }
+  if (!handover_.admin.valid()) return true;
+  const Status added = AddListener(std::move(handover_.admin), Service::kAdmin);
+  if (!added.ok()) handover_.log.Error("no admin page: {}", added.error().message);
+  return true;
 }
 
 int Front::Serve() {
@@ -279,17 +314,7 @@ int Front::Serve() {
       return 1;
     }
   }
-  for (os::Fd& socket : handover_.listeners) {
-    const Status added = AddListener(std::move(socket), Service::kApp);
-    if (!added.ok()) {
-      handover_.log.Error("cannot listen: {}", added.error().message);
-      return 1;
-    }
-  }
-  if (handover_.admin.valid()) {
-    const Status added = AddListener(std::move(handover_.admin), Service::kAdmin);
-    if (!added.ok()) handover_.log.Error("no admin page: {}", added.error().message);
-  }
+  if (!handover_.waits_for_worker && !Listen()) return 1;
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < lanes_.size(); ++i) {
     threads.emplace_back([this, i] { RunLane(i); });
@@ -308,15 +333,18 @@ int Front::Serve() {
   return 0;
 }
 
-void Front::Drain() {
-  if (shared_->draining.exchange(true)) return;
+void Front::Drain(Draining how) {
+  const Draining before = shared_->draining.exchange(how);
+  if (before == how) return;
   for (auto& listener : listeners_)
     listener->Stop();
+  drain_deadline_ = lanes_[0].reactor->now();
+  drain_deadline_ += before == Draining::kGently ? kLastCall : settings_.drain_timeout;
   for (Lane& lane : lanes_) {
+    if (how == Draining::kGently) break;
     Shard& shard = *lane.shard;
     lane.reactor->Post([&shard] { shard.Drain(); });
   }
-  drain_deadline_ = lanes_[0].reactor->now() + settings_.drain_timeout;
   EndWhenEmpty();
 }
 
@@ -325,6 +353,7 @@ void Front::EndWhenEmpty() {
   const std::uint32_t left = shared_->connections.load(std::memory_order_relaxed);
   if (left == 0) return reactor.Stop();
   if (reactor.now() >= drain_deadline_) {
+    if (shared_->draining.load() == Draining::kGently) return Drain(Draining::kNow);
     handover_.log.Warning("{} connections are cut: drain_timeout has passed", left);
     lanes_[0].shard->lane().Add(telemetry::Limit::kDrainTimeout);
     return reactor.Stop();

@@ -10,15 +10,14 @@
 
 namespace onebox::front {
 
-// Lanes of the metrics that the front writes: one for each reactor, from lane 1 on.
-inline constexpr std::size_t kFirstLane = 1;
-
 // What it is given; all of it outlives Run().
 struct Handover {
   std::vector<os::Fd> listeners;
-  os::Fd admin;                // not valid: off
-  std::vector<os::Fd> attach;  // SEQPACKET listeners for the workers, one for each reactor
-  os::Fd control;              // to the supervisor; see supervise/heritage.h
+  os::Fd admin;                   // not valid: off
+  std::vector<os::Fd> attach;     // SEQPACKET listeners for the workers, one for each reactor
+  os::Fd control;                 // to the supervisor; see supervise/heritage.h
+  std::size_t first_lane = 1;     // of the metrics: one for each reactor, from this one on
+  bool waits_for_worker = false;  // accepts nothing before the first one is there
   const Clock& clock;
   telemetry::Log& log;
   telemetry::Metrics& metrics;

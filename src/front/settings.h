@@ -58,6 +58,8 @@ struct Settings {
   std::uint32_t queue_max = 2048;  // streams that wait for the app; above it 503
   Duration queue_timeout = seconds(15);
   Duration request_timeout = seconds(30);
+  std::uint64_t recycle_requests = 0;  // that a worker runs before it is replaced; 0: no limit
+  std::uint64_t recycle_jitter = 0;    // up to as many more, by chance
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together

@@ -70,7 +70,7 @@ Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
       index_(index),
       reactor_(reactor),
       thread_(std::this_thread::get_id()),
-      lane_(shared.metrics.lane(1 + index)),
+      lane_(shared.metrics.lane(shared.first_lane + index)),
       statics_(settings().static_mounts, settings().compression, PartOf(settings()), shared.clock),
       shelf_({settings().compression.gzip_level,
               settings().compression.brotli_level,
@@ -205,6 +205,7 @@ void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
     news += R"(","python":")";
     telemetry::AppendJson(news, hello.python);
     shared_.tell_supervisor(news + "\"}");
+    shared_.worker_joined();
   }
 }
 
@@ -285,7 +286,7 @@ void Shard::AppendServer(std::string& out) const {
 }
 
 bool Shard::KeepsAlive(const Connection& connection) const {
-  return !shared_.draining.load(std::memory_order_relaxed) &&
+  return shared_.draining.load(std::memory_order_relaxed) == Draining::kNo &&
          connection.requests() < settings().requests_per_connection_max;
 }
 

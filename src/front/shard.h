@@ -32,6 +32,10 @@
 
 namespace onebox::front {
 
+// kGently: no new connections, and each answer is its connection's last. kNow: those that wait for
+// their next request are closed too.
+enum class Draining : std::uint8_t { kNo, kGently, kNow };
+
 // What all reactors share. Everything in it outlives them.
 struct Shared {
   const Settings& settings;
@@ -43,8 +47,10 @@ struct Shared {
   Budget& budget;
   AddressCounts addresses;
   std::function<void(std::string)> tell_supervisor;  // from any thread
+  std::function<void()> worker_joined;               // likewise
+  std::size_t first_lane = 1;                        // of the metrics
   std::atomic<std::uint32_t> connections{0};
-  std::atomic<bool> draining{false};
+  std::atomic<Draining> draining{Draining::kNo};
 };
 
 // Proxies speak for many clients: theirs are not counted.

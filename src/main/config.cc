@@ -137,6 +137,8 @@ front::Settings MakeFront(const Values& values) {
   made.queue_max = values.Count<std::uint32_t>("app.queue_max");
   made.queue_timeout = values.Time("app.queue_timeout");
   made.request_timeout = values.Time("app.timeout");
+  made.recycle_requests = values.Count<std::uint64_t>("app.recycle_requests");
+  made.recycle_jitter = values.Count<std::uint64_t>("app.recycle_jitter");
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }
@@ -157,10 +159,28 @@ telemetry::LogLevel MakeLevel(std::string_view name) {
   return static_cast<telemetry::LogLevel>(found - choices.begin());
 }
 
+supervise::Preload MakePreload(std::string_view name) {
+  if (name == kOff) return supervise::Preload::kOff;
+  return name == "on" ? supervise::Preload::kOn : supervise::Preload::kAuto;
+}
+
 // The place of a setting for a mistake: who has set it, and what it is called.
 std::string At(const Settings& settings, std::string_view name) {
   return fmt::format("{}: {}", SourceOf(settings, name), Place(*FindOption(name)));
 }
+
+// Options that are for workers and the supervisor alone.
+constexpr std::array<std::string_view, 11> kNotOfTheFront = {"app.target",
+                                                             "app.chdir",
+                                                             "app.python",
+                                                             "app.env",
+                                                             "app.workers",
+                                                             "app.threads",
+                                                             "app.preload",
+                                                             "app.health",
+                                                             "app.boot_timeout",
+                                                             "app.recycle_age",
+                                                             "state"};
 
 struct Pair {
   std::string_view smaller, larger;
@@ -216,6 +236,10 @@ Mistakes CheckTogether(const Settings& settings) {
     mistakes.push_back(fmt::format(
         "{}: [static] \"{}\": there is no folder {}", mount.source, mount.name, mount.text));
   }
+  if (const std::string health = values.Text("app.health"); !health.empty() && health[0] != '/') {
+    mistakes.push_back(fmt::format(
+        "{}: expected a path that begins with /, got \"{}\"", At(settings, "app.health"), health));
+  }
   if (!IsFolder(values.Text("app.chdir"))) {
     mistakes.push_back(fmt::format(
         "{}: there is no folder {}", At(settings, "app.chdir"), values.Text("app.chdir")));
@@ -226,6 +250,23 @@ Mistakes CheckTogether(const Settings& settings) {
         fmt::format("{}: {}", At(settings, "log.access_format"), format.error().message));
   }
   return mistakes;
+}
+
+std::string FrontPrint(const Settings& settings) {
+  std::string print;
+  for (const auto& [name, elements] : settings) {
+    if (std::find(kNotOfTheFront.begin(), kNotOfTheFront.end(), name) != kNotOfTheFront.end()) {
+      continue;
+    }
+    print += fmt::format("{}\n", name);
+    for (const Element& element : elements) {
+      print += fmt::format("  {}={}\n", element.name, element.text);
+      for (const auto& [key, value] : element.more) {
+        print += fmt::format("    {}={}\n", key, value);
+      }
+    }
+  }
+  return print;
 }
 
 Result<Config> MakeConfig(const Settings& settings) {
@@ -240,6 +281,10 @@ Result<Config> MakeConfig(const Settings& settings) {
   }
   if (values.Text("app.workers") != "auto") config.workers = values.Count<unsigned>("app.workers");
   config.threads = values.Count<unsigned>("app.threads");
+  config.preload = MakePreload(values.Text("app.preload"));
+  config.health = values.Text("app.health");
+  config.boot_timeout = values.Time("app.boot_timeout");
+  config.recycle_age = values.Time("app.recycle_age");
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
   }

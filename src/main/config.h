@@ -9,6 +9,7 @@
 #include "main/settings.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "supervise/supervisor.h"
 #include "telemetry/log.h"
 
 namespace onebox::main {
@@ -18,6 +19,10 @@ struct Config {
   os::Variables app_variables;      // of [app] env alone
   std::optional<unsigned> workers;  // nothing: to be planned
   unsigned threads = 0;
+  supervise::Preload preload = supervise::Preload::kAuto;
+  std::string health;
+  Duration boot_timeout{};
+  Duration recycle_age{};
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;
@@ -33,6 +38,9 @@ Mistakes CheckTogether(const Settings& settings);
 
 // REQUIRES: FillIn() was called, and CheckTogether() had nothing to say.
 Result<Config> MakeConfig(const Settings& settings);
+
+// Everything that the front is told, as text: where it is the same, so is the front.
+std::string FrontPrint(const Settings& settings);
 
 // The state folder of an app folder where none is set: in $XDG_RUNTIME_DIR, else $XDG_STATE_HOME,
 // else ~/.local/state, else /run. Not in the app's folder: that is often read-only or in a repository,

@@ -23,6 +23,8 @@ int RunFront(const front::Settings& settings,
                      .admin = std::move(heritage.admin),
                      .attach = std::move(heritage.attach),
                      .control = std::move(heritage.control),
+                     .first_lane = kFirstLane + heritage.first_lane,
+                     .waits_for_worker = heritage.waits_for_worker,
                      .clock = clock,
                      .log = *own_log.value(),
                      .metrics = metrics});

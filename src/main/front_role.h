@@ -9,6 +9,9 @@
 
 namespace onebox::main {
 
+// Lanes of the metrics: the supervisor's, then those of the fronts.
+inline constexpr std::size_t kFirstLane = 1;
+
 // Where the front's log goes.
 struct FrontLog {
   std::string path;

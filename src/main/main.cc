@@ -49,6 +49,8 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"run", onebox::main::Run},
     Command{"status", onebox::main::ShowStatus},
+    Command{"reload", onebox::main::ReloadBox},
+    Command{"stop", onebox::main::StopBox},
     Command{"reference", ShowReference},
     Command{"version", ShowVersion},
     Command{"help", ShowHelp},

@@ -82,18 +82,24 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   supervise::BoxSettings box{
       .version = std::string(kVersion),
       .state = config.state,
-      .listen = config.listen,
-      .admin = config.admin,
+      .listen = {config.listen, config.admin},
       .reactors = config.front.reactors,
       .drain_timeout = config.front.drain_timeout,
       .workers = config.workers.value_or(planned.workers),
       .threads = config.threads,
+      .preload = config.preload,
+      .request_timeout = config.front.request_timeout,
+      .boot_timeout = config.boot_timeout,
+      .recycle_age = config.recycle_age,
+      .health = config.health,
       .python = config.python,
       .python_side = python_side,
       .target = config.target,
       .chdir = config.chdir,
       .environment = caller.environment,
       .start_lines = {},
+      .front = {},
+      .front_print = {},
   };
   for (const auto& [name, value] : config.app_variables) {
     box.environment[name] = value;
@@ -123,8 +129,8 @@ supervise::Traffic ReadTraffic(const telemetry::Metrics& metrics) {
 // What the supervisor's own lane of the metrics says.
 class Account {
  public:
-  Account(telemetry::Metrics& metrics, const Config& config, const Clock& clock)
-      : metrics_(metrics), lane_(metrics.lane(0)), threads_(config.threads) {
+  Account(telemetry::Metrics& metrics, const Clock& clock)
+      : metrics_(metrics), lane_(metrics.lane(0)) {
     const auto since = clock.WallNow().time_since_epoch();
     lane_.Set(telemetry::Gauge::kStartTime,
               static_cast<std::uint64_t>(
@@ -139,49 +145,92 @@ class Account {
       lane_.Add(telemetry::Counter::kWorkersDied);
       return;
     }
-    lane_.Add(telemetry::Counter::kFrontsDied);
-    for (std::size_t lane = front::kFirstLane; lane < metrics_.lanes(); ++lane) {
-      metrics_.lane(lane).ClearGauges();
+    if (role == supervise::Role::kFront) lane_.Add(telemetry::Counter::kFrontsDied);
+  }
+  void FrontEnded(std::size_t first_lane, std::size_t lanes) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      metrics_.lane(kFirstLane + first_lane + lane).ClearGauges();
     }
   }
   void Changed(const supervise::WorkersNow& now) {
     lane_.Set(telemetry::Gauge::kWorkersStarting, now.starting);
     lane_.Set(telemetry::Gauge::kWorkersReady, now.ready);
-    lane_.Set(telemetry::Gauge::kThreads, now.ready * threads_);
+    lane_.Set(telemetry::Gauge::kThreads, now.threads);
   }
 
  private:
   telemetry::Metrics& metrics_;
   telemetry::Lane lane_;
-  const std::uint64_t threads_;
 };
 
-Result<int> Serve(const Config& config, const Caller& caller) {
+// A reload may raise the number of reactors to this, or to what it was at the start.
+constexpr std::size_t kReloadReactorsMax = 8;
+
+// The options, and what they come to.
+struct Decided {
+  Settings settings;
+  Config config;
+};
+
+// What is the same for every generation; all of it outlives the box.
+struct Place {
+  const Caller& caller;
+  const std::string& python_side;
+  const Clock& clock;
+  telemetry::Metrics& metrics;
+};
+
+// The settings as the box takes them, with the life of a front that has them.
+supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
+  supervise::BoxSettings box = MakeBoxSettings(decided.config, place.caller, place.python_side);
+  box.front_print = FrontPrint(decided.settings);
+  box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
+    return RunFront(config.front,
+                    {.path = config.error_log, .level = config.log_level},
+                    place.clock,
+                    place.metrics,
+                    std::move(heritage));
+  };
+  return box;
+}
+
+// Everything anew, from the same line, for a reload.
+Result<Decided> ReadAgain(const RunLine& line, const Caller& caller, const Config& before) {
+  Effective all = ReadAll(line, caller);
+  if (!all.mistakes.empty()) return OperatorError(fmt::format("{}", fmt::join(all.mistakes, "\n")));
+  Config config = TRY(MakeConfig(all.settings));
+  if (config.error_log != before.error_log || config.log_level != before.log_level) {
+    return OperatorError("[log] error and level cannot be changed by a reload");
+  }
+  return Decided{std::move(all.settings), std::move(config)};
+}
+
+Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& caller) {
+  const Config& config = decided.config;
   const std::string python_side = TRY(FindPythonSide(caller.program));
   const os::SystemClock clock;
   auto log = TRY(telemetry::Log::Open(
       clock, {.role = "supervisor", .path = config.error_log, .level = config.log_level}));
-  auto metrics = TRY(telemetry::Metrics::Create(front::kFirstLane + config.front.reactors));
-  Account account(metrics, config, clock);
+  const std::size_t lanes_max = std::max<std::size_t>(config.front.reactors, kReloadReactorsMax);
+  auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
+  Account account(metrics, clock);
   SetCrashRole("supervisor");
+  const Place place{caller, python_side, clock, metrics};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,
       .print = Tell,
-      .front =
-          [&](supervise::FrontHeritage heritage) {
-            return RunFront(config.front,
-                            {.path = config.error_log, .level = config.log_level},
-                            clock,
-                            metrics,
-                            std::move(heritage));
-          },
+      .read_settings = [&]() -> Result<supervise::BoxSettings> {
+        return MakeBox(TRY(ReadAgain(line, caller, config)), place);
+      },
+      .lanes_max = lanes_max,
       .traffic = [&] { return ReadTraffic(metrics); },
       .started = [&](supervise::Role role) { account.Started(role); },
       .died = [&](supervise::Role role) { account.Died(role); },
+      .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },
       .workers_changed = [&](const supervise::WorkersNow& now) { account.Changed(now); },
   };
-  return supervise::RunBox(MakeBoxSettings(config, caller, python_side), outside);
+  return supervise::RunBox(MakeBox(decided, place), outside);
 }
 
 }  // namespace
@@ -206,13 +255,13 @@ int Run(std::span<const std::string> words, const Caller& caller) {
         {"onebox: which app? Say it on the line: onebox run \"app:create_app()\", or "
          "in onebox.toml: [app] target"});
   }
-  const auto config = MakeConfig(all.settings);
+  auto config = MakeConfig(all.settings);
   if (!config.ok()) return TellMistakes({fmt::format("onebox: {}", config.error().message)});
   if (line.check_config) {
     std::cout << "the options are right\n";
     return 0;
   }
-  const auto served = Serve(config.value(), caller);
+  const auto served = Serve({std::move(all.settings), std::move(config).value()}, line, caller);
   if (served.ok()) return served.value();
   Tell(fmt::format("onebox: {}\n", served.error().message));
   return 1;

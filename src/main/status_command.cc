@@ -1,83 +1,75 @@
 #include "main/status_command.h"
 
-#include <filesystem>
+#include <functional>
 #include <iostream>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "main/command_line.h"
-#include "main/config.h"
-#include "main/environment.h"
-#include "main/toml_file.h"
-#include "os/file.h"
+#include "main/running_box.h"
 #include "supervise/status.h"
 
 namespace onebox::main {
 namespace {
 
-constexpr std::string_view kUsage =
-    "onebox status [--state DIR] [--json]: asks a running box how it is.\n";
-constexpr std::size_t kFileBytesMax = 1 << 20;
+// One of these commands: what its help says, and what it prints of the box in `state`.
+struct Question {
+  std::string_view usage;
+  std::function<Result<std::string>(const std::string& state, const StatusLine& line)> ask;
+};
 
-// The state folder that `onebox run` would take here.
-std::string StateHere(const Caller& caller) {
-  Settings settings = Defaults(caller.folder);
-  if (const auto text = os::ReadFile(PathFrom(caller.folder, "onebox.toml"), kFileBytesMax);
-      text.ok()) {
-    Overlay(settings, ReadToml(text.value(), "onebox.toml", caller.folder).settings);
-  }
-  Overlay(settings, ReadEnvironment(caller.environment, caller.folder).settings);
-  FillIn(settings, caller.environment);
-  return TextOf(settings, "state");
-}
-
-// The folders beside each other in which a box answers.
-std::vector<std::string> StatesThatAnswer(const Caller& caller) {
-  std::vector<std::string> found;
-  std::error_code failure;
-  std::filesystem::directory_iterator folders(DefaultStateParent(caller.environment), failure);
-  if (failure) return found;
-  for (const auto& folder : folders) {
-    if (supervise::AskStatus(folder.path().string()).ok()) found.push_back(folder.path().string());
-  }
-  return found;
-}
-
-Result<std::string> Ask(const StatusLine& line, const Caller& caller) {
-  if (!line.state.empty()) return supervise::AskStatus(line.state);
-  const std::string here = StateHere(caller);
-  auto answer = supervise::AskStatus(here);
-  if (answer.ok()) return answer;
-  const auto others = StatesThatAnswer(caller);
-  if (others.size() == 1) return supervise::AskStatus(others.front());
-  if (others.empty()) {
-    return OperatorError(fmt::format(
-        "no onebox runs here ({}); where it was started with --state, give the same here", here));
-  }
-  return OperatorError(fmt::format("several boxes run; choose one:\n  onebox status --state {}",
-                                   fmt::join(others, "\n  onebox status --state ")));
-}
-
-}  // namespace
-
-int ShowStatus(std::span<const std::string> words, const Caller& caller) {
+int AskBox(const Question& question, std::span<const std::string> words, const Caller& caller) {
   const StatusLine line = ReadStatusLine(words, caller.folder);
   if (line.help) {
-    std::cout << kUsage;
+    std::cout << question.usage;
     return 0;
   }
   for (const std::string& mistake : line.mistakes) {
     std::cerr << mistake << '\n';
   }
   if (!line.mistakes.empty()) return 2;
-  const auto answer = Ask(line, caller);
+  const auto state = FindRunningBox(line.state, caller);
+  const auto answer = state.ok() ? question.ask(state.value(), line) : state;
   if (!answer.ok()) {
     std::cerr << fmt::format("onebox: {}\n", answer.error().message);
     return 1;
   }
-  std::cout << (line.json ? answer.value() + '\n' : supervise::DescribeStatus(answer.value()));
+  std::cout << answer.value();
   return 0;
+}
+
+}  // namespace
+
+int ShowStatus(std::span<const std::string> words, const Caller& caller) {
+  return AskBox({"onebox status [--state DIR] [--json]: asks a running box how it is.\n",
+                 [](const std::string& state, const StatusLine& line) -> Result<std::string> {
+                   std::string answer = TRY(supervise::AskStatus(state));
+                   return line.json ? answer + '\n' : supervise::DescribeStatus(answer);
+                 }},
+                words,
+                caller);
+}
+
+int ReloadBox(std::span<const std::string> words, const Caller& caller) {
+  return AskBox(
+      {"onebox reload [--state DIR]: lets a running box read its settings and load its app "
+       "anew;\nreturns when that serves, or when it has failed and the one before serves on.\n",
+       [](const std::string& state, const StatusLine&) -> Result<std::string> {
+         const std::uint64_t generation = TRY(supervise::AskReload(state));
+         return fmt::format("generation {} serves\n", generation);
+       }},
+      words,
+      caller);
+}
+
+int StopBox(std::span<const std::string> words, const Caller& caller) {
+  return AskBox({"onebox stop [--state DIR]: lets a running box finish what has begun, and end.\n",
+                 [](const std::string& state, const StatusLine&) -> Result<std::string> {
+                   TRY(supervise::AskStop(state));
+                   return std::string("it finishes what has begun, and ends\n");
+                 }},
+                words,
+                caller);
 }
 
 }  // namespace onebox::main

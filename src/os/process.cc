@@ -1,5 +1,6 @@
 #include "os/process.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -7,6 +8,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,12 +26,18 @@ namespace onebox::os {
 namespace {
 
 constexpr int kOrphaned = 125;  // exit status of a child whose parent died before it could be told
+constexpr timespec kAdoptionPause = {0, 200'000};  // between two looks at who our parent is
+constexpr int kAdoptionPausesMax = 25'000;         // 5 s
 
-// What a child does first: it has no part in its parent's signals, and does not outlive it.
-void BeginChild(pid_t parent) {
+void DieWith(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(kOrphaned);
   ::setpgid(0, 0);
+}
+
+// What a child does first: it has no part in its parent's signals, and does not outlive it.
+void BeginChild(pid_t parent) {
+  DieWith(parent);
   for (int number = 1; number < NSIG; ++number) {
     if (number != SIGKILL && number != SIGSTOP) ::signal(number, SIG_DFL);
   }
@@ -56,13 +64,10 @@ Result<Child> Watch(pid_t pid) {
   return SystemError("pidfd_open", number);
 }
 
-struct Pipe {
-  Fd reader, writer;
-};
-Result<Pipe> NewPipe() {
+Result<OutputPipe> NewPipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return SystemError("pipe", errno);
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
+  return OutputPipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 // Made before the fork: the child allocates nothing.
@@ -76,17 +81,24 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   return pointers;
 }
 
-[[noreturn]] void Execute(const Fd& output,
-                          const Fd& failure,
-                          char* const* words,
-                          char* const* variables) {
+struct Descriptors {
+  int output, failure, control;
+};
+
+[[noreturn]] void Execute(Descriptors fds, char* const* words, char* const* variables) {
+  // What stands where the control socket is to be goes out of its way.
+  if (fds.control >= 0 && fds.failure == kControlFd) {
+    fds.failure = ::fcntl(fds.failure, F_DUPFD_CLOEXEC, kControlFd + 1);
+  }
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
-  ::dup2(output.get(), STDOUT_FILENO);
-  ::dup2(output.get(), STDERR_FILENO);
+  ::dup2(fds.output, STDOUT_FILENO);
+  ::dup2(fds.output, STDERR_FILENO);
+  if (fds.control == kControlFd) ::fcntl(kControlFd, F_SETFD, 0);
+  if (fds.control >= 0 && fds.control != kControlFd) ::dup2(fds.control, kControlFd);
   ::execvpe(words[0], words, variables);
   const int number = errno;
-  const auto told = ::write(failure.get(), &number, sizeof number);
+  const auto told = ::write(fds.failure, &number, sizeof number);
   ::_exit(told == sizeof number ? 126 : 127);
 }
 
@@ -120,8 +132,8 @@ std::optional<ExitStatus> Child::Reap() {
 }
 
 Result<Spawned> Spawn(const Command& command) {
-  Pipe output = TRY(NewPipe());
-  Pipe failure = TRY(NewPipe());
+  OutputPipe output = TRY(NewOutputPipe());
+  OutputPipe failure = TRY(NewPipe());
   std::vector<std::string> words = command.words;
   std::vector<std::string> variables;
   for (const auto& [name, value] : command.environment) {
@@ -132,7 +144,9 @@ Result<Spawned> Spawn(const Command& command) {
 
   const pid_t pid = TRY(ForkProcess());
   if (pid == 0) {
-    Execute(output.writer, failure.writer, word_pointers.data(), variable_pointers.data());
+    Execute({output.writer.get(), failure.writer.get(), command.control.get()},
+            word_pointers.data(),
+            variable_pointers.data());
   }
   Child child = TRY(Watch(pid));
   output.writer.Reset();
@@ -146,9 +160,46 @@ Result<Spawned> Spawn(const Command& command) {
     ::waitpid(pid, nullptr, 0);
     return SystemError(words.front(), number);
   }
-  const int flags = ::fcntl(output.reader.get(), F_GETFL);
-  ::fcntl(output.reader.get(), F_SETFL, flags | O_NONBLOCK);
   return Spawned{std::move(child), std::move(output.reader)};
+}
+
+void AdoptOrphans() {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+Result<Child> Adopt(pid_t pid) {
+  Fd pidfd(::pidfd_open(pid, 0));
+  if (!pidfd.valid()) return SystemError("pidfd_open", errno);
+  return Child(pid, std::move(pidfd));
+}
+
+void ReapStrangers(std::span<const pid_t> ours) {
+  for (;;) {
+    siginfo_t ended{};
+    if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
+    // The kernel shows the same one until it is reaped; ours are reaped by their pidfds.
+    if (std::find(ours.begin(), ours.end(), ended.si_pid) != ours.end()) return;
+    ::waitpid(ended.si_pid, nullptr, WNOHANG);
+  }
+}
+
+Status BecomeChildOf(pid_t parent) {
+  const Fd alive(::pidfd_open(parent, 0));
+  if (!alive.valid()) return SystemError("pidfd_open", errno);
+  for (int pauses = 0; ::getppid() != parent; ++pauses) {
+    pollfd ended = {alive.get(), POLLIN, 0};
+    const bool gone = ::ppoll(&ended, 1, &kAdoptionPause, nullptr) == 1;
+    if (gone || pauses == kAdoptionPausesMax) return SystemError("becoming its child", ESRCH);
+  }
+  DieWith(parent);
+  return Done();
+}
+
+Result<OutputPipe> NewOutputPipe() {
+  OutputPipe pipe = TRY(NewPipe());
+  const int flags = ::fcntl(pipe.reader.get(), F_GETFL);
+  ::fcntl(pipe.reader.get(), F_SETFL, flags | O_NONBLOCK);
+  return pipe;
 }
 
 Result<Child> Fork(const std::function<int()>& role) {

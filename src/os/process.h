@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,10 @@ struct ExitStatus {
   std::string text() const;
 };
 
-// A process that we started and have not yet reaped; the pid stays its own until then. Children
-// die (SIGKILL) with the thread that started them, begin with no signal blocked or handled, and are
-// in a process group of their own: Ctrl-C on the terminal is the supervisor's alone.
+// A process that is our child and that we have not yet reaped; the pid stays its own until then.
+// Those that we start die (SIGKILL) with the thread that started them, begin with no signal blocked
+// or handled, and are in a process group of their own: Ctrl-C on the terminal is the supervisor's
+// alone.
 class Child {
  public:
   Child(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
@@ -48,9 +50,12 @@ class Child {
   Fd pidfd_;
 };
 
+inline constexpr int kControlFd = 3;  // of a program that is given a control socket
+
 struct Command {
   std::vector<std::string> words;  // the first is the program's path, or a name in PATH
   Variables environment;           // the whole of it
+  Fd control = {};                 // the program's kControlFd; not valid: it has none
 };
 
 struct Spawned {
@@ -63,6 +68,23 @@ Result<Spawned> Spawn(const Command& command);
 // Runs `role` in a copy of this process, which ends with its value and never returns from here.
 // REQUIRES: this process has one thread.
 Result<Child> Fork(const std::function<int()>& role);
+
+// From now on the orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER), so a
+// child may fork others for us. Each is to be reaped: by Adopt(), or by ReapStrangers().
+void AdoptOrphans();
+// A descendant that has become our child, or is about to.
+Result<Child> Adopt(pid_t pid);
+// Reaps what has ended and is none of `ours`.
+void ReapStrangers(std::span<const pid_t> ours);
+// In a process whose parent has ended or is about to: waits until it is `parent`'s child, dies with
+// that, and has a process group of its own. An Error where `parent` is gone.
+Status BecomeChildOf(pid_t parent);
+
+// A pipe for what a child writes: its reader does not block.
+struct OutputPipe {
+  Fd reader, writer;
+};
+Result<OutputPipe> NewOutputPipe();
 
 // Whether it is a file that this process may execute.
 bool IsExecutable(const std::string& path);

@@ -8,6 +8,7 @@
 #include "os/machine.h"
 #include "os/poll.h"
 #include "os/signal.h"
+#include "os/socket.h"
 
 namespace onebox::os {
 namespace {
@@ -46,6 +47,55 @@ TEST(Spawn, TellsThatAProgramCannotBeExecuted) {
   const auto spawned = Spawn({.words = {"/nowhere/at/all"}, .environment = {}});
   ASSERT_FALSE(spawned.ok());
   EXPECT_EQ(spawned.error().message, "/nowhere/at/all: No such file or directory");
+}
+
+TEST(Spawn, GivesTheControlSocketAsDescriptorThree) {
+  Pair pair = NewSocketPair(SOCK_SEQPACKET).value();
+  auto spawned = Spawn({.words = {"sh", "-c", "echo hello >&3"},
+                        .environment = {{"PATH", "/usr/bin:/bin"}},
+                        .control = std::move(pair.theirs)});
+  ASSERT_TRUE(spawned.ok()) << spawned.error().message;
+  const int wanted[] = {pair.ours.get()};
+  ASSERT_FALSE(WaitReadable(wanted, seconds(20)).empty());
+  EXPECT_EQ(ReceiveMessage(pair.ours, 100).value()->bytes, "hello\n");
+  EXPECT_EQ(WaitFor(spawned.value().child).text(), "exit status 0");
+}
+
+// What the zygote does: a child's child, which becomes ours.
+TEST(Adopt, TakesTheChildOfAChildThatHasEnded) {
+  AdoptOrphans();
+  auto output = NewOutputPipe().value();
+  const pid_t us = ::getpid();
+  auto between = Fork([&] {
+    const pid_t pid = ::fork();
+    if (pid != 0) {
+      const std::string text = std::to_string(pid);
+      return ::write(output.writer.get(), text.data(), text.size()) > 0 ? 0 : 1;
+    }
+    ::_exit(BecomeChildOf(us).ok() && ::getppid() == us ? 5 : 6);
+  });
+  ASSERT_TRUE(between.ok());
+  EXPECT_EQ(WaitFor(between.value()).text(), "exit status 0");
+  auto adopted = Adopt(static_cast<pid_t>(std::stol(ReadAvailable(output.reader))));
+  ASSERT_TRUE(adopted.ok());
+  ReapStrangers(std::vector{adopted.value().pid()});
+  EXPECT_EQ(WaitFor(adopted.value()).text(), "exit status 5") << "not reaped as a stranger";
+}
+
+TEST(ReapStrangers, BuriesWhatIsNotOurs) {
+  auto child = Fork([] { return 0; });
+  ASSERT_TRUE(child.ok());
+  const int wanted[] = {child.value().pidfd().get()};
+  ASSERT_FALSE(WaitReadable(wanted, seconds(20)).empty());
+  ReapStrangers({});
+  EXPECT_FALSE(child.value().Reap()) << "it is gone";
+}
+
+TEST(BecomeChildOf, TellsThatThatProcessIsGone) {
+  auto gone = Fork([] { return 0; });
+  const pid_t pid = gone.value().pid();
+  (void)WaitFor(gone.value());
+  EXPECT_FALSE(BecomeChildOf(pid).ok());
 }
 
 TEST(Spawn, BeginsWithoutTheParentsSignals) {

@@ -1,16 +1,35 @@
 // onebox._onebox: what the Python side imports.
 
+#include "os/process.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
 #include "pyext/worker_type.h"
 
 namespace {
 
+PyObject* BecomeChildOf(PyObject* /*module*/, PyObject* pid) {
+  const long parent = PyLong_AsLong(pid);
+  if (parent == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  const onebox::Status became = onebox::os::BecomeChildOf(static_cast<pid_t>(parent));
+  if (became.ok()) Py_RETURN_NONE;
+  PyErr_SetString(PyExc_OSError, became.error().message.c_str());
+  return nullptr;
+}
+
+PyMethodDef functions[] = {
+    {"become_child_of",
+     BecomeChildOf,
+     METH_O,
+     "become_child_of(pid): waits until this process has been adopted by that one, and dies with "
+     "it."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                           "onebox._onebox",
                           "The app worker's side of Onebox, in C++.",
                           -1,
-                          nullptr,
+                          functions,
                           nullptr,
                           nullptr,
                           nullptr,

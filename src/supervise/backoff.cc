@@ -10,14 +10,19 @@ using std::chrono::seconds;
 
 constexpr Duration kFirst = milliseconds(100);
 constexpr Duration kLongest = seconds(10);
+constexpr Duration kShortLife = seconds(1);
 constexpr Duration kGoodLife = seconds(30);
 
 }  // namespace
 
 Duration Backoff::Died() {
-  if (clock_.Now() - started_ >= kGoodLife) deaths_in_a_row_ = 0;
-  next_ = deaths_in_a_row_ == 0 ? kFirst : std::min(next_ * 2, kLongest);
+  const Duration lived = clock_.Now() - started_;
+  if (lived >= kGoodLife) deaths_in_a_row_ = 0;
   ++deaths_in_a_row_;
+  const bool by_chance = deaths_in_a_row_ == 1 && lived >= kShortLife;
+  next_ = by_chance               ? Duration()
+          : deaths_in_a_row_ == 1 ? kFirst
+                                  : std::clamp(next_ * 2, kFirst, kLongest);
   return next_;
 }
 

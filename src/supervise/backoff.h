@@ -5,8 +5,9 @@
 
 namespace onebox::supervise {
 
-// 100 ms after the first death, twice as long after each next, 10 s at most. A life of 30 s is
-// forgiven all that came before.
+// No time after a first death, 100 ms after the next, twice as long after each one more, 10 s at
+// most. A life of 30 s is forgiven all that came before; one of less than a second waits 100 ms at
+// least.
 class Backoff {
  public:
   explicit Backoff(const Clock& clock) : clock_(clock) {}

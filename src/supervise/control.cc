@@ -25,8 +25,8 @@ Result<ControlSocket> ControlSocket::Open(const std::string& state) {
 
 void ControlSocket::Wanted(std::vector<int>& fds) const {
   fds.push_back(listener_.get());
-  for (const os::Fd& client : clients_) {
-    fds.push_back(client.get());
+  for (const Caller& caller : callers_) {
+    fds.push_back(caller.socket.get());
   }
 }
 
@@ -34,22 +34,31 @@ void ControlSocket::Serve(const Answer& answer) {
   while (true) {
     auto accepted = os::Accept(listener_);
     if (!accepted.ok() || !accepted.value()) break;
-    if (clients_.size() == kClientsMax) clients_.erase(clients_.begin());
-    clients_.push_back(std::move(accepted.value()->socket));
+    if (callers_.size() == kClientsMax) callers_.erase(callers_.begin());
+    callers_.push_back({++last_, std::move(accepted.value()->socket)});
   }
-  std::erase_if(clients_, [&answer](const os::Fd& client) {
-    const auto question = os::ReceiveMessage(client, kQuestionBytesMax);
-    if (question.ok() && !question.value()) return false;  // still awaited
-    if (question.ok() && !question.value()->bytes.empty()) {
-      (void)os::SendDescriptors(client, answer(question.value()->bytes), {});  // may have left
-    }
+  std::erase_if(callers_, [&answer](const Caller& caller) {
+    const auto question = os::ReceiveMessage(caller.socket, kQuestionBytesMax);
+    if (question.ok() && !question.value()) return false;  // still awaited, or waits for a reply
+    if (!question.ok() || question.value()->bytes.empty()) return true;  // has left
+    const auto answered = answer(question.value()->bytes, caller.name);
+    if (!answered) return false;
+    (void)os::SendDescriptors(caller.socket, *answered, {});  // may have left
+    return true;
+  });
+}
+
+void ControlSocket::Reply(Client to, std::string_view answer) {
+  std::erase_if(callers_, [&](const Caller& caller) {
+    if (caller.name != to) return false;
+    (void)os::SendDescriptors(caller.socket, answer, {});
     return true;
   });
 }
 
 void ControlSocket::Close() {
   listener_.Reset();
-  clients_.clear();
+  callers_.clear();
 }
 
 }  // namespace onebox::supervise

@@ -1,7 +1,9 @@
 #pragma once
 // The control socket of a box: others of the same user ask it, it answers.
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,24 +18,32 @@ class ControlSocket {
  public:
   static constexpr std::size_t kClientsMax = 16;  // the oldest leaves for a newer one
 
-  // Answers a question with JSON.
-  using Answer = std::function<std::string(std::string_view question)>;
+  using Client = std::uint64_t;  // never the same again
+  // Answers a question with JSON, or promises to Reply().
+  using Answer = std::function<std::optional<std::string>(std::string_view question, Client from)>;
 
   // REQUIRES: the state folder is locked by this process.
   static Result<ControlSocket> Open(const std::string& state);
 
-  void Wanted(std::vector<int>& fds) const;  // appends what to wait for
-  void Serve(const Answer& answer);          // whatever waits now
-  void Close();                              // here alone; the path stays
+  void Wanted(std::vector<int>& fds) const;        // appends what to wait for
+  void Serve(const Answer& answer);                // whatever waits now
+  void Reply(Client to, std::string_view answer);  // who has left hears nothing
+  void Close();                                    // here alone; the path stays
   const std::string& path() const { return path_; }
 
  private:
+  struct Caller {
+    Client name;
+    os::Fd socket;
+  };
+
   ControlSocket(os::Fd listener, std::string path)
       : listener_(std::move(listener)), path_(std::move(path)) {}
 
   os::Fd listener_;
   std::string path_;
-  std::vector<os::Fd> clients_;
+  std::vector<Caller> callers_;
+  Client last_ = 0;
 };
 
 }  // namespace onebox::supervise

@@ -13,9 +13,11 @@ namespace onebox::supervise {
 //
 // `control` is a SEQPACKET socket, one JSON object a message, at most kControlBytesMax.
 // From the front:   {"front":"ready"}, {"front":"alive"} each second, {"worker":N,"ready":true,
-//                   "python":"3.11.2","app":"Flask 2.2.2"} (the last two may be missing) and
-//                   {"worker":N,"stuck":true,"reason":"..."}: that worker is killed and replaced.
+//                   "python":"3.11.2","app":"Flask 2.2.2"} (the last two may be missing),
+//                   {"worker":N,"stuck":true,"reason":"..."}: that worker is killed and replaced;
+//                   {"worker":N,"spent":true}: it has run its share of requests, and is replaced.
 // To the front:     {"drain":true}: take no more, finish what is held, end with status 0;
+//                   {"drain":"gently"}: the same, and who keeps a connection open may ask once more;
 //                   {"reopen":true}: open the log files anew.
 // Its end of file means that the supervisor is gone.
 struct FrontHeritage {
@@ -23,6 +25,8 @@ struct FrontHeritage {
   os::Fd admin;                   // a listener, or not valid: off
   std::vector<os::Fd> attach;     // SEQPACKET listeners for the workers, one for each reactor
   os::Fd control;
+  std::size_t first_lane = 0;     // of the metrics; as many are its own as attach has
+  bool waits_for_worker = false;  // accepts nothing before a worker is there: another front serves
 };
 
 inline constexpr std::size_t kControlBytesMax = 64 << 10;

@@ -1,27 +1,14 @@
 #include "supervise/news.h"
 
-#include <nlohmann/json.hpp>
+#include "supervise/json.h"
 
 namespace onebox::supervise {
-namespace {
-
-std::string TextOf(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-bool IsTrue(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
-
-}  // namespace
 
 std::optional<News> ParseNews(std::string_view message) {
   const auto object = nlohmann::json::parse(message, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return std::nullopt;
   News news;
-  const std::string front = TextOf(object, "front");
+  const std::string front = Text(At(object, "front"));
   if (front == "ready") {
     news.kind = News::Kind::kFrontReady;
     return news;
@@ -31,16 +18,18 @@ std::optional<News> ParseNews(std::string_view message) {
   const auto worker = object.find("worker");
   if (worker == object.end() || !worker->is_number_integer()) return std::nullopt;
   news.worker = worker->get<int>();
-  if (IsTrue(object, "ready")) {
+  if (IsTrue(At(object, "ready"))) {
     news.kind = News::Kind::kWorkerReady;
-  } else if (IsTrue(object, "stuck")) {
+  } else if (IsTrue(At(object, "stuck"))) {
     news.kind = News::Kind::kWorkerStuck;
+  } else if (IsTrue(At(object, "spent"))) {
+    news.kind = News::Kind::kWorkerSpent;
   } else {
     return std::nullopt;
   }
-  news.reason = TextOf(object, "reason");
-  news.app = TextOf(object, "app");
-  news.python = TextOf(object, "python");
+  news.reason = Text(At(object, "reason"));
+  news.app = Text(At(object, "app"));
+  news.python = Text(At(object, "python"));
   return news;
 }
 

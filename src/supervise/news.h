@@ -8,10 +8,16 @@
 namespace onebox::supervise {
 
 struct News {
-  enum class Kind : unsigned char { kFrontReady, kFrontAlive, kWorkerReady, kWorkerStuck };
+  enum class Kind : unsigned char {
+    kFrontReady,
+    kFrontAlive,
+    kWorkerReady,
+    kWorkerStuck,
+    kWorkerSpent
+  };
 
   Kind kind = Kind::kFrontAlive;
-  int worker = 0;      // its number, of the last two kinds
+  int worker = 0;      // its number, of the last three kinds
   std::string reason;  // of kWorkerStuck
   std::string app;     // of kWorkerReady: "Flask 2.2.2", may be empty
   std::string python;  // "3.11.2", may be empty

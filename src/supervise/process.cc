@@ -7,7 +7,15 @@
 namespace onebox::supervise {
 
 std::string_view NameOf(Role role) {
-  return role == Role::kFront ? "front" : "app worker";
+  switch (role) {
+    case Role::kFront:
+      return "front";
+    case Role::kZygote:
+      return "zygote";
+    case Role::kAppWorker:
+      return "app worker";
+  }
+  CHECK(false);
 }
 
 std::string_view NameOf(Life life) {
@@ -26,8 +34,8 @@ std::string_view NameOf(Life life) {
 
 std::string Process::name() const {
   const std::string pid = child ? fmt::format(" [{}]", child->pid()) : "";
-  return role == Role::kFront ? fmt::format("front{}", pid)
-                              : fmt::format("worker {}{}", number, pid);
+  return role == Role::kAppWorker ? fmt::format("worker {}{}", number, pid)
+                                  : fmt::format("{}{}", NameOf(role), pid);
 }
 
 }  // namespace onebox::supervise

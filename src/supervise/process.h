@@ -1,6 +1,8 @@
 #pragma once
 // One process of the box, in all its lives.
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,17 +16,23 @@
 
 namespace onebox::supervise {
 
-enum class Role : unsigned char { kFront, kAppWorker };
+struct Generation;
 
-// waiting -> booting -> ready -> (ending) -> waiting. It has a child in all of them but waiting.
+enum class Role : unsigned char { kFront, kZygote, kAppWorker };
+
+// waiting -> booting -> ready -> (ending) -> waiting, or gone for good. It has a child in all of
+// them but waiting; a worker that boots has none before its zygote has said which.
 enum class Life : unsigned char { kWaiting, kBooting, kReady, kEnding };
 
 std::string_view NameOf(Role role);
 std::string_view NameOf(Life life);
 
 struct Process {
-  Process(Role its_role, int its_number, const Clock& clock)
-      : role(its_role), number(its_number), backoff(clock), start_at(clock.Now()) {}
+  Process(Role its_role, std::shared_ptr<Generation> its_generation, const Clock& clock)
+      : role(its_role),
+        generation(std::move(its_generation)),
+        backoff(clock),
+        start_at(clock.Now()) {}
 
   // "front [4711]", "worker 2 [4712]"
   std::string name() const;
@@ -34,17 +42,29 @@ struct Process {
   }
 
   Role role;
-  int number;  // of a worker: from 1
+  std::shared_ptr<Generation> generation;  // what it was started for
   Backoff backoff;
   Life life = Life::kWaiting;
   std::optional<os::Child> child;
-  os::Fd output;  // what a worker prints
+  os::Fd output;  // what a worker or zygote prints
   Lines lines;
   std::vector<std::string> held;  // lines that wait for the boot to succeed or fail
   bool holds = false;
+  bool goes = false;  // it is not started again
   int restarts = 0;
   Time started{};
-  Time start_at;  // when waiting: the time of the next start
+  Time start_at;              // when waiting: the time of the next start
+  Time end_by = Time::max();  // when ending, or booting: killed then
+  os::Fd control = {};        // to a front or a zygote
+
+  int number = 0;              // of a worker: from 1, unique among the living
+  std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
+  Time recycle_at = Time::max();
+
+  Time spoke_at{};                  // of a front: when it was heard last
+  std::string attach_name;          // of a front: where its workers find it
+  std::vector<os::Fd> attach = {};  // and the sockets behind it
+  std::size_t first_lane = 0;       // of the metrics, within those of all fronts
 };
 
 }  // namespace onebox::supervise

@@ -4,11 +4,11 @@
 #include <chrono>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/units.h"
 #include "os/poll.h"
 #include "os/socket.h"
+#include "supervise/json.h"
 
 namespace onebox::supervise {
 namespace {
@@ -16,23 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr Duration kAnswerTimeout = std::chrono::seconds(5);
-constexpr std::string_view kQuestion = R"({"ask":"status"})";
-
-// A member of an object, or null where it is not there.
-const json& At(const json& object, const char* key) {
-  static const json missing;
-  if (!object.is_object()) return missing;
-  const auto found = object.find(key);
-  return found == object.end() ? missing : *found;
-}
-
-std::string Text(const json& value) {
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
-
-std::uint64_t Number(const json& value) {
-  return value.is_number() ? value.get<std::uint64_t>() : 0;
-}
+constexpr Duration kReloadTimeout = std::chrono::minutes(15);
 
 std::string Ago(const json& value) {
   return FormatDuration(std::chrono::seconds(Number(value)));
@@ -41,7 +25,7 @@ std::string Ago(const json& value) {
 std::string DescribeProcess(const json& process) {
   const std::string role = Text(At(process, "role"));
   const std::string name =
-      role == "front" ? role : fmt::format("{} {}", role, Number(At(process, "number")));
+      role == "app worker" ? fmt::format("{} {}", role, Number(At(process, "number"))) : role;
   const bool has_pid = At(process, "pid").is_number();
   const std::uint64_t restarts = Number(At(process, "restarts"));
   return fmt::format("  {:<14} {:>8}  {:<8} {:>10}  {}\n",
@@ -58,7 +42,14 @@ std::string ControlPath(const std::string& state) {
   return state + "/control.sock";
 }
 
-Result<std::string> AskStatus(const std::string& state) {
+namespace {
+
+struct Question {
+  std::string_view what;
+  Duration timeout;
+};
+
+Result<std::string> Ask(const std::string& state, const Question& question) {
   const auto address = TRY(os::SocketAddress::Parse("unix:" + ControlPath(state)));
   const auto socket = os::Connect(address, SOCK_SEQPACKET);
   if (!socket.ok()) {
@@ -68,17 +59,37 @@ Result<std::string> AskStatus(const std::string& state) {
     }
     return socket.error();
   }
-  TRY(os::SendDescriptors(socket.value(), kQuestion, {}));
+  TRY(os::SendDescriptors(socket.value(), json{{"ask", question.what}}.dump(), {}));
   const int wanted[] = {socket.value().get()};
-  if (os::WaitReadable(wanted, kAnswerTimeout).empty()) {
+  if (os::WaitReadable(wanted, question.timeout).empty()) {
     return OperatorError(fmt::format(
-        "the onebox of {} does not answer within {}", state, FormatDuration(kAnswerTimeout)));
+        "the onebox of {} does not answer within {}", state, FormatDuration(question.timeout)));
   }
   auto answer = TRY(os::ReceiveMessage(socket.value(), kStatusBytesMax));
   if (!answer || answer->bytes.empty()) {
     return OperatorError(fmt::format("the onebox of {} ended while it was asked", state));
   }
   return std::move(answer->bytes);
+}
+
+}  // namespace
+
+Result<std::string> AskStatus(const std::string& state) {
+  return Ask(state, {"status", kAnswerTimeout});
+}
+
+Result<std::uint64_t> AskReload(const std::string& state) {
+  const std::string text = TRY(Ask(state, {"reload", kReloadTimeout}));
+  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (IsTrue(At(answer, "reloaded"))) return Number(At(answer, "generation"));
+  const std::string story = Text(At(answer, "story"));
+  return OperatorError(
+      fmt::format("{}{}{}", story, story.empty() ? "" : "\n", Text(At(answer, "error"))));
+}
+
+Status AskStop(const std::string& state) {
+  TRY(Ask(state, {"stop", kAnswerTimeout}));
+  return Done();
 }
 
 std::string DescribeStatus(const std::string& status) {

@@ -1,6 +1,7 @@
 #pragma once
 // Asks a running box how it is, over the control socket in its state folder.
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -13,6 +14,13 @@ std::string ControlPath(const std::string& state);
 
 // The status as one JSON object; an Error where no box runs there.
 Result<std::string> AskStatus(const std::string& state);
+
+// Lets the box read its settings and load its app anew. Returns when that serves, with the number of
+// its generation; an Error with the reason, and with what the app printed, where the one before serves
+// on.
+Result<std::uint64_t> AskReload(const std::string& state);
+// Lets it finish what has begun, and end. Returns at once.
+Status AskStop(const std::string& state);
 
 // The same for people.
 std::string DescribeStatus(const std::string& status);

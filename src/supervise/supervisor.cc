@@ -16,7 +16,11 @@
 #include "os/random.h"
 #include "os/signal.h"
 #include "supervise/control.h"
+#include "supervise/generation.h"
+#include "supervise/json.h"
 #include "supervise/news.h"
+#include "supervise/pool.h"
+#include "supervise/zygote.h"
 
 namespace onebox::supervise {
 namespace {
@@ -26,17 +30,16 @@ using std::chrono::seconds;
 
 constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
 constexpr Duration kDrainGrace = seconds(2);         // for a front that is late with its own end
+constexpr Duration kWorkerGrace = seconds(2);        // for a worker, after its longest request
 constexpr Duration kEndTimeout = seconds(5);         // from SIGTERM to SIGKILL
 constexpr Duration kBootNotice = seconds(10);
 constexpr std::size_t kHeldLinesMax = 1000;
-constexpr int kImportFailed = 3;  // a worker's exit status
+constexpr int kImportFailed = 3;  // exit statuses of a worker
+constexpr int kHealthFailed = 4;
+constexpr std::uint64_t kAgeJitter = 10;  // a worker may get up to a tenth older than it is to
 
 double SecondsOf(Duration duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-std::string Shown(const os::SocketAddress& address) {
-  return address.is_unix() ? address.text() : fmt::format("http://{}", address.text());
 }
 
 // booting -> serving -> draining -> ending -> gone; from any phase to ending.
@@ -51,72 +54,123 @@ constexpr std::array<std::string_view, 5> kPhaseNames = {"booting",
                                                          "ending",
                                                          "gone"};
 
+// reading settings -> (zygote loads) -> first worker boots -> taken over -> all wanted are ready.
+// Until it is taken over, whatever fails in it ends it, and the generation before serves on.
+struct Reload {
+  std::shared_ptr<Generation> generation;
+  Process* first = nullptr;  // worker
+  bool taken_over = false;
+  std::vector<ControlSocket::Client> askers;
+  Time began{};
+};
+
 class Box {
  public:
-  Box(const BoxSettings& settings, const Outside& outside)
-      : settings_(settings), outside_(outside), began_(outside.clock.Now()) {}
+  Box(BoxSettings settings, const Outside& outside)
+      : outside_(outside),
+        now_(std::make_shared<Generation>(Generation{.settings = std::move(settings)})),
+        began_(outside.clock.Now()) {}
 
   // Once, before Run().
   Status Open();
   int Run();
-  void CloseListeners();
+  void CloseListeners() { listeners_.Close(); }
   void RemoveControlPath();
 
  private:
-  Status OpenListeners();
-  Status OpenAttachSockets();
-  void AddProcesses();
+  const BoxSettings& settings() const { return now_->settings; }
   std::string StartLines() const;
 
   void Turn();
   std::vector<int> WantedFds() const;
   std::optional<Duration> UntilNextDeadline() const;
 
+  // What others say.
   void TakeSignals();
   void TakeSignal(int number);
-  void TakeNews();
+  void ReopenLogs();
+  void TakeNews(Process& front);
   void Take(const News& news);
   void TakeWorkerReady(const News& news);
   void TakeWorkerStuck(const News& news);
+  void TakeZygoteNews(Process& zygote);
+  void Take(Process& zygote, const ZygoteNews& news);
+  void TakeForked(const ZygoteNews& news);
   void TakeOutput(Process& process);
   void TakeLine(Process& process, std::string_view line);
   void ReleaseHeld(Process& process);
+  std::optional<std::string> AnswerQuestion(std::string_view question, ControlSocket::Client from);
+
+  // Deaths.
   void TakeDeath(Process& process);
   void TakeLastOutput(Process& process);
-
   void AfterDeath(Process& process, const os::ExitStatus& status, const std::string& name);
+  void AfterFrontDeath(Process& front);
   void FailBoot(Process& process, const std::string& reason);
   void PlanRestart(Process& process, const os::ExitStatus& status, const std::string& name);
+  void BuryTheDead();
 
+  // The pool.
+  void BalancePool();
+  unsigned SpareMax() const;
+  void Replace(Process& worker, std::string reason);
+  void EndWorker(Process& worker);
+  void CheckAges();
   void TellWorkers();
   WorkersNow CountWorkers() const;
 
+  // Starts.
+  Process& AddFront(const std::shared_ptr<Generation>& generation);
+  Process& AddZygote(const std::shared_ptr<Generation>& generation);
+  Process& AddWorker(const std::shared_ptr<Generation>& generation);
   void StartWhatIsDue();
+  bool IsDue(const Process& process) const;
   void Start(Process& process);
-  Result<os::Child> StartFront();
-  Result<os::Spawned> StartWorker(const Process& process);
-  FrontHeritage BecomeFront(os::Fd control);
+  Status Launch(Process& process);
+  Status LaunchFront(Process& front);
+  Status LaunchZygote(Process& zygote);
+  Status LaunchWorker(Process& worker);
+  FrontHeritage BecomeFront(Process& front, os::Fd control);
+  Status OpenAttachSockets(Process& front) const;
 
+  // Time.
   void CheckBooted();
-  void CheckHeartbeat();
+  void CheckHeartbeat(Process& front);
   void CheckDeadlines();
 
+  // Reload.
+  void AskReload(std::optional<ControlSocket::Client> asker);
+  void BeginWantedReload();
+  void BeginReload(std::vector<ControlSocket::Client> askers);
+  void ContinueReload();
+  void TakeOver();
+  void CheckReloaded();
+  void FailReload(const std::string& reason, Process* culprit);
+  void AnswerReload(const json& answer, const std::vector<ControlSocket::Client>& askers);
+  bool IsOfReload(const Process& process) const {
+    return reload_ != nullptr && !reload_->taken_over && process.generation == reload_->generation;
+  }
+
+  // The end.
   void BeginDrain();
   void BeginEnd();
   void SignalAll(int number) const;
-  void TellFront(const json& message) const;
+  void TellFront(Process& front, const json& message) const;
 
   std::string StatusText() const;
   json ProcessStatus(const Process& process) const;
 
-  Process& front() { return *processes_.front(); }
-  const Process& front() const { return *processes_.front(); }
+  Process& front() { return *now_->front; }
+  const Process& front() const { return *now_->front; }
   Process* FindWorker(int number);
   bool AnyAlive() const;
   Time Now() const { return outside_.clock.Now(); }
 
-  const BoxSettings& settings_;
   const Outside& outside_;
+  std::shared_ptr<Generation> now_;
+  std::unique_ptr<Reload> reload_;
+  std::vector<ControlSocket::Client> reload_askers_;  // of the next; as many as may be connected
+  bool reload_wanted_ = false;
   const Time began_;
 
   Phase phase_ = Phase::kBooting;
@@ -125,82 +179,54 @@ class Box {
   bool boot_failed_ = false;
   bool boot_noticed_ = false;
   WorkersNow workers_told_;
-  std::string app_name_, python_version_;
-  Time front_spoke_at_{};
   Time front_died_at_{};
-  Time deadline_{};  // of the phase, where it has one
-  bool has_deadline_ = false;
+  Time deadline_ = Time::max();  // of the phase, where it has one
 
   os::Fd state_lock_;
   std::optional<os::SignalQueue> signals_;
   std::optional<ControlSocket> control_;
-  std::vector<os::Fd> listeners_;
-  std::vector<std::string> addresses_;   // as they are shown, with the ports that were given
-  std::vector<std::string> unix_paths_;  // of listeners
-  os::Fd admin_;
-  std::string admin_address_;
-  std::string attach_name_;
-  std::vector<os::Fd> attach_;
-  os::Fd front_control_;
-  std::vector<std::unique_ptr<Process>> processes_;  // the front, then the workers by number
+  Listeners listeners_;
+  std::vector<std::unique_ptr<Process>> processes_;
 };
 
 Status Box::Open() {
-  TRY(os::MakeFolders(settings_.state));
-  auto lock = os::LockFile(settings_.state + "/lock");
+  TRY(os::MakeFolders(settings().state));
+  auto lock = os::LockFile(settings().state + "/lock");
   if (!lock.ok() && lock.error().system_error == EWOULDBLOCK) {
     return OperatorError(
         fmt::format("another onebox runs with the state folder {}; choose another with --state, or "
                     "look at it with: onebox status --state {}",
-                    settings_.state,
-                    settings_.state));
+                    settings().state,
+                    settings().state));
   }
   state_lock_ = TRY(std::move(lock));
-  TRY(OpenListeners());
-  TRY(OpenAttachSockets());
-  control_ = TRY(ControlSocket::Open(settings_.state));
-  signals_ = TRY(os::SignalQueue::Open({SIGTERM, SIGINT, SIGHUP, SIGUSR1}));
-  AddProcesses();
+  TRY(listeners_.Open(settings().listen));
+  control_ = TRY(ControlSocket::Open(settings().state));
+  signals_ = TRY(os::SignalQueue::Open({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}));
+  os::AdoptOrphans();
+  now_->front = &AddFront(now_);
+  TRY(OpenAttachSockets(*now_->front));
+  if (settings().preload != Preload::kOff) now_->zygote = &AddZygote(now_);
   return Done();
 }
 
-Status Box::OpenListeners() {
-  for (const os::SocketAddress& address : settings_.listen) {
-    listeners_.push_back(TRY(os::Listen(address, {})));
-    if (!address.unix_path().empty()) unix_paths_.push_back(address.unix_path());
-    addresses_.push_back(Shown(TRY(os::SocketAddress::Of(listeners_.back()))));
-  }
-  if (!settings_.admin) return Done();
-  admin_ = TRY(os::Listen(*settings_.admin, {}));
-  if (!settings_.admin->unix_path().empty()) unix_paths_.push_back(settings_.admin->unix_path());
-  admin_address_ = Shown(TRY(os::SocketAddress::Of(admin_)));
-  return Done();
-}
-
-Status Box::OpenAttachSockets() {
-  attach_name_ = fmt::format("@onebox-{:016x}", os::Random64());
-  for (unsigned reactor = 0; reactor < settings_.reactors; ++reactor) {
+Status Box::OpenAttachSockets(Process& front) const {
+  front.attach_name = fmt::format("@onebox-{:016x}", os::Random64());
+  for (unsigned reactor = 0; reactor < front.generation->settings.reactors; ++reactor) {
     const auto address =
-        TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", attach_name_, reactor)));
-    attach_.push_back(TRY(os::Listen(address, {.type = SOCK_SEQPACKET})));
+        TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", front.attach_name, reactor)));
+    front.attach.push_back(TRY(os::Listen(address, {.type = SOCK_SEQPACKET})));
   }
   return Done();
-}
-
-void Box::AddProcesses() {
-  processes_.push_back(std::make_unique<Process>(Role::kFront, 0, outside_.clock));
-  for (unsigned number = 1; number <= settings_.workers; ++number) {
-    processes_.push_back(
-        std::make_unique<Process>(Role::kAppWorker, static_cast<int>(number), outside_.clock));
-    processes_.back()->holds = true;
-  }
 }
 
 std::string Box::StartLines() const {
-  std::string text = fmt::format("onebox {}   {}", settings_.version, fmt::join(addresses_, "   "));
-  if (!admin_address_.empty()) text += fmt::format("   admin {}", admin_address_);
+  std::string text = fmt::format(
+      "onebox {}   {}", settings().version, fmt::join(listeners_.Shown(settings().listen), "   "));
+  const std::string admin = listeners_.ShownAdmin(settings().listen);
+  if (!admin.empty()) text += fmt::format("   admin {}", admin);
   text += '\n';
-  for (const std::string& line : settings_.start_lines) {
+  for (const std::string& line : settings().start_lines) {
     text += fmt::format("  {}\n", line);
   }
   return text;
@@ -208,6 +234,7 @@ std::string Box::StartLines() const {
 
 int Box::Run() {
   outside_.print(StartLines());
+  BalancePool();
   while (phase_ != Phase::kGone) {
     Turn();
   }
@@ -218,15 +245,6 @@ void Box::RemoveControlPath() {
   if (control_) os::RemoveFile(control_->path());
 }
 
-// The paths go at once: the next box may want them before this one has ended.
-void Box::CloseListeners() {
-  listeners_.clear();
-  admin_.Reset();
-  for (const std::string& path : std::exchange(unix_paths_, {})) {
-    os::RemoveFile(path);
-  }
-}
-
 // What the others have said goes before what time says, so that a supervisor that was stopped for a
 // while does not take its own absence for theirs.
 void Box::Turn() {
@@ -234,24 +252,37 @@ void Box::Turn() {
   const auto is_ready = [&ready](int fd) {
     return fd >= 0 && std::find(ready.begin(), ready.end(), fd) != ready.end();
   };
-  if (is_ready(front_control_.get())) TakeNews();
-  if (is_ready(signals_->fd().get())) TakeSignals();
-  for (const auto& process : processes_) {
-    if (is_ready(process->output.get())) TakeOutput(*process);
-    if (process->alive() && is_ready(process->child->pidfd().get())) TakeDeath(*process);
+  // By index: a reload that fails or succeeds may add processes; BuryTheDead() alone removes some.
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    Process& process = *processes_[i];
+    if (!is_ready(process.control.get())) continue;
+    process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
   }
-  control_->Serve([this](std::string_view) { return StatusText(); });
+  if (is_ready(signals_->fd().get())) TakeSignals();
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    Process& process = *processes_[i];
+    if (is_ready(process.output.get())) TakeOutput(process);
+    if (process.alive() && is_ready(process.child->pidfd().get())) TakeDeath(process);
+  }
+  BuryTheDead();
+  control_->Serve([this](std::string_view question, ControlSocket::Client from) {
+    return AnswerQuestion(question, from);
+  });
   CheckBooted();
-  CheckHeartbeat();
+  CheckReloaded();
+  BeginWantedReload();
+  CheckAges();
   CheckDeadlines();
+  BalancePool();
   StartWhatIsDue();
+  BuryTheDead();
   TellWorkers();
 }
 
 std::vector<int> Box::WantedFds() const {
   std::vector<int> wanted = {signals_->fd().get()};
-  if (front_control_.valid()) wanted.push_back(front_control_.get());
   for (const auto& process : processes_) {
+    if (process->control.valid()) wanted.push_back(process->control.get());
     if (process->output.valid()) wanted.push_back(process->output.get());
     if (process->alive()) wanted.push_back(process->child->pidfd().get());
   }
@@ -260,16 +291,20 @@ std::vector<int> Box::WantedFds() const {
 }
 
 std::optional<Duration> Box::UntilNextDeadline() const {
-  std::optional<Time> next;
-  const auto consider = [&next](Time time) { next = next ? std::min(*next, time) : time; };
+  Time next = deadline_;
   for (const auto& process : processes_) {
-    if (process->life == Life::kWaiting && phase_ < Phase::kEnding) consider(process->start_at);
+    if (phase_ < Phase::kEnding && process->life == Life::kWaiting && IsDue(*process)) {
+      next = std::min(next, process->start_at);
+    }
+    next = std::min(next, process->end_by);
+    if (process->leaves_because.empty()) next = std::min(next, process->recycle_at);
+    if (process->role == Role::kFront && process->alive()) {
+      next = std::min(next, process->spoke_at + kHeartbeatTimeout);
+    }
   }
-  if (front().alive()) consider(front_spoke_at_ + kHeartbeatTimeout);
-  if (has_deadline_) consider(deadline_);
-  if (phase_ == Phase::kBooting && !boot_noticed_) consider(began_ + kBootNotice);
-  if (!next) return std::nullopt;
-  return *next - Now();
+  if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
+  if (next == Time::max()) return std::nullopt;
+  return next - Now();
 }
 
 // --- what others say ---------------------------------------------------------
@@ -280,13 +315,26 @@ void Box::TakeSignals() {
   }
 }
 
+void Box::ReopenLogs() {
+  if (const Status reopened = outside_.log.Reopen(); !reopened.ok()) {
+    outside_.log.Warning("{}", reopened.error().message);
+  }
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) TellFront(*process, {{"reopen", true}});
+  }
+}
+
 void Box::TakeSignal(int number) {
-  if (number == SIGHUP || number == SIGUSR1) {
-    if (const Status reopened = outside_.log.Reopen(); !reopened.ok()) {
-      outside_.log.Warning("{}", reopened.error().message);
-    }
-    TellFront({{"reopen", true}});
-    return;
+  switch (number) {
+    case SIGCHLD:
+      return;  // somebody's death: TakeDeath() and BuryTheDead() see whose
+    case SIGUSR1:
+      return ReopenLogs();
+    case SIGHUP:
+      ReopenLogs();
+      return AskReload(std::nullopt);
+    default:
+      break;
   }
   if (phase_ >= Phase::kDraining) {
     outside_.log.Warning("{} again: ending at once", os::SignalName(number));
@@ -298,37 +346,40 @@ void Box::TakeSignal(int number) {
   BeginDrain();
 }
 
-void Box::TakeNews() {
+void Box::TakeNews(Process& front) {
   while (true) {
-    const auto message = os::ReceiveMessage(front_control_, kControlBytesMax);
+    const auto message = os::ReceiveMessage(front.control, kControlBytesMax);
     if (message.ok() && !message.value()) return;
     if (!message.ok() || message.value()->bytes.empty()) {
-      front_control_.Reset();  // the front is going: its death follows
+      front.control.Reset();  // it is going: its death follows
       return;
     }
-    front_spoke_at_ = Now();
+    front.spoke_at = Now();
     const auto news = ParseNews(message.value()->bytes);
-    if (news) {
-      Take(*news);
-    } else {
+    if (!news) {
       outside_.log.Warning("the front said what nobody understands: {}",
                            message.value()->bytes.substr(0, 200));
+    } else if (news->kind == News::Kind::kFrontReady) {
+      if (front.life == Life::kBooting) front.life = Life::kReady;
+    } else {
+      Take(*news);
     }
   }
 }
 
 void Box::Take(const News& news) {
   switch (news.kind) {
+    case News::Kind::kFrontReady:
     case News::Kind::kFrontAlive:
       return;
-    case News::Kind::kFrontReady:
-      if (front().life == Life::kBooting) front().life = Life::kReady;
-      return;
     case News::Kind::kWorkerReady:
-      TakeWorkerReady(news);
-      return;
+      return TakeWorkerReady(news);
     case News::Kind::kWorkerStuck:
-      TakeWorkerStuck(news);
+      return TakeWorkerStuck(news);
+    case News::Kind::kWorkerSpent:
+      if (Process* worker = FindWorker(news.worker)) {
+        Replace(*worker, "it has run as many requests as it is to");
+      }
       return;
   }
 }
@@ -337,18 +388,96 @@ void Box::TakeWorkerReady(const News& news) {
   Process* worker = FindWorker(news.worker);
   if (worker == nullptr || worker->life != Life::kBooting) return;
   worker->life = Life::kReady;
+  worker->end_by = Time::max();
   worker_was_ready_ = true;
-  if (!news.app.empty()) app_name_ = news.app;
-  if (!news.python.empty()) python_version_ = news.python;
+  Generation& generation = *worker->generation;
+  if (!news.app.empty()) generation.app = news.app;
+  if (!news.python.empty()) generation.python = news.python;
   ReleaseHeld(*worker);
+  if (const Duration age = generation.settings.recycle_age; age > Duration()) {
+    // Not all at the same time.
+    const auto most = static_cast<std::uint64_t>(age.count()) / kAgeJitter;
+    const Duration jitter(static_cast<Duration::rep>(os::Random64() % (most + 1)));
+    worker->recycle_at = Now() + age + jitter;
+  }
+  if (reload_ != nullptr && reload_->first == worker) TakeOver();
 }
 
 void Box::TakeWorkerStuck(const News& news) {
   Process* worker = FindWorker(news.worker);
   if (worker == nullptr || !worker->alive() || worker->life == Life::kEnding) return;
   outside_.log.Warning("{} is stuck: {}; it is ended and replaced", worker->name(), news.reason);
+  outside_.died(Role::kAppWorker);
+  worker->leaves_because = news.reason;
   worker->life = Life::kEnding;
+  worker->goes = true;
   worker->Signal(SIGKILL);
+}
+
+void Box::TakeZygoteNews(Process& zygote) {
+  while (zygote.control.valid()) {
+    const auto message = os::ReceiveMessage(zygote.control, kZygoteMessageBytesMax);
+    if (message.ok() && !message.value()) return;
+    if (!message.ok() || message.value()->bytes.empty()) {
+      zygote.control.Reset();
+      return;
+    }
+    const auto news = ParseZygoteNews(message.value()->bytes);
+    if (news) {
+      Take(zygote, *news);
+    } else {
+      outside_.log.Warning("the zygote said what nobody understands: {}",
+                           message.value()->bytes.substr(0, 200));
+    }
+  }
+}
+
+void Box::Take(Process& zygote, const ZygoteNews& news) {
+  Generation& generation = *zygote.generation;
+  if (news.kind == ZygoteNews::Kind::kForked || news.kind == ZygoteNews::Kind::kForkFailed) {
+    return TakeForked(news);
+  }
+  if (zygote.life != Life::kBooting) return;
+  zygote.end_by = Time::max();
+  generation.app = news.app;
+  generation.python = news.python;
+  if (news.kind == ZygoteNews::Kind::kReady) {
+    zygote.life = Life::kReady;
+    ReleaseHeld(zygote);
+    outside_.log.Info("{}: {} is loaded once, in {:.1f} s and {} MiB; workers are forked from it",
+                      zygote.name(),
+                      generation.settings.target,
+                      SecondsOf(Now() - zygote.started),
+                      news.bytes >> 20U);
+  } else {
+    ReleaseHeld(zygote);
+    outside_.log.Warning(
+        "{} cannot be forked after its import: {}; each worker imports it by itself",
+        generation.settings.target,
+        news.reason);
+    generation.zygote = nullptr;
+    zygote.goes = true;
+    zygote.life = Life::kEnding;
+    zygote.Signal(SIGKILL);
+  }
+  if (IsOfReload(zygote)) ContinueReload();
+}
+
+void Box::TakeForked(const ZygoteNews& news) {
+  Process* worker = FindWorker(news.worker);
+  if (worker == nullptr || worker->life != Life::kBooting || worker->alive()) return;
+  auto child = news.kind == ZygoteNews::Kind::kForked
+                   ? os::Adopt(news.pid)
+                   : Result<os::Child>(OperatorError(news.reason));
+  if (child.ok()) {
+    worker->child.emplace(std::move(child).value());
+    if (worker->goes) EndWorker(*worker);
+    return;
+  }
+  worker->life = Life::kWaiting;
+  worker->end_by = Time::max();
+  worker->start_at = Now() + worker->backoff.Died();
+  outside_.log.Error("{} cannot be forked: {}", worker->name(), child.error().message);
 }
 
 void Box::TakeOutput(Process& process) {
@@ -382,6 +511,23 @@ void Box::ReleaseHeld(Process& process) {
   }
 }
 
+std::optional<std::string> Box::AnswerQuestion(std::string_view question,
+                                               ControlSocket::Client from) {
+  const json asked = json::parse(question, nullptr, /*allow_exceptions=*/false);
+  const std::string what = Text(At(asked, "ask"));
+  if (what == "status") return StatusText();
+  if (what == "reload") {
+    AskReload(from);
+    return std::nullopt;
+  }
+  if (what == "stop") {
+    outside_.log.Info("asked to stop: finishing what has begun");
+    if (phase_ < Phase::kDraining) BeginDrain();
+    return json{{"stopping", true}}.dump();
+  }
+  return json{{"error", "it is asked for status, reload or stop"}}.dump();
+}
+
 // --- deaths ------------------------------------------------------------------
 
 // Not until the end of file: a grandchild may hold the other end, and write to it, for ever.
@@ -398,14 +544,19 @@ void Box::TakeDeath(Process& process) {
   const auto status = process.child->Reap();
   if (!status) return;
   TakeLastOutput(process);
+  if (process.control.valid()) {
+    process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
+    process.control.Reset();
+  }
   if (process.role == Role::kFront) {
-    if (front_control_.valid()) TakeNews();
-    front_control_.Reset();
     front_died_at_ = Now();
+    outside_.front_ended(process.first_lane);
   }
   const std::string name = process.name();
   process.child.reset();
-  if (phase_ < Phase::kDraining) outside_.died(process.role);
+  process.end_by = Time::max();
+  const bool asked_for = process.life == Life::kEnding;
+  if (phase_ < Phase::kDraining && !asked_for) outside_.died(process.role);
   AfterDeath(process, *status, name);
   process.life = Life::kWaiting;
 }
@@ -415,24 +566,58 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
     if (!AnyAlive()) phase_ = Phase::kGone;
     return;
   }
-  if (phase_ == Phase::kDraining && process.role == Role::kFront) {
+  if (IsOfReload(process) && process.life != Life::kEnding) {
+    const bool unwell = status.signal == 0 && status.status == kHealthFailed;
+    const bool unloaded = status.signal == 0 && status.status == kImportFailed;
+    const std::string& target = process.generation->settings.target;
+    return FailReload(
+        unwell
+            ? fmt::format(
+                  "{} does not answer {} as it should", target, process.generation->settings.health)
+        : unloaded ? fmt::format("{} could not be loaded", target)
+                   : fmt::format("{} ended before it was ready: {}", name, status.text()),
+        &process);
+  }
+  if (process.role == Role::kFront && (phase_ == Phase::kDraining || process.goes)) {
     if (status.status != 0 || status.signal != 0) {
       outside_.log.Warning("{} did not drain: {}", name, status.text());
     }
-    BeginEnd();
-    return;
+    return AfterFrontDeath(process);
   }
+  if (process.role == Role::kZygote) {  // those that it was to fork wait for the next one
+    for (const auto& worker : processes_) {
+      const bool asked = worker->role == Role::kAppWorker && worker->life == Life::kBooting &&
+                         !worker->alive() && worker->generation == process.generation;
+      if (asked) worker->life = Life::kWaiting;
+    }
+  }
+  if (process.goes) return;
   const bool never_served =
       process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
   if (phase_ == Phase::kBooting && never_served) {
     const bool import_failed =
-        process.role == Role::kAppWorker && status.signal == 0 && status.status == kImportFailed;
+        process.role != Role::kFront && status.signal == 0 && status.status == kImportFailed;
     FailBoot(process,
-             import_failed ? fmt::format("{} could not be loaded", settings_.target)
+             import_failed ? fmt::format("{} could not be loaded", settings().target)
                            : fmt::format("{} ended before it was ready: {}", name, status.text()));
     return;
   }
   PlanRestart(process, status, name);
+}
+
+// A front that has drained: the workers that served it alone go too.
+void Box::AfterFrontDeath(Process& front) {
+  front.goes = true;
+  for (const auto& worker : processes_) {
+    if (worker->role == Role::kAppWorker && worker->generation->front == &front &&
+        worker->generation != now_) {
+      EndWorker(*worker);
+    }
+  }
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->role == Role::kFront && process->alive();
+  });
+  if (phase_ == Phase::kDraining && !others) BeginEnd();
 }
 
 void Box::FailBoot(Process& process, const std::string& reason) {
@@ -440,11 +625,11 @@ void Box::FailBoot(Process& process, const std::string& reason) {
     outside_.print(line + '\n');
   }
   outside_.print(fmt::format("onebox: {}\n", reason));
-  if (process.role == Role::kAppWorker) {
+  if (process.role != Role::kFront) {
     outside_.print(fmt::format("  app     {}\n  folder  {}\n  python  {}\n",
-                               settings_.target,
-                               settings_.chdir,
-                               settings_.python));
+                               settings().target,
+                               settings().chdir,
+                               settings().python));
   }
   boot_failed_ = true;
   exit_status_ = 1;
@@ -466,11 +651,11 @@ void Box::PlanRestart(Process& process, const os::ExitStatus& status, const std:
   process.start_at = Now() + wait;
   const int deaths = process.backoff.deaths_in_a_row();
   const std::string story =
-      fmt::format("{} ended after {:.1f} s: {}; it starts again in {:.1f} s{}",
+      fmt::format("{} ended after {:.1f} s: {}; it starts again {}{}",
                   name,
                   SecondsOf(lived),
                   status.text(),
-                  SecondsOf(wait),
+                  wait == Duration() ? "at once" : fmt::format("in {:.1f} s", SecondsOf(wait)),
                   deaths == 1 ? "" : fmt::format(" (death {} in a row)", deaths));
   if (process.lines.last().empty()) {
     outside_.log.Error("{}", story);
@@ -479,6 +664,75 @@ void Box::PlanRestart(Process& process, const os::ExitStatus& status, const std:
   outside_.log.Block(telemetry::LogLevel::kError,
                      fmt::format("{}; its last words:", story),
                      fmt::format("{}", fmt::join(process.lines.last(), "\n")));
+}
+
+// Those that go and have gone; and the orphans that the app has left to us.
+void Box::BuryTheDead() {
+  std::erase_if(processes_, [this](const auto& process) {
+    const bool gone = process->goes && !process->alive() && process->life != Life::kBooting;
+    return gone && process.get() != now_->front && process.get() != now_->zygote;
+  });
+  std::vector<pid_t> ours;
+  bool awaited = false;  // a worker that the zygote has forked or will: its pid is not known yet
+  for (const auto& process : processes_) {
+    if (process->alive()) ours.push_back(process->child->pid());
+    awaited = awaited || (process->life == Life::kBooting && !process->alive());
+  }
+  if (!awaited) os::ReapStrangers(ours);
+}
+
+// --- the pool ----------------------------------------------------------------
+
+void Box::BalancePool() {
+  if (phase_ >= Phase::kEnding || boot_failed_) return;
+  std::vector<Member> members;
+  for (const auto& process : processes_) {
+    // The first worker of a reload is nobody's member yet; those of a front that drains never again.
+    const bool member = process->role == Role::kAppWorker && !IsOfReload(*process) &&
+                        process->generation->front == now_->front;
+    if (!member) continue;
+    members.push_back({.number = process->number,
+                       .life = process->life,
+                       .leaves = !process->leaves_because.empty(),
+                       .started = process->started});
+  }
+  const Moves moves = Balance(members, {.wanted = settings().workers, .spare_max = SpareMax()});
+  for (const int number : moves.end) {
+    EndWorker(*FindWorker(number));
+  }
+  for (unsigned i = 0; i < moves.start; ++i) {
+    AddWorker(now_);
+  }
+}
+
+unsigned Box::SpareMax() const {
+  return settings().workers;
+}
+
+// Another is to take its place; until then it serves.
+void Box::Replace(Process& worker, std::string reason) {
+  if (!worker.leaves_because.empty() || worker.life == Life::kEnding) return;
+  outside_.log.Info("{} is replaced: {}", worker.name(), reason);
+  worker.leaves_because = std::move(reason);
+}
+
+// It takes no more requests, finishes those that it has, and goes.
+void Box::EndWorker(Process& worker) {
+  worker.goes = true;
+  if (!worker.alive()) {
+    if (worker.life != Life::kBooting) worker.life = Life::kWaiting;  // else TakeForked() ends it
+    return;
+  }
+  if (worker.life == Life::kEnding) return;
+  worker.life = Life::kEnding;
+  worker.end_by = Now() + worker.generation->settings.request_timeout + kWorkerGrace;
+  worker.Signal(SIGTERM);
+}
+
+void Box::CheckAges() {
+  for (const auto& process : processes_) {
+    if (process->recycle_at <= Now()) Replace(*process, "it is as old as it is to get");
+  }
 }
 
 void Box::TellWorkers() {
@@ -493,17 +747,58 @@ WorkersNow Box::CountWorkers() const {
   for (const auto& process : processes_) {
     if (process->role != Role::kAppWorker) continue;
     if (process->life == Life::kBooting) ++now.starting;
-    if (process->life == Life::kReady) ++now.ready;
+    if (process->life != Life::kReady) continue;
+    ++now.ready;
+    now.threads += process->generation->settings.threads;
   }
   return now;
 }
 
 // --- starts ------------------------------------------------------------------
 
+Process& Box::AddFront(const std::shared_ptr<Generation>& generation) {
+  Process& front =
+      *processes_.emplace_back(std::make_unique<Process>(Role::kFront, generation, outside_.clock));
+  const bool first_half_taken =
+      std::any_of(processes_.begin(), processes_.end(), [&](const auto& one) {
+        return one.get() != &front && one->role == Role::kFront && one->first_lane == 0;
+      });
+  front.first_lane = first_half_taken ? outside_.lanes_max : 0;
+  return front;
+}
+
+Process& Box::AddZygote(const std::shared_ptr<Generation>& generation) {
+  Process& zygote = *processes_.emplace_back(
+      std::make_unique<Process>(Role::kZygote, generation, outside_.clock));
+  zygote.holds = true;
+  return zygote;
+}
+
+Process& Box::AddWorker(const std::shared_ptr<Generation>& generation) {
+  int number = 1;
+  while (FindWorker(number) != nullptr)
+    ++number;
+  Process& worker = *processes_.emplace_back(
+      std::make_unique<Process>(Role::kAppWorker, generation, outside_.clock));
+  worker.number = number;
+  worker.holds = phase_ == Phase::kBooting || IsOfReload(worker);
+  return worker;
+}
+
+// What waits for its time, and for the zygote that is to fork it.
+bool Box::IsDue(const Process& process) const {
+  if (process.goes) return false;
+  const Process* zygote = process.generation->zygote;
+  return process.role != Role::kAppWorker || zygote == nullptr || zygote->life == Life::kReady;
+}
+
 void Box::StartWhatIsDue() {
-  for (const auto& process : processes_) {
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
     if (phase_ >= Phase::kEnding) return;
-    if (process->life == Life::kWaiting && process->start_at <= Now()) Start(*process);
+    Process& process = *processes_[i];
+    if (process.life == Life::kWaiting && IsDue(process) && process.start_at <= Now()) {
+      Start(process);
+    }
   }
 }
 
@@ -512,28 +807,19 @@ void Box::Start(Process& process) {
   process.started = Now();
   process.backoff.Started();
   process.lines = {};
-  std::string failure;
-  if (process.role == Role::kFront) {
-    auto child = StartFront();
-    if (child.ok()) {
-      process.child.emplace(std::move(child).value());
-    } else {
-      failure = child.error().message;
-    }
-  } else {
-    auto spawned = StartWorker(process);
-    if (spawned.ok()) {
-      process.child.emplace(std::move(spawned.value().child));
-      process.output = std::move(spawned.value().output);
-    } else {
-      failure = spawned.error().message;
-    }
-  }
-  if (failure.empty()) {
+  const Status launched = Launch(process);
+  if (launched.ok()) {
     process.life = Life::kBooting;
+    if (process.role != Role::kFront) {
+      process.end_by = process.started + process.generation->settings.boot_timeout;
+    }
     if (again) ++process.restarts;
     outside_.started(process.role);
     return;
+  }
+  const std::string& failure = launched.error().message;
+  if (IsOfReload(process)) {
+    return FailReload(fmt::format("{} cannot be started: {}", process.name(), failure), &process);
   }
   if (phase_ == Phase::kBooting && !worker_was_ready_) {
     FailBoot(process, fmt::format("{} cannot be started: {}", process.name(), failure));
@@ -547,117 +833,310 @@ void Box::Start(Process& process) {
                      SecondsOf(wait));
 }
 
-Result<os::Child> Box::StartFront() {
+Status Box::Launch(Process& process) {
+  switch (process.role) {
+    case Role::kFront:
+      return LaunchFront(process);
+    case Role::kZygote:
+      return LaunchZygote(process);
+    case Role::kAppWorker:
+      return LaunchWorker(process);
+  }
+  CHECK(false);
+}
+
+Status Box::LaunchFront(Process& front) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
   os::Child child = TRY(os::Fork([&] {
     control.ours.Reset();
-    return outside_.front(BecomeFront(std::move(control.theirs)));
+    return front.generation->settings.front(BecomeFront(front, std::move(control.theirs)));
   }));
-  front_control_ = std::move(control.ours);
-  front_spoke_at_ = Now();
-  return child;
+  front.child.emplace(std::move(child));
+  front.control = std::move(control.ours);
+  front.spoke_at = Now();
+  return Done();
 }
 
 // In the front's own process, after the fork: keeps what is handed over and closes the rest.
-FrontHeritage Box::BecomeFront(os::Fd control) {
+FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
   state_lock_.Reset();
   signals_->Close();
   control_->Close();
-  front_control_.Reset();
+  FrontHeritage heritage{.listeners = {},
+                         .admin = {},
+                         .attach = std::move(front.attach),
+                         .control = std::move(control),
+                         .first_lane = front.first_lane,
+                         .waits_for_worker = IsOfReload(front)};
   for (const auto& process : processes_) {
     process->child.reset();
     process->output.Reset();
+    process->control.Reset();
+    process->attach.clear();
   }
-  return {.listeners = std::move(listeners_),
-          .admin = std::move(admin_),
-          .attach = std::move(attach_),
-          .control = std::move(control)};
+  Listeners::Sockets sockets = listeners_.Take(front.generation->settings.listen);
+  heritage.listeners = std::move(sockets.app);
+  heritage.admin = std::move(sockets.admin);
+  return heritage;
 }
 
-Result<os::Spawned> Box::StartWorker(const Process& process) {
-  return os::Spawn({.words = {settings_.python,
-                              settings_.python_side,
-                              "worker",
-                              "--attach",
-                              attach_name_,
-                              "--reactors",
-                              std::to_string(settings_.reactors),
-                              "--number",
-                              std::to_string(process.number),
-                              "--workers",
-                              std::to_string(settings_.workers),
-                              "--threads",
-                              std::to_string(settings_.threads),
-                              "--target",
-                              settings_.target,
-                              "--chdir",
-                              settings_.chdir},
-                    .environment = settings_.environment});
+std::vector<std::string> AppWords(const Generation& generation, std::string_view role) {
+  const BoxSettings& settings = generation.settings;
+  std::vector<std::string> words = {settings.python,
+                                    settings.python_side,
+                                    std::string(role),
+                                    "--attach",
+                                    generation.front->attach_name,
+                                    "--reactors",
+                                    std::to_string(settings.reactors),
+                                    "--workers",
+                                    std::to_string(settings.workers),
+                                    "--threads",
+                                    std::to_string(settings.threads),
+                                    "--target",
+                                    settings.target,
+                                    "--chdir",
+                                    settings.chdir};
+  if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
+  return words;
+}
+
+Status Box::LaunchZygote(Process& zygote) {
+  os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
+  std::vector<std::string> words = AppWords(*zygote.generation, "zygote");
+  if (zygote.generation->settings.preload == Preload::kOn) words.emplace_back("--unsafe");
+  os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
+                                       .environment = zygote.generation->settings.environment,
+                                       .control = std::move(control.theirs)}));
+  zygote.child.emplace(std::move(spawned.child));
+  zygote.output = std::move(spawned.output);
+  zygote.control = std::move(control.ours);
+  return Done();
+}
+
+Status Box::LaunchWorker(Process& worker) {
+  if (const Process* zygote = worker.generation->zygote) {
+    os::OutputPipe output = TRY(os::NewOutputPipe());
+    TRY(AskForWorker(zygote->control, worker.number, output.writer));
+    worker.output = std::move(output.reader);
+    return Done();  // TakeForked() has the rest
+  }
+  std::vector<std::string> words = AppWords(*worker.generation, "worker");
+  words.insert(words.end(), {"--number", std::to_string(worker.number)});
+  os::Spawned spawned = TRY(os::Spawn(
+      {.words = std::move(words), .environment = worker.generation->settings.environment}));
+  worker.child.emplace(std::move(spawned.child));
+  worker.output = std::move(spawned.output);
+  return Done();
 }
 
 // --- time --------------------------------------------------------------------
 
 void Box::CheckBooted() {
   if (phase_ != Phase::kBooting) return;
-  const bool booted = std::all_of(processes_.begin(), processes_.end(), [](const auto& process) {
-    return process->life == Life::kReady;
-  });
+  const bool booted = CountWorkers().ready == settings().workers && front().life == Life::kReady;
   if (booted) {
     phase_ = Phase::kServing;
-    std::string app = fmt::format("  app       {}", settings_.target);
-    if (!app_name_.empty()) app += fmt::format(", {}", app_name_);
-    app += python_version_.empty() ? fmt::format(", {}", settings_.python)
-                                   : fmt::format(", Python {}", python_version_);
+    std::string app = fmt::format("  app       {}", settings().target);
+    if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
+    app += now_->python.empty() ? fmt::format(", {}", settings().python)
+                                : fmt::format(", Python {}", now_->python);
+    if (now_->zygote != nullptr) app += ", preloaded";
     outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
     return;
   }
   if (boot_noticed_ || Now() < began_ + kBootNotice) return;
   boot_noticed_ = true;
-  outside_.print(
-      fmt::format("  waiting for {} to load; its output is shown when it has\n", settings_.target));
+  outside_.print(fmt::format("  waiting for {} to load; its output is shown when it has\n",
+                             settings().target));
 }
 
-void Box::CheckHeartbeat() {
-  if (!front().alive() || front().life == Life::kEnding) return;
-  if (Now() < front_spoke_at_ + kHeartbeatTimeout) return;
+void Box::CheckHeartbeat(Process& front) {
+  if (!front.alive() || front.life == Life::kEnding) return;
+  if (Now() < front.spoke_at + kHeartbeatTimeout) return;
   outside_.log.Error("{} has not been heard of for {:.0f} s; it is killed",
-                     front().name(),
+                     front.name(),
                      SecondsOf(kHeartbeatTimeout));
-  front_spoke_at_ = Now();  // once is enough
-  front().Signal(SIGKILL);
+  front.spoke_at = Now();  // once is enough
+  front.Signal(SIGKILL);
 }
 
 void Box::CheckDeadlines() {
-  if (!has_deadline_ || Now() < deadline_) return;
-  has_deadline_ = false;
-  if (phase_ == Phase::kDraining) {
-    outside_.log.Warning("{} is over its drain_timeout; it is killed", front().name());
-    front().Signal(SIGKILL);
-  } else if (phase_ == Phase::kEnding) {
-    SignalAll(SIGKILL);
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) CheckHeartbeat(*process);
+    if (Now() < process->end_by) continue;
+    process->end_by = Time::max();
+    if (process->role == Role::kFront) {
+      outside_.log.Warning("{} is over its drain_timeout; it is killed", process->name());
+    } else if (process->life == Life::kEnding) {
+      outside_.log.Warning("{} has not ended in time; it is killed", process->name());
+    } else {
+      outside_.log.Error("{} was not ready within {:.0f} s; it is killed",
+                         process->name(),
+                         SecondsOf(process->generation->settings.boot_timeout));
+    }
+    process->Signal(SIGKILL);
+  }
+  if (Now() < deadline_) return;
+  deadline_ = Time::max();
+  if (phase_ == Phase::kEnding) SignalAll(SIGKILL);
+}
+
+// --- reload ------------------------------------------------------------------
+
+void Box::AskReload(std::optional<ControlSocket::Client> asker) {
+  std::vector<ControlSocket::Client> askers;
+  if (asker) askers.push_back(*asker);
+  if (phase_ >= Phase::kDraining) {
+    return AnswerReload({{"error", "the box is ending"}}, askers);
+  }
+  reload_wanted_ = true;
+  reload_askers_.insert(reload_askers_.end(), askers.begin(), askers.end());
+}
+
+// One at a time; who asks meanwhile shares the next one, which reads what has changed since.
+void Box::BeginWantedReload() {
+  const auto fronts = std::count_if(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->role == Role::kFront;
+  });
+  if (!reload_wanted_ || reload_ != nullptr || phase_ != Phase::kServing || fronts > 1) return;
+  reload_wanted_ = false;
+  BeginReload(std::exchange(reload_askers_, {}));
+}
+
+void Box::BeginReload(std::vector<ControlSocket::Client> askers) {
+  reload_ = std::make_unique<Reload>();
+  reload_->askers = std::move(askers);
+  reload_->began = Now();
+  auto read = outside_.read_settings();
+  if (!read.ok()) return FailReload(read.error().message, nullptr);
+  reload_->generation = std::make_shared<Generation>(
+      Generation{.number = now_->number + 1, .settings = std::move(read).value()});
+  Generation& next = *reload_->generation;
+  next.front = now_->front;
+  if (next.settings.state != settings().state) {
+    return FailReload("state cannot be changed by a reload", nullptr);
+  }
+  if (next.settings.reactors > outside_.lanes_max) {
+    return FailReload(fmt::format("a reload can raise front.reactors to {}; more need a new start",
+                                  outside_.lanes_max),
+                      nullptr);
+  }
+  if (next.settings.front_print != settings().front_print) {
+    if (const Status opened = listeners_.Open(next.settings.listen); !opened.ok()) {
+      return FailReload(opened.error().message, nullptr);
+    }
+    next.front = &AddFront(reload_->generation);
+    if (const Status opened = OpenAttachSockets(*next.front); !opened.ok()) {
+      return FailReload(opened.error().message, nullptr);
+    }
+  }
+  outside_.log.Info("reload: generation {} is loaded", next.number);
+  if (next.settings.preload != Preload::kOff) {
+    next.zygote = &AddZygote(reload_->generation);
+  } else {
+    ContinueReload();
+  }
+}
+
+// The app is loaded, or each worker loads it: one shows that it works.
+void Box::ContinueReload() {
+  reload_->first = &AddWorker(reload_->generation);
+}
+
+void Box::TakeOver() {
+  const std::shared_ptr<Generation> before = std::exchange(now_, reload_->generation);
+  reload_->taken_over = true;
+  for (const auto& process : processes_) {
+    if (process->generation != before) continue;
+    if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
+    if (process->role == Role::kZygote && process->alive()) {
+      process->goes = true;
+      process->life = Life::kEnding;
+      process->Signal(SIGKILL);
+    }
+  }
+  if (before->front == now_->front) {
+    now_->front->generation = now_;  // where it dies, the next one is of this generation
+    return;
+  }
+  before->front->goes = true;
+  before->front->end_by = Now() + before->settings.drain_timeout + kDrainGrace;
+  TellFront(*before->front, {{"drain", "gently"}});
+  listeners_.Keep(settings().listen);
+}
+
+void Box::CheckReloaded() {
+  if (reload_ == nullptr || !reload_->taken_over) return;
+  const auto ready =
+      std::count_if(processes_.begin(), processes_.end(), [this](const auto& process) {
+        return process->role == Role::kAppWorker && process->generation == now_ &&
+               process->life == Life::kReady;
+      });
+  if (static_cast<unsigned>(ready) < settings().workers) return;
+  const auto done = std::move(reload_);
+  const double took = SecondsOf(Now() - done->began);
+  outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
+  AnswerReload({{"reloaded", true}, {"generation", now_->number}, {"seconds", took}}, done->askers);
+}
+
+// The generation before serves on, as if nothing had been.
+void Box::FailReload(const std::string& reason, Process* culprit) {
+  const auto failed = std::move(reload_);
+  std::string story;
+  if (culprit != nullptr) {
+    story = fmt::format("{}", fmt::join(std::exchange(culprit->held, {}), "\n"));
+    culprit->goes = true;
+  }
+  outside_.log.Block(
+      telemetry::LogLevel::kError,
+      fmt::format("the reload has failed, generation {} serves on: {}", now_->number, reason),
+      story);
+  if (failed->generation != nullptr) {
+    for (const auto& process : processes_) {
+      if (process->generation != failed->generation) continue;
+      process->goes = true;
+      process->holds = false;
+      if (process->alive() && process.get() != culprit) process->life = Life::kEnding;
+      process->Signal(SIGKILL);
+    }
+    listeners_.Keep(settings().listen);
+  }
+  AnswerReload({{"error", reason}, {"story", story}, {"generation", now_->number}}, failed->askers);
+}
+
+void Box::AnswerReload(const json& answer, const std::vector<ControlSocket::Client>& askers) {
+  for (const ControlSocket::Client asker : askers) {
+    control_->Reply(asker, answer.dump(-1, ' ', false, json::error_handler_t::replace));
   }
 }
 
 // --- the end -----------------------------------------------------------------
 
 void Box::BeginDrain() {
+  if (reload_ != nullptr && !reload_->taken_over) FailReload("the box is ending", nullptr);
+  AnswerReload({{"error", "the box is ending"}}, std::exchange(reload_askers_, {}));
   if (!front().alive() || !worker_was_ready_) {
     BeginEnd();
     return;
   }
   phase_ = Phase::kDraining;
-  deadline_ = Now() + settings_.drain_timeout + kDrainGrace;
-  has_deadline_ = true;
   CloseListeners();
-  TellFront({{"drain", true}});
+  for (const auto& process : processes_) {
+    if (process->role != Role::kFront) continue;
+    process->end_by = Now() + process->generation->settings.drain_timeout + kDrainGrace;
+    TellFront(*process, {{"drain", true}});
+  }
 }
 
 void Box::BeginEnd() {
   phase_ = Phase::kEnding;
   deadline_ = Now() + kEndTimeout;
-  has_deadline_ = true;
   CloseListeners();
-  TellFront({{"end", true}});
+  for (const auto& process : processes_) {
+    process->end_by = Time::max();
+    if (process->role == Role::kFront) TellFront(*process, {{"end", true}});
+  }
   SignalAll(SIGTERM);
   if (!AnyAlive()) phase_ = Phase::kGone;
 }
@@ -668,9 +1147,9 @@ void Box::SignalAll(int number) const {
   }
 }
 
-void Box::TellFront(const json& message) const {
-  if (!front_control_.valid()) return;
-  const auto told = os::SendDescriptors(front_control_, message.dump(), {});
+void Box::TellFront(Process& front, const json& message) const {
+  if (!front.control.valid()) return;
+  const auto told = os::SendDescriptors(front.control, message.dump(), {});
   if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
   outside_.log.Warning("the front cannot be told: {}", told.error().message);
 }
@@ -683,18 +1162,20 @@ std::string Box::StatusText() const {
   for (const auto& process : processes_) {
     processes.push_back(ProcessStatus(*process));
   }
-  const json status = {{"version", settings_.version},
+  const json status = {{"version", settings().version},
                        {"uptime", SecondsOf(Now() - began_)},
                        {"phase", kPhaseNames[static_cast<std::size_t>(phase_)]},
-                       {"state", settings_.state},
-                       {"target", settings_.target},
-                       {"chdir", settings_.chdir},
-                       {"listen", addresses_},
-                       {"admin", admin_address_},
+                       {"generation", now_->number},
+                       {"reloading", reload_ != nullptr},
+                       {"state", settings().state},
+                       {"target", settings().target},
+                       {"chdir", settings().chdir},
+                       {"listen", listeners_.Shown(settings().listen)},
+                       {"admin", listeners_.ShownAdmin(settings().listen)},
                        {"workers",
-                        {{"total", settings_.workers},
+                        {{"total", settings().workers},
                          {"ready", CountWorkers().ready},
-                         {"threads", settings_.threads},
+                         {"threads", settings().threads},
                          {"busy", traffic.workers_busy}}},
                        {"queue", traffic.queue},
                        {"connections", traffic.connections},
@@ -709,13 +1190,17 @@ json Box::ProcessStatus(const Process& process) const {
           {"number", process.number},
           {"pid", process.alive() ? json(process.child->pid()) : json()},
           {"state", NameOf(process.life)},
+          {"generation", process.generation->number},
+          {"leaves_because", process.leaves_because},
           {"uptime", process.alive() ? SecondsOf(Now() - process.started) : 0.0},
           {"restarts", process.restarts}};
 }
 
 Process* Box::FindWorker(int number) {
-  if (number < 1 || static_cast<std::size_t>(number) >= processes_.size()) return nullptr;
-  return processes_[static_cast<std::size_t>(number)].get();
+  for (const auto& process : processes_) {
+    if (process->role == Role::kAppWorker && process->number == number) return process.get();
+  }
+  return nullptr;
 }
 
 bool Box::AnyAlive() const {

@@ -11,23 +11,31 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "os/process.h"
-#include "os/socket.h"
 #include "supervise/heritage.h"
+#include "supervise/listeners.h"
 #include "supervise/process.h"
 #include "telemetry/log.h"
 
 namespace onebox::supervise {
 
+// Whether the app is imported once, by a zygote that forks the workers. kAuto: unless the import
+// leaves something behind that must not be forked.
+enum class Preload : unsigned char { kOff, kAuto, kOn };
+
 struct BoxSettings {
   std::string version;
   std::string state;  // folder, absolute; locked while the box runs
-  std::vector<os::SocketAddress> listen;
-  std::optional<os::SocketAddress> admin;
+  Addresses listen;
   unsigned reactors = 1;
   Duration drain_timeout{};
 
   unsigned workers = 1;
   unsigned threads = 1;
+  Preload preload = Preload::kOff;
+  Duration request_timeout = std::chrono::seconds(30);  // the longest that a request may run
+  Duration boot_timeout = std::chrono::minutes(5);      // from a worker's start to its readiness
+  Duration recycle_age{};   // of a worker; 0: it may get as old as it likes
+  std::string health;       // a path that the app must answer before it serves; empty: not asked
   std::string python;       // the interpreter
   std::string python_side;  // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
@@ -35,6 +43,9 @@ struct BoxSettings {
   os::Variables environment;  // of the workers
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
+
+  std::function<int(FrontHeritage)> front;  // the front's life, in a process of its own
+  std::string front_print;  // all that it was told: another text needs another front
 };
 
 // What the front counts, as status shows it.
@@ -49,6 +60,7 @@ struct Traffic {
 struct WorkersNow {
   std::uint64_t starting = 0;
   std::uint64_t ready = 0;
+  std::uint64_t threads = 0;  // of those that are ready
 
   bool operator==(const WorkersNow&) const = default;
 };
@@ -58,11 +70,14 @@ struct Outside {
   const Clock& clock;
   telemetry::Log& log;
   std::function<void(std::string_view)> print;  // text for the operator's terminal
-  std::function<int(FrontHeritage)> front;      // the front's life, in a process of its own
+  // What holds now, for a reload; an Error with all that is wrong.
+  std::function<Result<BoxSettings>()> read_settings;
+  std::size_t lanes_max = 1;  // of the metrics, for one front; there are twice as many
 
   std::function<Traffic()> traffic;  // for status
   std::function<void(Role)> started;
-  std::function<void(Role)> died;
+  std::function<void(Role)> died;  // and nobody has asked for it
+  std::function<void(std::size_t first_lane)> front_ended;
   std::function<void(const WorkersNow&)> workers_changed;
 };
 

@@ -49,8 +49,8 @@ class BoxTest : public testing::Test {
     EXPECT_TRUE(os::MakeFolders(folder_).ok());
     settings_.version = "0.0.1";
     settings_.state = folder_ + "/state";
-    settings_.listen = {os::SocketAddress::Parse("127.0.0.1:0").value(),
-                        os::SocketAddress::Parse("unix:" + folder_ + "/app.sock").value()};
+    settings_.listen.app = {os::SocketAddress::Parse("127.0.0.1:0").value(),
+                            os::SocketAddress::Parse("unix:" + folder_ + "/app.sock").value()};
     settings_.drain_timeout = seconds(5);
     settings_.python = "/bin/sh";
     settings_.target = "some:app";
@@ -73,14 +73,17 @@ class BoxTest : public testing::Test {
     const auto log =
         telemetry::Log::Open(clock, {.role = "supervisor", .path = folder_ + "/error.log"});
     EXPECT_TRUE(log.ok());
+    settings_.front = front;
     const int status = RunBox(settings_,
                               {.clock = clock,
                                .log = *log.value(),
                                .print = [this](std::string_view text) { printed_ += text; },
-                               .front = front,
+                               .read_settings = [this] { return Result<BoxSettings>(settings_); },
+                               .lanes_max = 1,
                                .traffic = [] { return Traffic{.requests = 7}; },
                                .started = [this](Role) { ++started_; },
                                .died = [this](Role) { ++died_; },
+                               .front_ended = [](std::size_t) {},
                                .workers_changed = [](const WorkersNow&) {}});
     EXPECT_FALSE(std::filesystem::exists(ControlPath(settings_.state)));
     EXPECT_FALSE(std::filesystem::exists(folder_ + "/app.sock"));
@@ -112,6 +115,10 @@ class BoxTest : public testing::Test {
   int started_ = 0;
   int died_ = 0;
 };
+
+bool WorkerRuns(const json& status) {
+  return status["processes"].size() == 2 && status["processes"][1]["pid"].is_number();
+}
 
 int DrainWhenTold(const os::Fd& control) {
   return Hear(control).find("drain") == std::string::npos ? 9 : 0;
@@ -162,8 +169,8 @@ TEST_F(BoxTest, GivesWorkersTheirOrders) {
   });
   EXPECT_EQ(status, 0);
   EXPECT_THAT(os::ReadFile(folder_ + "/orders", 4096).value(),
-              testing::MatchesRegex("worker --attach @onebox-[0-9a-f]+ --reactors 1 --number 1 "
-                                    "--workers 1 --threads 3 --target some:app --chdir .*\n"));
+              testing::MatchesRegex("worker --attach @onebox-[0-9a-f]+ --reactors 1 --workers 1 "
+                                    "--threads 3 --target some:app --chdir .* --number 1\n"));
 }
 
 TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
@@ -194,7 +201,7 @@ TEST_F(BoxTest, NamesAnInterpreterThatIsNotThere) {
 TEST_F(BoxTest, NamesAnAddressThatIsTaken) {
   const auto taken = os::Listen(os::SocketAddress::Parse("127.0.0.1:0").value(), {});
   const auto address = os::SocketAddress::Of(taken.value()).value();
-  settings_.listen = {address};
+  settings_.listen.app = {address};
   EXPECT_EQ(Run([](const FrontHeritage&) { return 0; }), 1);
   EXPECT_THAT(printed_, HasSubstr(address.text()));
   EXPECT_EQ(started_, 0);
@@ -235,8 +242,11 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
   const int status = Run([this](const FrontHeritage& heritage) {
     Say(heritage.control, {{"front", "ready"}});
     Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    const json before = WaitForStatus(WorkerRuns);
     Say(heritage.control, {{"worker", 1}, {"stuck", true}, {"reason", "no answer for 30s"}});
-    (void)WaitForStatus([](const json& found) { return found["processes"][1]["restarts"] == 1; });
+    (void)WaitForStatus([&before](const json& found) {
+      return WorkerRuns(found) && found["processes"][1]["pid"] != before["processes"][1]["pid"];
+    });
     ::kill(::getppid(), SIGTERM);
     (void)Hear(heritage.control);
     ::kill(::getppid(), SIGTERM);  // the worker hears nothing: at once

@@ -1,0 +1,91 @@
+"""The zygote: imports the app once, and forks each worker from what it has then."""
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from onebox import forking, worker
+from onebox._onebox import become_child_of
+
+CONTROL = 3  # the descriptor that the supervisor speaks on; src/supervise/zygote.h has the messages
+MESSAGE_BYTES_MAX = 4096
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = worker.parse(arguments)
+    supervisor = os.getppid()
+    app = worker.load(options)
+    if app is None:
+        return worker.IMPORT_FAILED
+    about = {"app": worker.framework_of(app), "python": sys.version.split()[0]}
+    forking.close_pools()
+    left_behind = forking.what_must_not_be_forked(CONTROL)
+    with socket.socket(fileno=CONTROL) as control:
+        control.setblocking(True)
+        if left_behind and not options.unsafe:
+            control.send(json.dumps({"unsafe": "; ".join(left_behind), **about}).encode())
+            control.recv(1)  # until the supervisor ends us
+            return 0
+        for reason in left_behind:
+            print(f"onebox: forked all the same, since preload is on: {reason}", file=sys.stderr)
+        gc.collect()
+        gc.freeze()  # what the import has made is looked at no more, so its pages stay shared
+        control.send(json.dumps({"ready": True, "bytes": forking.resident_bytes(), **about}).encode())
+        number = _fork_when_told(control, supervisor)
+    if number is None:
+        return 0
+    return worker.run(app, options, number)
+
+
+def _fork_when_told(control: socket.socket, supervisor: int) -> int | None:
+    """The number of a worker, in that worker; None in the zygote when it is to end."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 1)
+        if not message:
+            return None
+        number = json.loads(message)["fork"]
+        try:
+            pid = _fork(supervisor, descriptors[0])
+        except OSError as error:
+            os.close(descriptors[0])
+            control.send(json.dumps({"worker": number, "error": str(error)}).encode())
+            continue
+        if pid == 0:
+            return number
+        os.close(descriptors[0])
+        control.send(json.dumps({"worker": number, "pid": pid}).encode())
+
+
+def _fork(supervisor: int, output: int) -> int:
+    """The pid of a new child of the supervisor; 0 in it. A child of ours forks it and ends, so that
+    it is an orphan, which the supervisor adopts."""
+    reader, writer = os.pipe()
+    between = os.fork()
+    if between:
+        os.close(writer)
+        with open(reader, "rb") as pipe:
+            pid = pipe.read()
+        os.waitpid(between, 0)
+        if not pid:
+            raise OSError("a process could not be forked")
+        return int(pid)
+    try:
+        child = os.fork()
+    except OSError:
+        os._exit(1)
+    if child:
+        os.write(writer, str(child).encode())
+        os._exit(0)
+    os.close(reader)
+    os.close(writer)
+    become_child_of(supervisor)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    signal.set_wakeup_fd(-1)
+    return 0

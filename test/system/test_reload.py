@@ -1,0 +1,365 @@
+"""Is anything lost or delayed when the box loads its app or its settings anew, and when a worker is
+replaced?"""
+import os
+import re
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+import onebox as onebox_module
+from onebox import BINARY, onebox
+from wire import Closed, until
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """The folder through which versions.py and the tests speak."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    (folder / "version").write_text("one")
+    return folder
+
+
+@pytest.fixture
+def versioned(serve, hold):
+    def start(**options):
+        return serve("versions:app", environment={"HOLD": str(hold)}, **options)
+    return start
+
+
+def version_of(answer):
+    assert answer.status == 200, answer
+    return answer.body.decode().split()[0]
+
+
+def pid_of(answer):
+    assert answer.status == 200, answer
+    return int(answer.body.decode().split()[1])
+
+
+def reload(running):
+    """`onebox reload` to its end."""
+    return subprocess.run([BINARY, "reload", "--state", running.state], capture_output=True,
+                          text=True, timeout=60)
+
+
+class Client(threading.Thread):
+    """Asks on one connection that stays open as long as the server keeps it, and opens the next."""
+
+    def __init__(self, running, method="GET"):
+        super().__init__(daemon=True)
+        self.running, self.method = running, method
+        self.ending = threading.Event()
+        self.answers, self.failures = 0, []
+        self.start()
+
+    def run(self):
+        connection = None
+        while not self.ending.is_set():
+            try:
+                connection = connection or self.running.connect()
+                body = b"x" if self.method == "POST" else b""
+                answer = connection.request(self.method, "/", body=body).response(self.method)
+                self.answers += 1
+                if answer.status != 200:
+                    self.failures.append(answer.status)
+                if answer["Connection"] == "close":
+                    connection.close()
+                    connection = None
+            except (OSError, Closed) as error:
+                self.failures.append(repr(error))
+                connection = None
+
+    def end(self):
+        self.ending.set()
+        self.join(30)
+        return self.failures
+
+
+# --- reload ------------------------------------------------------------------
+
+def test_a_reload_serves_the_new_code(versioned, hold):
+    running = versioned(workers=2)
+    assert version_of(running.get("/")) == "one"
+    (hold / "version").write_text("two")
+    result = reload(running)
+    assert result.returncode == 0 and "generation 2 serves" in result.stdout, result
+    assert {version_of(running.get("/")) for _ in range(20)} == {"two"}
+    assert running.status()["generation"] == 2
+
+
+def test_a_signal_reloads_too(versioned, hold):
+    running = versioned()
+    (hold / "version").write_text("two")
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: version_of(running.get("/")) == "two", "the new version serves")
+
+
+@pytest.mark.parametrize("preload", ["on", "off"])
+def test_the_old_code_serves_while_the_new_one_is_imported(versioned, hold, preload):
+    running = versioned(workers=1, arguments=["--preload", preload])
+    (hold / "version").write_text("two")
+    (hold / "import").write_text("(HOLD / 'importing').touch(); wait_for('loaded')")
+    running.process.send_signal(signal.SIGHUP)
+    until((hold / "importing").exists, "the import begins")
+    assert {version_of(running.get("/")) for _ in range(20)} == {"one"}
+    (hold / "loaded").touch()
+    until(lambda: version_of(running.get("/")) == "two", "the new version serves")
+
+
+@pytest.mark.parametrize("preload", ["on", "off"])
+def test_a_reload_that_fails_leaves_the_old_code_and_tells_why(versioned, hold, preload):
+    running = versioned(workers=2, arguments=["--preload", preload])
+    (hold / "import").write_text("raise RuntimeError('not today')")
+    result = reload(running)
+    assert result.returncode == 1
+    assert "RuntimeError: not today" in result.stderr and "could not be loaded" in result.stderr
+    running.wait_for_line("reload has failed, generation 1 serves on")
+    assert {version_of(running.get("/")) for _ in range(20)} == {"one"}
+    (hold / "import").unlink()
+    (hold / "version").write_text("two")
+    assert reload(running).returncode == 0
+    assert version_of(running.get("/")) == "two"
+
+
+def test_a_reload_asks_for_the_apps_health(versioned, hold):
+    running = versioned(toml='[app]\nhealth = "/health"\n')
+    (hold / "version").write_text("unwell")
+    result = reload(running)
+    assert result.returncode == 1 and "/health" in result.stderr and "500 Unwell" in result.stderr
+    assert version_of(running.get("/")) == "one"
+
+
+def test_a_request_that_runs_is_finished_by_the_old_code(versioned, hold):
+    running = versioned(workers=1)
+    with running.connect() as connection:
+        connection.request("POST", "/hold/long", body=b"x")
+        until((hold / "long.begun").exists, "the request runs")
+        (hold / "version").write_text("two")
+        assert reload(running).returncode == 0
+        assert version_of(running.get("/")) == "two"
+        (hold / "long.go").touch()
+        assert version_of(connection.response()) == "one"
+    until(lambda: len(running.pids("app worker")) == 1, "the old worker leaves")
+
+
+def test_reloads_at_once_are_fine(versioned, hold):
+    running = versioned(workers=1)
+    (hold / "version").write_text("two")
+    commands = [subprocess.Popen([BINARY, "reload", "--state", running.state],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                for _ in range(4)]
+    assert [command.wait(60) for command in commands] == [0] * 4
+    assert version_of(running.get("/")) == "two"
+    assert running.status()["generation"] in (2, 3), "who asks meanwhile shares the next one"
+
+
+def test_a_reload_during_the_start_comes_after_it(versioned, hold):
+    (hold / "import").write_text("(HOLD / 'importing').touch(); wait_for('loaded')")
+    started = []
+    starting = threading.Thread(target=lambda: started.append(versioned(workers=1)))
+    starting.start()
+    until((hold / "importing").exists, "the import begins")
+    box = onebox_module.running[-1]
+    box.process.send_signal(signal.SIGHUP)
+    (hold / "version").write_text("two")
+    (hold / "loaded").touch()
+    starting.join(60)
+    until(lambda: version_of(started[0].get("/")) == "two", "the reload follows")
+
+
+@pytest.mark.parametrize("preload", ["auto", "off"])
+def test_no_request_is_lost_by_reloads(versioned, hold, preload):
+    running = versioned(workers=2, arguments=["--preload", preload])
+    clients = [Client(running, method) for method in ("GET", "POST", "GET", "POST")]
+    for number in range(5):
+        (hold / "version").write_text(f"version{number}")
+        assert reload(running).returncode == 0
+        assert version_of(running.get("/")) == f"version{number}"
+    assert [client.end() for client in clients] == [[]] * 4
+    assert all(client.answers > 20 for client in clients)
+
+
+def test_settings_are_read_anew(versioned, hold):
+    running = versioned(workers=None, toml="[app]\nworkers = 1\n")
+    config = running.folder / "onebox.toml"
+    config.write_text("[app]\nworkers = 3\nthreads = 2\n")
+    assert reload(running).returncode == 0
+    until(lambda: len(running.pids("app worker")) == 3, "three workers serve")
+    config.write_text("[app]\nworkers = 0\n")
+    result = reload(running)
+    assert result.returncode == 1 and "onebox.toml:2: [app] workers" in result.stderr
+    assert len(running.pids("app worker")) == 3
+
+
+def test_the_fronts_settings_are_read_anew_and_no_connection_is_cut(versioned, hold):
+    running = versioned(toml="[front]\nbody_bytes_max = 10\n")
+    config = running.folder / "onebox.toml"
+    clients = [Client(running, method) for method in ("GET", "POST")]
+    before = running.pids("front")
+    with running.connect() as idle:
+        assert version_of(idle.request("GET", "/").response()) == "one"
+        config.write_text('[front]\nbody_bytes_max = 20\nserver_name = "new"\n')
+        (hold / "version").write_text("two")
+        assert reload(running).returncode == 0
+        answer = running.ask("POST", "/", body=b"x" * 15)
+        assert version_of(answer) == "two" and answer["Server"] == "new"
+        last = idle.request("GET", "/").response()
+        assert last.status == 200 and last["Connection"] == "close"
+    assert [client.end() for client in clients] == [[]] * 2
+    until(lambda: len(running.pids("front")) == 1, "the front before ends")
+    assert running.pids("front") != before
+
+
+def test_listeners_come_and_go_with_a_reload(versioned, tmp_path):
+    running = versioned(listen=(), toml='[front]\nlisten = ["127.0.0.1:0"]\n')
+    path = tmp_path / "more.sock"
+    config = running.folder / "onebox.toml"
+    config.write_text(f'[front]\nlisten = ["127.0.0.1:0", "unix:{path}"]\n')
+    assert reload(running).returncode == 0
+    assert path.is_socket()
+    assert version_of(running.get("/")) == "one", "the first one stays"
+    config.write_text('[front]\nlisten = ["127.0.0.1:0"]\n')
+    assert reload(running).returncode == 0
+    assert not path.exists()
+
+
+def test_what_a_reload_cannot_change_is_refused(versioned):
+    running = versioned(toml="[log]\n")
+    (running.folder / "onebox.toml").write_text('[log]\nlevel = "debug"\n')
+    result = reload(running)
+    assert result.returncode == 1 and "[log]" in result.stderr, result
+
+
+def test_a_reload_of_a_box_that_is_not_there_says_so(tmp_path):
+    result = onebox("reload", "--state", tmp_path / "nowhere")
+    assert result.returncode == 1 and "no onebox runs" in result.stderr
+
+
+def test_stop_ends_the_box(versioned):
+    running = versioned()
+    assert "ends" in running.tell("stop").stdout
+    running.wait_for_end()
+    running.forget()
+    assert running.process.returncode == 0
+
+
+# --- recycling ---------------------------------------------------------------
+
+def test_workers_are_replaced_by_requests_and_none_is_lost(versioned):
+    running = versioned(workers=2, toml="[app]\nrecycle_requests = 25\nrecycle_jitter = 10\n")
+    clients = [Client(running, method) for method in ("GET", "POST", "GET", "POST")]
+    until(lambda: running.metric("onebox_workers_started_total") > 10, "workers are replaced")
+    assert [client.end() for client in clients] == [[]] * 4
+    assert running.metric("onebox_workers_died_total") == 0, "nobody died"
+
+
+def test_workers_are_replaced_by_age(versioned):
+    running = versioned(workers=1, toml='[app]\nrecycle_age = "1s"\n')
+    first = pid_of(running.get("/"))
+    client = Client(running)
+    until(lambda: pid_of(running.get("/")) != first, "another serves")
+    assert client.end() == []
+
+
+def test_a_worker_serves_until_its_successor_is_ready(versioned, hold):
+    """One worker, whose successor cannot be ready before we say so."""
+    running = versioned(workers=1, toml="[app]\nrecycle_requests = 5\n",
+                        arguments=["--preload", "off"])
+    (hold / "import").write_text("(HOLD / 'importing').touch(); wait_for('loaded')")
+    first = {pid_of(running.get("/")) for _ in range(5)}
+    until((hold / "importing").exists, "the successor is imported")
+    assert {pid_of(running.get("/")) for _ in range(20)} == first
+    (hold / "loaded").touch()
+    until(lambda: pid_of(running.get("/")) not in first, "the successor serves")
+
+
+# --- the zygote --------------------------------------------------------------
+
+def imports(hold):
+    return len(list(hold.glob("imported.*")))
+
+
+def test_the_app_is_imported_once_for_all_workers(versioned, hold):
+    running = versioned(workers=4)
+    assert imports(hold) == 1
+    os.kill(running.pids("app worker")[0], signal.SIGKILL)
+    until(lambda: len(running.pids("app worker")) == 4 and running.status()["workers"]["ready"] == 4,
+          "it is replaced")
+    assert imports(hold) == 1
+    assert "preloaded" in running.output()
+
+
+def test_without_preload_each_worker_imports(versioned, hold):
+    versioned(workers=3, arguments=["--preload", "off"])
+    assert imports(hold) == 3
+
+
+@pytest.mark.parametrize("statements, words", [
+    ("threading.Thread(target=wait_for, args=('end',), name='poller', daemon=True).start()",
+     "thread 'poller' runs"),
+    ("import socket; server = socket.create_server(('127.0.0.1', 0)); "
+     "client = socket.create_connection(server.getsockname())", r"a connection to 127.0.0.1:\d+"),
+    ("import sqlite3; database = sqlite3.connect(HOLD / 'data')", "SQLite"),
+])
+def test_what_must_not_be_forked_is_named_and_each_worker_imports(versioned, hold, statements, words):
+    (hold / "import").write_text(statements)
+    running = versioned(workers=2)
+    line = running.wait_for_line("cannot be forked")
+    assert re.search(words, line), line
+    assert imports(hold) == 3, "once to find out, and once a worker"
+    assert version_of(running.get("/")) == "one"
+
+
+def test_preload_on_forks_all_the_same_and_says_so(versioned, hold):
+    (hold / "import").write_text(
+        "threading.Thread(target=wait_for, args=('end',), name='poller', daemon=True).start()")
+    running = versioned(workers=2, arguments=["--preload", "on"])
+    running.wait_for_line("forked all the same.*poller")
+    assert imports(hold) == 1
+
+
+def test_a_pool_of_the_import_is_closed_before_the_fork(versioned, hold):
+    (hold / "import").write_text("""
+import sqlalchemy
+engine = sqlalchemy.create_engine(f"sqlite:///{HOLD / 'data'}", poolclass=sqlalchemy.pool.QueuePool)
+with engine.connect() as connection:
+    connection.execute(sqlalchemy.text("SELECT 1"))
+assert engine.pool.checkedin() == 1
+""")
+    versioned(workers=2)
+    assert imports(hold) == 1
+
+
+def test_a_zygote_that_dies_is_replaced_and_nobody_notices(versioned, hold):
+    running = versioned(workers=2)
+    workers = running.pids("app worker")
+    os.kill(running.pids("zygote")[0], signal.SIGKILL)
+    until(lambda: imports(hold) == 2, "the app is loaded again")
+    assert running.pids("app worker") == workers
+    os.kill(workers[0], signal.SIGKILL)
+    until(lambda: running.status()["workers"]["ready"] == 2, "a worker is forked by the next zygote")
+
+
+def test_orphans_of_the_app_are_buried(versioned, hold):
+    """A process that a worker has left behind ends as nobody's zombie."""
+    (hold / "import").write_text("""
+import subprocess
+def leave_behind():
+    if os.fork() == 0:
+        if os.fork() == 0:
+            (HOLD / "orphan").write_text(str(os.getpid()))
+            wait_for("orphan.go")
+        os._exit(0)
+    os.wait()
+leave_behind()
+""")
+    running = versioned(workers=1)
+    until(lambda: (hold / "orphan").exists() and (hold / "orphan").read_text(), "it is there")
+    orphan = int((hold / "orphan").read_text())
+    (hold / "orphan.go").touch()
+    until(lambda: not Path(f"/proc/{orphan}").exists(), "it is reaped")
+    assert version_of(running.get("/")) == "one"
