@@ -170,16 +170,21 @@ std::string At(const Settings& settings, std::string_view name) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 11> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 16> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
                                                              "app.workers",
+                                                             "app.workers_min",
+                                                             "app.workers_max",
                                                              "app.threads",
                                                              "app.preload",
                                                              "app.health",
                                                              "app.boot_timeout",
                                                              "app.recycle_age",
+                                                             "app.memory_soft",
+                                                             "app.memory_hard",
+                                                             "app.memory_max",
                                                              "state"};
 
 struct Pair {
@@ -188,6 +193,11 @@ struct Pair {
 constexpr std::array kSizesInOrder = {
     Pair{"front.request_line_max", "front.head_bytes_max"},
     Pair{"front.body_memory_max", "front.buffer_bytes_max"},
+};
+// The same, where 0 is no limit.
+constexpr std::array kLimitsInOrder = {
+    Pair{"app.memory_soft", "app.memory_hard"},
+    Pair{"app.memory_hard", "app.memory_max"},
 };
 
 }  // namespace
@@ -221,7 +231,12 @@ void FillIn(Settings& settings, const os::Variables& environment) {
 Mistakes CheckTogether(const Settings& settings) {
   Mistakes mistakes;
   const Values values(settings);
-  for (const auto& [smaller, larger] : kSizesInOrder) {
+  std::vector<Pair> in_order(kSizesInOrder.begin(), kSizesInOrder.end());
+  std::copy_if(kLimitsInOrder.begin(),
+               kLimitsInOrder.end(),
+               std::back_inserter(in_order),
+               [&](const Pair& pair) { return values.Bytes(pair.larger) > 0; });
+  for (const auto& [smaller, larger] : in_order) {
     if (values.Bytes(smaller) <= values.Bytes(larger)) continue;
     const bool blame_larger = SourceOf(settings, smaller) == "default";
     mistakes.push_back(fmt::format("{}: {} ({}) must not be more than {} ({})",
@@ -280,11 +295,18 @@ Result<Config> MakeConfig(const Settings& settings) {
     config.app_variables[variable.name] = variable.text;
   }
   if (values.Text("app.workers") != "auto") config.workers = values.Count<unsigned>("app.workers");
+  config.workers_min = values.Count<unsigned>("app.workers_min");
+  if (values.Text("app.workers_max") != "auto") {
+    config.workers_max = values.Count<unsigned>("app.workers_max");
+  }
   config.threads = values.Count<unsigned>("app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
   config.boot_timeout = values.Time("app.boot_timeout");
   config.recycle_age = values.Time("app.recycle_age");
+  config.memory = {.soft = values.Bytes("app.memory_soft"),
+                   .hard = values.Bytes("app.memory_hard")};
+  config.memory_max = values.Bytes("app.memory_max");
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
   }

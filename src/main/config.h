@@ -18,11 +18,15 @@ struct Config {
   std::string target, chdir, python, state;
   os::Variables app_variables;      // of [app] env alone
   std::optional<unsigned> workers;  // nothing: to be planned
+  unsigned workers_min = 0;
+  std::optional<unsigned> workers_max;  // nothing: to be planned
   unsigned threads = 0;
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
   Duration boot_timeout{};
   Duration recycle_age{};
+  supervise::MemoryLimits memory;
+  std::uint64_t memory_max = 0;
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;

@@ -74,23 +74,36 @@ Effective ReadAll(const RunLine& line, const Caller& caller) {
   return all;
 }
 
+supervise::ScalingLimits LimitsOf(const Config& config, unsigned planned) {
+  if (config.workers) return {*config.workers, *config.workers};
+  const unsigned most = config.workers_max.value_or(std::max(2 * planned, config.workers_min));
+  return {std::min(config.workers_min, most), most};
+}
+
 supervise::BoxSettings MakeBoxSettings(const Config& config,
                                        const Caller& caller,
                                        const std::string& python_side) {
   const plan::MachineFacts facts = ReadMachineFacts();
   const plan::WorkersPlan planned = plan::PlanWorkers(facts);
+  const supervise::ScalingLimits scaling = LimitsOf(config, planned.workers);
+  const unsigned workers =
+      std::clamp(config.workers.value_or(planned.workers), scaling.min, scaling.max);
   supervise::BoxSettings box{
       .version = std::string(kVersion),
       .state = config.state,
       .listen = {config.listen, config.admin},
       .reactors = config.front.reactors,
       .drain_timeout = config.front.drain_timeout,
-      .workers = config.workers.value_or(planned.workers),
+      .workers = workers,
+      .workers_reason = config.workers ? "as set" : planned.reason,
+      .scaling = scaling,
       .threads = config.threads,
       .preload = config.preload,
       .request_timeout = config.front.request_timeout,
       .boot_timeout = config.boot_timeout,
       .recycle_age = config.recycle_age,
+      .memory = config.memory,
+      .memory_max = config.memory_max,
       .health = config.health,
       .python = config.python,
       .python_side = python_side,
@@ -106,10 +119,8 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   }
   box.start_lines = {
       fmt::format("machine   {}", plan::DescribeMachine(facts)),
-      fmt::format("plan      {} workers x {} threads ({})",
-                  box.workers,
-                  box.threads,
-                  config.workers ? "as set" : planned.reason),
+      fmt::format(
+          "plan      {} workers x {} threads ({})", box.workers, box.threads, box.workers_reason),
   };
   return box;
 }

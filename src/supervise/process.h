@@ -13,6 +13,7 @@
 #include "os/process.h"
 #include "supervise/backoff.h"
 #include "supervise/lines.h"
+#include "supervise/memory.h"
 
 namespace onebox::supervise {
 
@@ -60,6 +61,7 @@ struct Process {
   int number = 0;              // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
   Time recycle_at = Time::max();
+  WorkerMemory memory;
 
   Time spoke_at{};                  // of a front: when it was heard last
   std::string attach_name;          // of a front: where its workers find it

@@ -11,7 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/units.h"
 #include "os/file.h"
+#include "os/machine.h"
 #include "os/poll.h"
 #include "os/random.h"
 #include "os/signal.h"
@@ -36,6 +38,10 @@ constexpr Duration kBootNotice = seconds(10);
 constexpr std::size_t kHeldLinesMax = 1000;
 constexpr int kImportFailed = 3;  // exit statuses of a worker
 constexpr int kHealthFailed = 4;
+constexpr Duration kMemoryPause = seconds(1);  // between two looks at the workers' memory
+constexpr Duration kMemoryPauseNear = std::chrono::milliseconds(100);  // where a limit is near
+constexpr std::size_t kRollupBytesMax = 4096;
+constexpr Duration kLoadPause = seconds(1);
 constexpr std::uint64_t kAgeJitter = 10;  // a worker may get up to a tenth older than it is to
 
 double SecondsOf(Duration duration) {
@@ -69,7 +75,9 @@ class Box {
   Box(BoxSettings settings, const Outside& outside)
       : outside_(outside),
         now_(std::make_shared<Generation>(Generation{.settings = std::move(settings)})),
-        began_(outside.clock.Now()) {}
+        began_(outside.clock.Now()) {
+    BeginScaling(this->settings().workers);
+  }
 
   // Once, before Run().
   Status Open();
@@ -112,10 +120,17 @@ class Box {
 
   // The pool.
   void BalancePool();
-  unsigned SpareMax() const;
+  unsigned Wanted() const { return scaling_->wanted(); }
+  MemoryRoom Room() const;
   void Replace(Process& worker, std::string reason);
   void EndWorker(Process& worker);
   void CheckAges();
+  void CheckMemory();
+  bool IsNearItsLimit(const Process& worker) const;
+  void CheckLoad();
+  void BeginScaling(unsigned workers) {
+    scaling_.emplace(settings().scaling, workers, settings().workers_reason);
+  }
   void TellWorkers();
   WorkersNow CountWorkers() const;
 
@@ -168,6 +183,10 @@ class Box {
 
   const Outside& outside_;
   std::shared_ptr<Generation> now_;
+  std::optional<Scaling> scaling_;
+  Time memory_at_{};  // when the workers' memory is looked at next
+  Time load_at_{};    // and the load
+  os::CpuTimes cpu_before_;
   std::unique_ptr<Reload> reload_;
   std::vector<ControlSocket::Client> reload_askers_;  // of the next; as many as may be connected
   bool reload_wanted_ = false;
@@ -272,6 +291,8 @@ void Box::Turn() {
   CheckReloaded();
   BeginWantedReload();
   CheckAges();
+  CheckMemory();
+  CheckLoad();
   CheckDeadlines();
   BalancePool();
   StartWhatIsDue();
@@ -297,12 +318,16 @@ std::optional<Duration> Box::UntilNextDeadline() const {
       next = std::min(next, process->start_at);
     }
     next = std::min(next, process->end_by);
+    if (process->role == Role::kAppWorker && process->life == Life::kReady) {
+      next = std::min(next, memory_at_);
+    }
     if (process->leaves_because.empty()) next = std::min(next, process->recycle_at);
     if (process->role == Role::kFront && process->alive()) {
       next = std::min(next, process->spoke_at + kHeartbeatTimeout);
     }
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
+  if (phase_ == Phase::kServing && !settings().scaling.fixed()) next = std::min(next, load_at_);
   if (next == Time::max()) return std::nullopt;
   return next - Now();
 }
@@ -696,7 +721,7 @@ void Box::BalancePool() {
                        .leaves = !process->leaves_because.empty(),
                        .started = process->started});
   }
-  const Moves moves = Balance(members, {.wanted = settings().workers, .spare_max = SpareMax()});
+  const Moves moves = Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())});
   for (const int number : moves.end) {
     EndWorker(*FindWorker(number));
   }
@@ -705,8 +730,20 @@ void Box::BalancePool() {
   }
 }
 
-unsigned Box::SpareMax() const {
-  return settings().workers;
+// What memory has room for, by what it is measured to be.
+MemoryRoom Box::Room() const {
+  MemoryRoom room{.free = os::MemoryAvailable(), .wanted = Wanted()};
+  std::uint64_t used = 0;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker || process->life == Life::kWaiting) continue;
+    ++room.present;
+    used += process->memory.bytes();
+    room.largest = std::max(room.largest, process->memory.bytes());
+  }
+  if (const std::uint64_t most = settings().memory_max; most > 0) {
+    room.free = std::min(room.free, most - std::min(most, used));
+  }
+  return room;
 }
 
 // Another is to take its place; until then it serves.
@@ -733,6 +770,69 @@ void Box::CheckAges() {
   for (const auto& process : processes_) {
     if (process->recycle_at <= Now()) Replace(*process, "it is as old as it is to get");
   }
+}
+
+// Twice as far as half of the limit may be a matter of seconds.
+bool Box::IsNearItsLimit(const Process& worker) const {
+  const MemoryLimits& limits = worker.generation->settings.memory;
+  const std::uint64_t limit = limits.soft > 0 ? limits.soft : limits.hard;
+  return limit > 0 && worker.memory.bytes() > limit / 2;
+}
+
+void Box::CheckMemory() {
+  if (Now() < memory_at_) return;
+  bool near = false;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker || process->life != Life::kReady) continue;
+    const auto text = os::ReadKernelFile(
+        fmt::format("/proc/{}/smaps_rollup", process->child->pid()), kRollupBytesMax);
+    const auto reading = text.ok() ? ParseRollup(text.value()) : std::nullopt;
+    if (!reading) continue;  // it has just died
+    const MemoryLimits& limits = process->generation->settings.memory;
+    process->memory.Take(*reading, limits);
+    near = near || IsNearItsLimit(*process);
+    const auto story = [&](std::string_view which, std::uint64_t limit) {
+      return fmt::format("it has {}, and {} is {}",
+                         FormatBytes(process->memory.bytes() >> 20U << 20U),
+                         which,
+                         FormatBytes(limit));
+    };
+    switch (process->memory.Judge(limits)) {
+      case WorkerMemory::Verdict::kFine:
+        break;
+      case WorkerMemory::Verdict::kReplace:
+        Replace(*process, story("app.memory_soft", limits.soft));
+        break;
+      case WorkerMemory::Verdict::kEnd:
+        Replace(*process, story("app.memory_hard", limits.hard));
+        EndWorker(*process);
+        break;
+    }
+  }
+  memory_at_ = Now() + (near ? kMemoryPauseNear : kMemoryPause);
+}
+
+// How many workers there are to be, once a second.
+void Box::CheckLoad() {
+  if (phase_ != Phase::kServing || settings().scaling.fixed() || Now() < load_at_) return;
+  load_at_ = Now() + kLoadPause;
+  const os::CpuTimes cpu = os::ReadCpuTimes();
+  const os::CpuTimes before = std::exchange(cpu_before_, cpu);
+  const std::uint64_t ticks = cpu.all - before.all;
+  const Traffic traffic = outside_.traffic();
+  const unsigned wanted = Wanted();
+  scaling_->Take({.waiting = traffic.queue,
+                  .busy = traffic.workers_busy,
+                  .threads = settings().threads,
+                  .requests = traffic.requests,
+                  .cpu_idle = ticks == 0 ? 0
+                                         : static_cast<double>(cpu.idle - before.idle) /
+                                               static_cast<double>(ticks),
+                  .settled = CountWorkers().ready == wanted && reload_ == nullptr,
+                  .memory_allows = SpareWorkers(Room()) > 0},
+                 Now());
+  if (Wanted() == wanted) return;
+  outside_.log.Info("{} workers instead of {}: {}", Wanted(), wanted, scaling_->reason());
 }
 
 void Box::TellWorkers() {
@@ -934,7 +1034,7 @@ Status Box::LaunchWorker(Process& worker) {
 
 void Box::CheckBooted() {
   if (phase_ != Phase::kBooting) return;
-  const bool booted = CountWorkers().ready == settings().workers && front().life == Life::kReady;
+  const bool booted = CountWorkers().ready == Wanted() && front().life == Life::kReady;
   if (booted) {
     phase_ = Phase::kServing;
     std::string app = fmt::format("  app       {}", settings().target);
@@ -1047,6 +1147,9 @@ void Box::ContinueReload() {
 void Box::TakeOver() {
   const std::shared_ptr<Generation> before = std::exchange(now_, reload_->generation);
   reload_->taken_over = true;
+  const bool as_before = before->settings.workers == settings().workers &&
+                         before->settings.scaling == settings().scaling;
+  BeginScaling(as_before ? Wanted() : settings().workers);
   for (const auto& process : processes_) {
     if (process->generation != before) continue;
     if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
@@ -1073,7 +1176,7 @@ void Box::CheckReloaded() {
         return process->role == Role::kAppWorker && process->generation == now_ &&
                process->life == Life::kReady;
       });
-  if (static_cast<unsigned>(ready) < settings().workers) return;
+  if (static_cast<unsigned>(ready) < Wanted()) return;
   const auto done = std::move(reload_);
   const double took = SecondsOf(Now() - done->began);
   outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
@@ -1173,7 +1276,8 @@ std::string Box::StatusText() const {
                        {"listen", listeners_.Shown(settings().listen)},
                        {"admin", listeners_.ShownAdmin(settings().listen)},
                        {"workers",
-                        {{"total", settings().workers},
+                        {{"total", Wanted()},
+                         {"reason", scaling_->reason()},
                          {"ready", CountWorkers().ready},
                          {"threads", settings().threads},
                          {"busy", traffic.workers_busy}}},
@@ -1192,6 +1296,7 @@ json Box::ProcessStatus(const Process& process) const {
           {"state", NameOf(process.life)},
           {"generation", process.generation->number},
           {"leaves_because", process.leaves_because},
+          {"memory", process.memory.bytes()},
           {"uptime", process.alive() ? SecondsOf(Now() - process.started) : 0.0},
           {"restarts", process.restarts}};
 }

@@ -13,7 +13,9 @@
 #include "os/process.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
+#include "supervise/memory.h"
 #include "supervise/process.h"
+#include "supervise/scaling.h"
 #include "telemetry/log.h"
 
 namespace onebox::supervise {
@@ -29,15 +31,19 @@ struct BoxSettings {
   unsigned reactors = 1;
   Duration drain_timeout{};
 
-  unsigned workers = 1;
+  unsigned workers = 1;        // at the start
+  std::string workers_reason;  // why so many, for people
+  ScalingLimits scaling{};     // where its ends differ: the number follows the load
   unsigned threads = 1;
   Preload preload = Preload::kOff;
   Duration request_timeout = std::chrono::seconds(30);  // the longest that a request may run
   Duration boot_timeout = std::chrono::minutes(5);      // from a worker's start to its readiness
-  Duration recycle_age{};   // of a worker; 0: it may get as old as it likes
-  std::string health;       // a path that the app must answer before it serves; empty: not asked
-  std::string python;       // the interpreter
-  std::string python_side;  // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
+  Duration recycle_age{};      // of a worker; 0: it may get as old as it likes
+  MemoryLimits memory{};       // of a worker
+  std::uint64_t memory_max{};  // of all workers together: beyond it none is started besides
+  std::string health;          // a path that the app must answer before it serves; empty: not asked
+  std::string python;          // the interpreter
+  std::string python_side;     // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
   std::string chdir;
   os::Variables environment;  // of the workers
