@@ -469,11 +469,13 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
   if (news.kind == ZygoteNews::Kind::kReady) {
     zygote.life = Life::kReady;
     ReleaseHeld(zygote);
-    outside_.log.Info("{}: {} is loaded once, in {:.1f} s and {} MiB; workers are forked from it",
-                      zygote.name(),
-                      generation.settings.target,
-                      SecondsOf(Now() - zygote.started),
-                      news.bytes >> 20U);
+    generation.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
+                                       SecondsOf(Now() - zygote.started),
+                                       news.bytes >> 20U);
+    if (phase_ != Phase::kBooting) {
+      outside_.log.Info(
+          "{}: {} is {}", zygote.name(), generation.settings.target, generation.preloaded);
+    }
   } else {
     ReleaseHeld(zygote);
     outside_.log.Warning(
@@ -1041,7 +1043,7 @@ void Box::CheckBooted() {
     if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
     app += now_->python.empty() ? fmt::format(", {}", settings().python)
                                 : fmt::format(", Python {}", now_->python);
-    if (now_->zygote != nullptr) app += ", preloaded";
+    if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
     outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
     return;
   }
