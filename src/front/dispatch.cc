@@ -154,6 +154,15 @@ void Dispatch::Retire(const Worker& worker) {
   std::erase(workers_, worker);
 }
 
+void Dispatch::Retire(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(workers_, [number](const Worker& worker) {
+    if (worker->number != number) return false;
+    worker->leaving = true;
+    return true;
+  });
+}
+
 Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);

@@ -99,6 +99,7 @@ class Dispatch {
   void Suspend(const Worker& worker);
   void Resume(const Worker& worker);
   void Retire(const Worker& worker);  // no new streams; for good
+  void Retire(std::uint32_t number);  // the same, where there is such a worker
 
   // A place at once (`worker` is set), a place in the queue, or neither.
   Entered Enter(Ticket& ticket, Position position, Worker& worker);

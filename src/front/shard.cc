@@ -200,7 +200,8 @@ void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
   channels_.push_back(std::move(added));
   if (!watched.ok()) log().Error("worker {}: {}", hello.number, watched.error().message);
   if (index_ + 1 == settings().reactors) {
-    std::string news = fmt::format(R"({{"worker":{},"ready":true,"app":")", hello.number);
+    std::string news =
+        fmt::format(R"({{"worker":{},"ready":true,"pid":{},"app":")", hello.number, hello.pid);
     telemetry::AppendJson(news, hello.app);
     news += R"(","python":")";
     telemetry::AppendJson(news, hello.python);

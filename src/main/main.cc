@@ -50,6 +50,7 @@ constexpr std::array kCommands = {
     Command{"run", onebox::main::Run},
     Command{"status", onebox::main::ShowStatus},
     Command{"reload", onebox::main::ReloadBox},
+    Command{"upgrade", onebox::main::UpgradeBox},
     Command{"stop", onebox::main::StopBox},
     Command{"reference", ShowReference},
     Command{"version", ShowVersion},
@@ -82,6 +83,8 @@ int main(int argc, char** argv) {
   }
   std::error_code ignored;
   const Caller caller{.program = "/proc/self/exe",
+                      .name = argv[0],
+                      .words = words,
                       .folder = std::filesystem::current_path(ignored).string(),
                       .environment = onebox::os::Environment()};
   for (const Command& command : kCommands) {

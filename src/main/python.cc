@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "main/settings.h"
-#include "main/words.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -14,9 +13,7 @@ std::string FindPython(const PythonPlaces& places) {
   if (!places.venv.empty()) candidates.push_back(places.venv + "/bin/python");
   candidates.push_back(places.folder + "/.venv/bin/python");
   candidates.push_back(places.folder + "/venv/bin/python");
-  for (const std::string_view folder : SplitWords(places.path, ':')) {
-    if (!folder.empty()) candidates.push_back(fmt::format("{}/python3", folder));
-  }
+  candidates.push_back(os::FindInPath("python3", places.path));
   for (const std::string& candidate : candidates) {
     if (os::IsExecutable(candidate)) return candidate;
   }

@@ -15,6 +15,7 @@ constexpr std::string_view kHelp =
   onebox run [TARGET] [options]     serve the app, in the foreground
   onebox status [--state DIR]       ask the running box how it is
   onebox reload [--state DIR]       let it read its settings and load its app anew
+  onebox upgrade [--state DIR]      put the program on the disk in the running one's place
   onebox stop [--state DIR]         let it finish what has begun, and end
   onebox reference options          every option, in Markdown
   onebox version                    the version

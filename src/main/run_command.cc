@@ -14,6 +14,7 @@
 #include "main/front_role.h"
 #include "main/python.h"
 #include "main/reference.h"
+#include "main/successor.h"
 #include "main/toml_file.h"
 #include "main/version.h"
 #include "os/clock.h"
@@ -216,7 +217,10 @@ Result<Decided> ReadAgain(const RunLine& line, const Caller& caller, const Confi
   return Decided{std::move(all.settings), std::move(config)};
 }
 
-Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& caller) {
+Result<int> Serve(const Decided& decided,
+                  const RunLine& line,
+                  const Caller& caller,
+                  os::Fd inherited) {
   const Config& config = decided.config;
   const std::string python_side = TRY(FindPythonSide(caller.program));
   const os::SystemClock clock;
@@ -226,6 +230,7 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
+  const Successor successor(caller);
   const Place place{caller, python_side, clock, metrics};
   const supervise::Outside outside{
       .clock = clock,
@@ -234,6 +239,8 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
       .read_settings = [&]() -> Result<supervise::BoxSettings> {
         return MakeBox(TRY(ReadAgain(line, caller, config)), place);
       },
+      .check_successor = [&] { return successor.Check(); },
+      .succeed = [&](const os::Fd& left) { return successor.Become(left); },
       .lanes_max = lanes_max,
       .traffic = [&] { return ReadTraffic(metrics); },
       .started = [&](supervise::Role role) { account.Started(role); },
@@ -241,12 +248,14 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
       .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },
       .workers_changed = [&](const supervise::WorkersNow& now) { account.Changed(now); },
   };
-  return supervise::RunBox(MakeBox(decided, place), outside);
+  return supervise::RunBox(MakeBox(decided, place), outside, std::move(inherited));
 }
 
 }  // namespace
 
-int Run(std::span<const std::string> words, const Caller& caller) {
+int Run(std::span<const std::string> words, const Caller& called_by) {
+  Caller caller = called_by;
+  os::Fd inherited = Successor::Inherited(caller.environment);
   const RunLine line = ReadRunLine(words, caller.folder);
   if (line.help) {
     std::cout << RunHelp();
@@ -272,7 +281,8 @@ int Run(std::span<const std::string> words, const Caller& caller) {
     std::cout << "the options are right\n";
     return 0;
   }
-  const auto served = Serve({std::move(all.settings), std::move(config).value()}, line, caller);
+  const auto served = Serve(
+      {std::move(all.settings), std::move(config).value()}, line, caller, std::move(inherited));
   if (served.ok()) return served.value();
   Tell(fmt::format("onebox: {}\n", served.error().message));
   return 1;

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "os/process.h"
 
@@ -10,8 +11,10 @@ namespace onebox::main {
 
 // What a command knows of the process that it runs in.
 struct Caller {
-  std::string program;  // the path of our own binary
-  std::string folder;   // the current one
+  std::string program;             // the path of our own binary
+  std::string name;                // as it was called
+  std::vector<std::string> words;  // what it was called with
+  std::string folder;              // the current one
   os::Variables environment;
 };
 

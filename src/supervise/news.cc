@@ -24,9 +24,13 @@ std::optional<News> ParseNews(std::string_view message) {
     news.kind = News::Kind::kWorkerStuck;
   } else if (IsTrue(At(object, "spent"))) {
     news.kind = News::Kind::kWorkerSpent;
+  } else if (IsTrue(At(object, "retired"))) {
+    news.kind = News::Kind::kWorkerRetired;
   } else {
     return std::nullopt;
   }
+  const auto& pid = At(object, "pid");
+  if (pid.is_number_integer()) news.pid = pid.get<int>();
   news.reason = Text(At(object, "reason"));
   news.app = Text(At(object, "app"));
   news.python = Text(At(object, "python"));

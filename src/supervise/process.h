@@ -38,6 +38,8 @@ struct Process {
   // "front [4711]", "worker 2 [4712]"
   std::string name() const;
   bool alive() const { return child.has_value(); }
+  // Forked by the zygote, which has not said its pid yet.
+  bool awaited() const { return !alive() && (life == Life::kBooting || life == Life::kReady); }
   void Signal(int signal) const {
     if (child) child->Signal(signal);
   }
@@ -61,6 +63,7 @@ struct Process {
   int number = 0;              // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
   Time recycle_at = Time::max();
+  bool retired = false;  // the front gives it no more requests
   WorkerMemory memory;
 
   Time spoke_at{};                  // of a front: when it was heard last

@@ -77,6 +77,15 @@ Result<std::string> Ask(const std::string& state, const Question& question) {
   return std::move(answer->bytes);
 }
 
+Result<std::uint64_t> AskForGeneration(const std::string& state, std::string_view what) {
+  const std::string text = TRY(Ask(state, {what, kReloadTimeout}));
+  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (IsTrue(At(answer, "reloaded"))) return Number(At(answer, "generation"));
+  const std::string story = Text(At(answer, "story"));
+  return OperatorError(
+      fmt::format("{}{}{}", story, story.empty() ? "" : "\n", Text(At(answer, "error"))));
+}
+
 }  // namespace
 
 Result<std::string> AskStatus(const std::string& state) {
@@ -84,12 +93,11 @@ Result<std::string> AskStatus(const std::string& state) {
 }
 
 Result<std::uint64_t> AskReload(const std::string& state) {
-  const std::string text = TRY(Ask(state, {"reload", kReloadTimeout}));
-  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (IsTrue(At(answer, "reloaded"))) return Number(At(answer, "generation"));
-  const std::string story = Text(At(answer, "story"));
-  return OperatorError(
-      fmt::format("{}{}{}", story, story.empty() ? "" : "\n", Text(At(answer, "error"))));
+  return AskForGeneration(state, "reload");
+}
+
+Result<std::uint64_t> AskUpgrade(const std::string& state) {
+  return AskForGeneration(state, "upgrade");
 }
 
 Status AskStop(const std::string& state) {

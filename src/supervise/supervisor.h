@@ -78,6 +78,10 @@ struct Outside {
   std::function<void(std::string_view)> print;  // text for the operator's terminal
   // What holds now, for a reload; an Error with all that is wrong.
   std::function<Result<BoxSettings>()> read_settings;
+  // Whether the program that is to take our place would start.
+  std::function<Status()> check_successor;
+  // Becomes it; `left` is what it inherits. Returns only where it cannot.
+  std::function<Error(const os::Fd& left)> succeed;
   std::size_t lanes_max = 1;  // of the metrics, for one front; there are twice as many
 
   std::function<Traffic()> traffic;  // for status
@@ -87,8 +91,9 @@ struct Outside {
   std::function<void(const WorkersNow&)> workers_changed;
 };
 
-// Runs the box until a signal ends it. The exit status: 0, or 1 where it could not start (the reason
-// has been printed). REQUIRES: this process has one thread.
-int RunBox(const BoxSettings& settings, const Outside& outside);
+// Runs the box until a signal ends it. `inherited`: what the program has left whose place we take; not
+// valid: none. The exit status: 0, or 1 where it could not start (the reason has been printed).
+// REQUIRES: this process has one thread.
+int RunBox(const BoxSettings& settings, const Outside& outside, os::Fd inherited = {});
 
 }  // namespace onebox::supervise

@@ -74,17 +74,20 @@ class BoxTest : public testing::Test {
         telemetry::Log::Open(clock, {.role = "supervisor", .path = folder_ + "/error.log"});
     EXPECT_TRUE(log.ok());
     settings_.front = front;
-    const int status = RunBox(settings_,
-                              {.clock = clock,
-                               .log = *log.value(),
-                               .print = [this](std::string_view text) { printed_ += text; },
-                               .read_settings = [this] { return Result<BoxSettings>(settings_); },
-                               .lanes_max = 1,
-                               .traffic = [] { return Traffic{.requests = 7}; },
-                               .started = [this](Role) { ++started_; },
-                               .died = [this](Role) { ++died_; },
-                               .front_ended = [](std::size_t) {},
-                               .workers_changed = [](const WorkersNow&) {}});
+    const int status =
+        RunBox(settings_,
+               {.clock = clock,
+                .log = *log.value(),
+                .print = [this](std::string_view text) { printed_ += text; },
+                .read_settings = [this] { return Result<BoxSettings>(settings_); },
+                .check_successor = [] { return onebox::Status(OperatorError("none")); },
+                .succeed = [](const os::Fd&) { return OperatorError("none"); },
+                .lanes_max = 1,
+                .traffic = [] { return Traffic{.requests = 7}; },
+                .started = [this](Role) { ++started_; },
+                .died = [this](Role) { ++died_; },
+                .front_ended = [](std::size_t) {},
+                .workers_changed = [](const WorkersNow&) {}});
     EXPECT_FALSE(std::filesystem::exists(ControlPath(settings_.state)));
     EXPECT_FALSE(std::filesystem::exists(folder_ + "/app.sock"));
     return status;

@@ -53,14 +53,14 @@ class Onebox:
     """
 
     def __init__(self, folder, target=None, *, toml="", arguments=(), environment=None, workers=1,
-                 threads=4, python=PYTHON, chdir=APPS, listen=("127.0.0.1:0",), access_log=None):
+                 threads=4, python=PYTHON, chdir=APPS, listen=("127.0.0.1:0",), access_log=None, program=BINARY):
         self.folder = Path(folder)
         self.state = self.folder / "state"
         self.access_log = Path(access_log or self.folder / "access.log")
         self.mark = f"ONEBOX_TEST={uuid.uuid4()}"
         self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1",
                             **dict([self.mark.split("=")]), **(environment or {})}
-        self.command = [BINARY, "run", *([target] if target else [])]
+        self.command = [program, "run", *([target] if target else [])]
         if toml:
             config = self.folder / "onebox.toml"
             config.write_text(toml)

@@ -14,14 +14,6 @@ from wire import Closed, until
 
 
 @pytest.fixture
-def hold(tmp_path):
-    """The folder through which faults.py and the tests speak."""
-    folder = tmp_path / "hold"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def faulty(serve, hold):
     def start(**options):
         environment = {"HOLD": str(hold), **options.pop("environment", {})}

@@ -11,23 +11,8 @@ import pytest
 
 import onebox as onebox_module
 from onebox import BINARY, onebox
-from wire import Closed, until
-
-
-@pytest.fixture
-def hold(tmp_path):
-    """The folder through which versions.py and the tests speak."""
-    folder = tmp_path / "hold"
-    folder.mkdir()
-    (folder / "version").write_text("one")
-    return folder
-
-
-@pytest.fixture
-def versioned(serve, hold):
-    def start(**options):
-        return serve("versions:app", environment={"HOLD": str(hold)}, **options)
-    return start
+from clients import Client, pid_of, reload, version_of
+from wire import until
 
 
 @pytest.fixture
@@ -36,55 +21,6 @@ def faulty_app(serve, hold):
     return serve("faults:app", environment={"HOLD": str(hold)}, workers=None, threads=1,
                  toml="[app]\nworkers_min = 2\nworkers_max = 4\n"
                       'timeout = "100s"\nqueue_timeout = "100s"\n'), hold
-
-
-def version_of(answer):
-    assert answer.status == 200, answer
-    return answer.body.decode().split()[0]
-
-
-def pid_of(answer):
-    assert answer.status == 200, answer
-    return int(answer.body.decode().split()[1])
-
-
-def reload(running):
-    """`onebox reload` to its end."""
-    return subprocess.run([BINARY, "reload", "--state", running.state], capture_output=True,
-                          text=True, timeout=60)
-
-
-class Client(threading.Thread):
-    """Asks on one connection that stays open as long as the server keeps it, and opens the next."""
-
-    def __init__(self, running, method="GET", path="/"):
-        super().__init__(daemon=True)
-        self.running, self.method, self.path = running, method, path
-        self.ending = threading.Event()
-        self.answers, self.failures = 0, []
-        self.start()
-
-    def run(self):
-        connection = None
-        while not self.ending.is_set():
-            try:
-                connection = connection or self.running.connect()
-                body = b"x" if self.method == "POST" else b""
-                answer = connection.request(self.method, self.path, body=body).response(self.method)
-                self.answers += 1
-                if answer.status != 200:
-                    self.failures.append(answer.status)
-                if answer["Connection"] == "close":
-                    connection.close()
-                    connection = None
-            except (OSError, Closed) as error:
-                self.failures.append(repr(error))
-                connection = None
-
-    def end(self):
-        self.ending.set()
-        self.join(30)
-        return self.failures
 
 
 # --- reload ------------------------------------------------------------------
