@@ -13,6 +13,9 @@ from typing import Any
 
 from onebox import target
 from onebox._onebox import Worker
+from onebox.gunicorn_conf import ConfError
+from onebox.gunicorn_hooks import HookError, Hooks
+from onebox.gunicorn_hooks import load as load_hooks
 
 IMPORT_FAILED = 3  # an exit status that the supervisor knows
 
@@ -21,16 +24,31 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     _prepare_interpreter(options.chdir)
+    hooks = None
     try:
-        app = target.load(options.target)
-    except target.LoadError as error:
+        if options.gunicorn:
+            hooks = load_hooks(options)
+            hooks.prepare()
+        return _run(options, hooks)
+    except (ConfError, HookError, target.LoadError) as error:
         print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
               f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
         return IMPORT_FAILED
+    finally:
+        if hooks:
+            hooks.ended()
+
+
+def _run(options: argparse.Namespace, hooks: Hooks | None) -> int:
+    """Raises LoadError or HookError."""
+    app = target.load(options.target)
     worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
                     app=_framework_of(app), python=sys.version.split()[0])
-    _serve(worker, app, options.threads)
+    if hooks:
+        hooks.loaded(lambda: worker.requests)
+        app = hooks.wrap(app)
+    _serve(worker, app, options.threads, hooks)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
         return 1
@@ -46,6 +64,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         worker.add_argument(f"--{name}", type=int, required=True)
     worker.add_argument("--target", required=True)
     worker.add_argument("--chdir", required=True)
+    worker.add_argument("--gunicorn", help="a gunicorn.conf.py, or python:MODULE")
+    worker.add_argument("--gunicorn-name", help="of that file, as it is shown")
+    worker.add_argument("--gunicorn-folder", help="where it is executed")
+    worker.add_argument("--listen", action="append", help="for its hooks")
     return parser.parse_args(arguments)
 
 
@@ -69,10 +91,12 @@ def _framework_of(app: Callable[..., Any]) -> str:
         return ""
 
 
-def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
+def _serve(worker: Worker, app: Callable[..., Any], threads: int, hooks: Hooks | None) -> None:
     """Until drained. The main thread takes signals alone, so that they never wait for the app."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.drain())
+    if hooks:
+        hooks.take_signals(worker.drain)
     serving = [threading.Thread(target=worker.serve, args=(app,), name=f"onebox-{number}")
                for number in range(1, threads + 1)]
     for thread in serving:

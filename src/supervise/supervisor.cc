@@ -575,24 +575,25 @@ FrontHeritage Box::BecomeFront(os::Fd control) {
 }
 
 Result<os::Spawned> Box::StartWorker(const Process& process) {
-  return os::Spawn({.words = {settings_.python,
-                              settings_.python_side,
-                              "worker",
-                              "--attach",
-                              attach_name_,
-                              "--reactors",
-                              std::to_string(settings_.reactors),
-                              "--number",
-                              std::to_string(process.number),
-                              "--workers",
-                              std::to_string(settings_.workers),
-                              "--threads",
-                              std::to_string(settings_.threads),
-                              "--target",
-                              settings_.target,
-                              "--chdir",
-                              settings_.chdir},
-                    .environment = settings_.environment});
+  std::vector<std::string> words = {settings_.python,
+                                    settings_.python_side,
+                                    "worker",
+                                    "--attach",
+                                    attach_name_,
+                                    "--reactors",
+                                    std::to_string(settings_.reactors),
+                                    "--number",
+                                    std::to_string(process.number),
+                                    "--workers",
+                                    std::to_string(settings_.workers),
+                                    "--threads",
+                                    std::to_string(settings_.threads),
+                                    "--target",
+                                    settings_.target,
+                                    "--chdir",
+                                    settings_.chdir};
+  words.insert(words.end(), settings_.worker_words.begin(), settings_.worker_words.end());
+  return os::Spawn({.words = std::move(words), .environment = settings_.environment});
 }
 
 // --- time --------------------------------------------------------------------
