@@ -175,7 +175,7 @@ def child_exit(server, worker):
     assert not list(metrics.iterdir())
 
 
-def test_a_file_wrapper_and_a_list_keep_their_length_under_post_request(serve_file):
+def test_a_list_keeps_its_length_under_post_request(serve_file):
     hook = "def post_request(worker, req, environ, resp):\n    worker.log.info('sent %s', resp.sent)\n"
     plain = serve_file("", "seen:app").get("/")
     hooked = serve_file(hook, "seen:app").get("/")
