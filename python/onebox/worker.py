@@ -13,6 +13,9 @@ from typing import Any
 
 from onebox import health, target
 from onebox._onebox import Worker
+from onebox.gunicorn_conf import ConfError
+from onebox.gunicorn_hooks import HookError, Hooks
+from onebox.gunicorn_hooks import load as load_hooks
 
 # Exit statuses that the supervisor knows.
 IMPORT_FAILED = 3
@@ -21,8 +24,8 @@ HEALTH_FAILED = 4
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    app = load(options)
-    return IMPORT_FAILED if app is None else run(app, options, options.number)
+    begin(options)
+    return run(options, lambda: target.load(options.target))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -37,32 +40,54 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--target", required=True)
         command.add_argument("--chdir", required=True)
         command.add_argument("--health", default="", help="a path that the app must answer first")
+        command.add_argument("--gunicorn", help="a gunicorn.conf.py, or python:MODULE")
+        command.add_argument("--gunicorn-name", help="of that file, as it is shown")
+        command.add_argument("--gunicorn-folder", help="where it is executed")
+        command.add_argument("--listen", action="append", help="for its hooks")
     commands.choices["worker"].add_argument("--number", type=int, required=True)
     commands.choices["zygote"].add_argument("--unsafe", action="store_true",
                                             help="fork whatever the import has left behind")
     return parser.parse_args(arguments)
 
 
-def load(options: argparse.Namespace) -> Callable[..., Any] | None:
-    """The app; None where it cannot be loaded, which has been told."""
+def begin(options: argparse.Namespace) -> None:
+    """What comes before anything of the app."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     _prepare_interpreter(options.chdir)
-    try:
-        return target.load(options.target)
-    except target.LoadError as error:
-        print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
-              f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
-        return None
 
 
-def run(app: Callable[..., Any], options: argparse.Namespace, number: int) -> int:
+def run(options: argparse.Namespace, find_app: Callable[[], Callable[..., Any]]) -> int:
     """Serves until drained; the exit status of the process."""
+    hooks = None
+    try:
+        if options.gunicorn:
+            hooks = load_hooks(options)
+            hooks.prepare()
+        return _run(options, find_app(), hooks)
+    except (ConfError, HookError, target.LoadError) as error:
+        tell(error, options)
+        return IMPORT_FAILED
+    finally:
+        if hooks:
+            hooks.ended()
+
+
+def tell(error: Exception, options: argparse.Namespace) -> None:
+    print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
+          f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
+
+
+def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | None) -> int:
+    """Raises HookError."""
     if options.health and not health.is_well(app, options.health):
         return HEALTH_FAILED
-    worker = Worker(attach=options.attach, reactors=options.reactors, number=number,
+    worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
                     app=framework_of(app), python=sys.version.split()[0])
-    _serve(worker, app, options.threads)
+    if hooks:
+        hooks.loaded(lambda: worker.requests)
+        app = hooks.wrap(app)
+    _serve(worker, app, options.threads, hooks)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
         return 1
@@ -89,10 +114,12 @@ def _prepare_interpreter(chdir: str) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
-def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
+def _serve(worker: Worker, app: Callable[..., Any], threads: int, hooks: Hooks | None) -> None:
     """Until drained. The main thread takes signals alone, so that they never wait for the app."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.drain())
+    if hooks:
+        hooks.take_signals(worker.drain)
     serving = [threading.Thread(target=worker.serve, args=(app,), name=f"onebox-{number}")
                for number in range(1, threads + 1)]
     for thread in serving:

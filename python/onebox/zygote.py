@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from onebox import forking, worker
+from onebox import forking, target, worker
 from onebox._onebox import become_child_of
 
 CONTROL = 3  # the descriptor that the supervisor speaks on; src/supervise/zygote.h has the messages
@@ -19,8 +19,11 @@ MESSAGE_BYTES_MAX = 4096
 def main(arguments: Sequence[str]) -> int:
     options = worker.parse(arguments)
     supervisor = os.getppid()
-    app = worker.load(options)
-    if app is None:
+    worker.begin(options)
+    try:
+        app = target.load(options.target)
+    except target.LoadError as error:
+        worker.tell(error, options)
         return worker.IMPORT_FAILED
     about = {"app": worker.framework_of(app), "python": sys.version.split()[0]}
     forking.close_pools()
@@ -39,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         number = _fork_when_told(control, supervisor)
     if number is None:
         return 0
-    return worker.run(app, options, number)
+    options.number = number
+    return worker.run(options, lambda: app)
 
 
 def _fork_when_told(control: socket.socket, supervisor: int) -> int | None:

@@ -23,13 +23,16 @@ using Words = std::span<const std::string>;
 
 constexpr int kMistaken = 2;
 
-int ShowReference(Words words, const Caller& /*caller*/) {
-  if (words.size() != 1 || words.front() != "options") {
-    std::cerr << "onebox reference options: prints every option, in Markdown\n";
-    return kMistaken;
+int ShowReference(Words words, const Caller& caller) {
+  const std::string asked_for = words.size() == 1 ? words.front() : "";
+  if (asked_for == "options") {
+    std::cout << onebox::main::OptionsPage();
+    return 0;
   }
-  std::cout << onebox::main::OptionsPage();
-  return 0;
+  if (asked_for == "gunicorn") return onebox::main::ShowGunicornPage(caller);
+  std::cerr << "onebox reference options: prints every option, in Markdown\n"
+               "onebox reference gunicorn: prints what becomes of each of Gunicorn's settings\n";
+  return kMistaken;
 }
 
 int ShowVersion(Words /*words*/, const Caller& /*caller*/) {

@@ -1,5 +1,6 @@
 #include "pyext/worker_type.h"
 
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -17,6 +18,7 @@ struct Inside {
   os::SystemClock clock;
   std::unique_ptr<worker::Worker> worker;
   EnvironMaker environ_maker;
+  std::uint64_t requests = 0;  // begun; under the GIL
 };
 
 struct WorkerObject {
@@ -102,6 +104,7 @@ std::optional<worker::TakenRequest> NextRequest(worker::Worker& worker) {
 PyObject* Serve(PyObject* self, PyObject* app) {
   const Ref held = Ref::Share(self);
   while (auto taken = NextRequest(*Of(self).worker)) {
+    ++Of(self).requests;
     RunExchange(std::move(*taken), Of(self).environ_maker, app);
   }
   Py_RETURN_NONE;
@@ -122,6 +125,10 @@ PyObject* Failure(PyObject* self, void* /*none*/) {
   return PyUnicode_FromStringAndSize(failure.data(), static_cast<Py_ssize_t>(failure.size()));
 }
 
+PyObject* Requests(PyObject* self, void* /*none*/) {
+  return PyLong_FromUnsignedLongLong(Of(self).requests);
+}
+
 PyMethodDef methods[] = {
     {"serve",
      Serve,
@@ -134,6 +141,7 @@ PyMethodDef methods[] = {
 
 PyGetSetDef attributes[] = {
     {"failure", Failure, nullptr, "Why no front takes this worker, or an empty text.", nullptr},
+    {"requests", Requests, nullptr, "How many requests it has begun.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -1032,6 +1032,7 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
                                     "--chdir",
                                     settings.chdir};
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
+  words.insert(words.end(), settings.worker_words.begin(), settings.worker_words.end());
   return words;
 }
 

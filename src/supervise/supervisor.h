@@ -46,7 +46,8 @@ struct BoxSettings {
   std::string python_side;     // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
   std::string chdir;
-  os::Variables environment;  // of the workers
+  std::vector<std::string> worker_words;  // at the end of a worker's command line
+  os::Variables environment;              // of the workers
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
 
