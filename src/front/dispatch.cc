@@ -146,6 +146,12 @@ void Dispatch::Retire(const Worker& worker) {
   std::erase(workers_, worker);
 }
 
+std::uint32_t Dispatch::AddForNobody(const Worker& worker, std::int32_t change) {
+  const std::lock_guard lock(mutex_);
+  worker->for_nobody += static_cast<std::uint32_t>(change);
+  return worker->for_nobody;
+}
+
 Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);

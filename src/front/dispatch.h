@@ -18,12 +18,13 @@ struct AppWorker {
   std::uint32_t threads = 0;
   std::uint32_t ahead_max = 0;  // requests that it may be given beyond its threads
   std::uint32_t busy = 0;
-  std::uint32_t reactors = 0;   // that have a channel to it; usable when all have
-  std::uint32_t suspended = 0;  // reactors that it takes nothing from
-  bool leaving = false;         // drains, or is dead
-  Time left_at{};               // when a place was given back last
-  bool busy_since = false;      // others were taken at that moment
-  Duration pace{};              // between two such moments, smoothed
+  std::uint32_t reactors = 0;    // that have a channel to it; usable when all have
+  std::uint32_t suspended = 0;   // reactors that it takes nothing from
+  std::uint32_t for_nobody = 0;  // threads that work for nobody, for too long
+  bool leaving = false;          // drains, or is dead
+  Time left_at{};                // when a place was given back last
+  bool busy_since = false;       // others were taken at that moment
+  Duration pace{};               // between two such moments, smoothed
 };
 
 // A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.
@@ -92,6 +93,9 @@ class Dispatch {
   void Suspend(const Worker& worker);
   void Resume(const Worker& worker);
   void Retire(const Worker& worker);  // no new streams; for good
+  // One reactor knows of so many more threads, or fewer, that work for nobody for too long; how many
+  // all reactors know of.
+  std::uint32_t AddForNobody(const Worker& worker, std::int32_t change);
 
   // A place at once (`worker` is set), a place in the queue, or neither.
   Entered Enter(Ticket& ticket, Position position, Worker& worker);

@@ -139,11 +139,13 @@ def test_a_worker_that_ends_says_how(faulty, path, words):
     until(lambda: running.get("/").status == 200, "a new worker serves")
 
 
-def test_a_worker_that_works_for_nobody_in_all_its_threads_is_replaced(faulty, hold):
-    running = faulty(workers=1, threads=2, arguments=["--timeout", "1s"])
+@pytest.mark.parametrize("reactors", [1, 2, 4])
+def test_a_worker_that_works_for_nobody_in_all_its_threads_is_replaced(faulty, hold, reactors):
+    running = faulty(workers=1, threads=4, arguments=["--timeout", "1s"],
+                     toml=f"[front]\nreactors = {reactors}\n")
     before = running.pids("app worker")
-    connections = [running.connect().request("GET", f"/hold/never{number}") for number in range(2)]
-    assert [connection.response().status for connection in connections] == [504, 504]
+    connections = [running.connect().request("GET", f"/hold/never{number}") for number in range(4)]
+    assert [connection.response().status for connection in connections] == [504] * 4
     running.wait_for_line(r"is stuck")
     until(lambda: running.get("/").status == 200, "a new worker serves")
     assert running.pids("app worker") != before
