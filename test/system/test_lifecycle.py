@@ -1,4 +1,5 @@
 """What happens when processes start, fail, hang and end?"""
+import base64
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from onebox import APPS, PYTHON, onebox
+from onebox import APPS, PYTHON, ROOT, onebox
 from wire import Closed, until
 
 pytestmark = pytest.mark.threads
@@ -393,3 +394,53 @@ def test_the_combined_access_log_is_nginx_s(serve):
                  "the line is written")
     assert re.match(r'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
                     r'"GET /a\S*b HTTP/1\.1" 200 \d+ "-" "quote\S+ here"', line), line
+
+
+def basic(user, password="a secret"):
+    return "Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def access_lines(running, count):
+    def lines():
+        found = running.access_log.read_text().splitlines() if running.access_log.exists() else []
+        return found if len(found) >= count else None
+    found = until(lines, f"{count} lines are written")
+    assert len(found) == count, found
+    return found
+
+
+def test_the_access_log_names_the_user_and_no_password(serve):
+    running = serve("seen:app")
+    for credentials in (basic("maria"), basic('a "b\n\\c'), "Authorization: Bearer bWFyaWE6eA==",
+                        "X-None: none"):
+        assert running.get("/", credentials).status == 200
+    lines = access_lines(running, 4)
+    assert [line.split()[2] for line in lines] == ["maria", r"a\x20\x22b\x0A\x5Cc", "-", "-"]
+    assert "secret" not in running.access_log.read_text()
+
+
+def test_a_user_s_name_does_not_break_json(serve):
+    running = serve("seen:app", toml='[log]\naccess_format = "json"\n')
+    running.get("/", basic('a "b\n\\c'))
+    (line,) = access_lines(running, 1)
+    assert json.loads(line)["user"] == 'a "b\n\\c'
+    assert "secret" not in line
+
+
+def test_every_atom_of_the_docs_has_a_value(serve):
+    text = (ROOT / "docs/use/logs-and-metrics.md").read_text()
+    rows = re.findall(r"^\|(.*)\|(.*)\|.*\|$", text[text.index("| Gunicorn | nginx |"):
+                                                 text.index("## Metrics")], re.MULTILINE)
+    atoms = [atom for row in rows for cell in row for atom in re.findall(r"`(.*?)`", cell)]
+    assert "%(u)s" in atoms and "$remote_user" in atoms and len(atoms) > 35
+    named = [atom.replace("{Name}", "{X-Name}").replace("$http_name", "$http_x_name")
+             for atom in atoms if atom not in ("%%", "$$")]
+    named += ["%({Content-Type}o)s", "$sent_http_content_type"]
+    text = "|".join(["%%", "$$", *named])
+    running = serve("seen:app", toml=f"[log]\naccess_format = '{text}'\n")
+    running.get("/page?a=b", basic("maria"), "X-Name: name", "Referer: http://there.test/",
+                "User-Agent: test")
+    percent, dollar, *values = access_lines(running, 1)[0].split("|")
+    assert (percent, dollar) == ("%", "$") and len(values) == len(named)
+    for atom, value in zip(named, values):
+        assert value not in ("", "-"), atom
