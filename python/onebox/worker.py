@@ -15,6 +15,9 @@ from onebox import target
 from onebox._onebox import Worker
 
 IMPORT_FAILED = 3  # an exit status that the supervisor knows
+# Python hears of a signal between two steps: one that comes just before it sleeps is heard when it
+# wakes. So it sleeps in turns.
+JOIN_SECONDS = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,4 +81,5 @@ def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
     for thread in serving:
         thread.start()
     for thread in serving:
-        thread.join()
+        while thread.is_alive():
+            thread.join(JOIN_SECONDS)

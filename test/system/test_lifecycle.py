@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -28,7 +29,8 @@ def hold(tmp_path):
 def faulty(serve, hold):
     def start(**options):
         environment = {"HOLD": str(hold), **options.pop("environment", {})}
-        return serve("faults:app", environment=environment, **options)
+        target = options.pop("target", "faults:app")
+        return serve(target, environment=environment, **options)
     return start
 
 
@@ -298,6 +300,64 @@ def test_the_end_comes_in_bounded_time(faulty, hold):
         running.process.wait(15)
         until(lambda: not running.processes(), "every process ends", 5)
     running.kill()
+
+
+SIGNAL_BEFORE_SLEEP = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+int signal_due = 0;
+
+static void before_sleep(void) {
+  if (gettid() == getpid() && __sync_bool_compare_and_swap(&signal_due, 1, 0)) {
+    kill(getpid(), SIGTERM);
+  }
+}
+int sem_wait(sem_t* sem) {
+  before_sleep();
+  return ((int (*)(sem_t*))dlsym(RTLD_NEXT, "sem_wait"))(sem);
+}
+int sem_clockwait(sem_t* sem, clockid_t clock, const struct timespec* until) {
+  before_sleep();
+  return ((int (*)(sem_t*, clockid_t, const struct timespec*))dlsym(RTLD_NEXT, "sem_clockwait"))(
+      sem, clock, until);
+}
+"""
+
+
+def test_a_worker_hears_a_signal_that_comes_just_before_it_sleeps(faulty, tmp_path):
+    """Python saw none before it asked the kernel to wait; the kernel had none to wake it with."""
+    (tmp_path / "before.c").write_text(SIGNAL_BEFORE_SLEEP)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "before.so", "before.c"], cwd=tmp_path,
+                   check=True)
+    (tmp_path / "sleeps.py").write_text(
+        (APPS / "faults.py").read_text() + """
+import ctypes
+import threading
+
+join = threading.Thread.join
+if not (HOLD / "first").exists():  # its successor lives
+    (HOLD / "first").touch()
+
+    def join_and_get_a_signal(thread, *timeout):
+        ctypes.c_int.in_dll(BEFORE, "signal_due").value = 1
+        threading.Thread.join = join
+        return join(thread, *timeout)
+    BEFORE = ctypes.CDLL(os.environ["BEFORE"])
+    threading.Thread.join = join_and_get_a_signal
+""")
+    preloaded = ":".join([*re.findall("LD_PRELOAD=([^,]*)", os.environ.get("ONEBOX_APP_ENV", "")),
+                          str(tmp_path / "before.so")])
+    others = re.sub("LD_PRELOAD=[^,]*,?", "", os.environ.get("ONEBOX_APP_ENV", ""))
+    running = faulty(target="sleeps:app", workers=1, chdir=tmp_path, environment={
+        "BEFORE": str(tmp_path / "before.so"),
+        "ONEBOX_APP_ENV": ",".join(filter(None, [f"LD_PRELOAD={preloaded}", others]))})
+    running.wait_for_line(r"worker 1 .*ended", 10)
+    until(lambda: running.get("/").status == 200, "a new worker serves")
 
 
 # --- the queue ---------------------------------------------------------------
