@@ -20,6 +20,9 @@ from onebox.gunicorn_hooks import load as load_hooks
 # Exit statuses that the supervisor knows.
 IMPORT_FAILED = 3
 HEALTH_FAILED = 4
+# Python hears of a signal between two steps: one that comes just before it sleeps is heard when it
+# wakes. So it sleeps in turns.
+JOIN_SECONDS = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -125,4 +128,5 @@ def _serve(worker: Worker, app: Callable[..., Any], threads: int, hooks: Hooks |
     for thread in serving:
         thread.start()
     for thread in serving:
-        thread.join()
+        while thread.is_alive():
+            thread.join(JOIN_SECONDS)

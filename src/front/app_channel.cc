@@ -202,13 +202,16 @@ void AppChannel::Resume() {
 }
 
 // Longer than any request may take: it takes nothing at all, or works for nobody in all its threads.
-bool AppChannel::Stuck(Time now) const {
+bool AppChannel::Stuck(Time now) {
   const Duration limit = shard_.settings().request_timeout;
   if (suspended_ && now - suspended_since_ >= limit) return true;
-  const auto for_nobody = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
+  const auto here = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
     return use.abandoned && now - use.since >= limit;
   });
-  return for_nobody >= end_->threads();  // there are more slots than threads
+  const std::int32_t change = static_cast<std::int32_t>(here) - for_nobody_;
+  for_nobody_ += change;
+  // The threads may be spread over the channels of all reactors.
+  return shard_.dispatch().AddForNobody(worker_, change) >= end_->threads();
 }
 
 void AppChannel::Check(Time now) {

@@ -78,7 +78,7 @@ class AppChannel {
   void SendBlocked();
   void Suspend(Time now);
   void Resume();
-  bool Stuck(Time now) const;
+  bool Stuck(Time now);
   void Die(std::string_view why);
 
   Shard& shard_;
@@ -90,6 +90,7 @@ class AppChannel {
   std::vector<Slot> slots_;
   std::vector<Stream*> blocked_;
   Time suspended_since_;
+  std::int32_t for_nobody_ = 0;  // what Dispatch was told
   bool watched_ = false;
   bool suspended_ = false;
   bool reported_ = false;

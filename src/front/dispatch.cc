@@ -163,6 +163,12 @@ void Dispatch::Retire(std::uint32_t number) {
   });
 }
 
+std::uint32_t Dispatch::AddForNobody(const Worker& worker, std::int32_t change) {
+  const std::lock_guard lock(mutex_);
+  worker->for_nobody += static_cast<std::uint32_t>(change);
+  return worker->for_nobody;
+}
+
 Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);

@@ -20,6 +20,7 @@ struct AppWorker {
   std::uint32_t busy = 0;
   std::uint32_t reactors = 0;    // that have a channel to it; usable when all have
   std::uint32_t suspended = 0;   // reactors that it takes nothing from
+  std::uint32_t for_nobody = 0;  // threads that work for nobody, for too long
   bool leaving = false;          // drains, or is dead
   Time left_at{};                // when a place was given back last
   bool busy_since = false;       // others were taken at that moment
@@ -100,6 +101,9 @@ class Dispatch {
   void Resume(const Worker& worker);
   void Retire(const Worker& worker);  // no new streams; for good
   void Retire(std::uint32_t number);  // the same, where there is such a worker
+  // One reactor knows of so many more threads, or fewer, that work for nobody for too long; how many
+  // all reactors know of.
+  std::uint32_t AddForNobody(const Worker& worker, std::int32_t change);
 
   // A place at once (`worker` is set), a place in the queue, or neither.
   Entered Enter(Ticket& ticket, Position position, Worker& worker);

@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "front/stream.h"
+#include "http/basic_user.h"
 #include "http/media_type.h"
 #include "http/request_id.h"
 #include "http/response_head.h"
@@ -452,6 +453,8 @@ void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   telemetry::AccessRecord record;
   record.time = shared_.clock.WallNow();
   record.client = client;
+  const std::string user = http::BasicUser(head.Value(http::KnownField::kAuthorization));
+  record.user = user;
   record.scheme = origin.scheme.empty() ? "http" : origin.scheme;
   record.method = head.method_name;
   record.target = head.target;

@@ -111,8 +111,10 @@ PyObject* Serve(PyObject* self, PyObject* app) {
 }
 
 PyObject* Drain(PyObject* self, PyObject* /*none*/) {
-  const WithoutGil others;  // who holds the worker's lock may want the GIL
-  Of(self).worker->Drain();
+  {
+    const WithoutGil others;  // who holds the worker's lock may want the GIL
+    Of(self).worker->Drain();
+  }
   Py_RETURN_NONE;
 }
 

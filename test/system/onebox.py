@@ -27,14 +27,21 @@ BUGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|
 def worker_sanitizers():
     """What lets a Python without sanitizers load an extension that was built with them."""
     extension = BINARY.parent.parent / "python/onebox/_onebox.abi3.so"
-    if b"__asan_init" not in extension.read_bytes():
-        return {}
-    libraries = [subprocess.run(["g++", f"-print-file-name={name}.so"], capture_output=True,
-                                text=True, check=True).stdout.strip()
-                 for name in ("libasan", "libstdc++")]
-    return {"ONEBOX_APP_ENV": ",".join([
-        "LD_PRELOAD=" + ":".join(libraries), "PYTHONMALLOC=malloc",
-        "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:detect_stack_use_after_return=1"])}
+    code = extension.read_bytes()
+    if b"__tsan_init" in code:
+        return {"ONEBOX_APP_ENV":
+                f"LD_PRELOAD={preloaded('libtsan')},TSAN_OPTIONS=handle_segv=0"}
+    if b"__asan_init" in code:
+        return {"ONEBOX_APP_ENV": ",".join([
+            "LD_PRELOAD=" + preloaded("libasan"), "PYTHONMALLOC=malloc",
+            "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:detect_stack_use_after_return=1"])}
+    return {}
+
+
+def preloaded(sanitizer):
+    return ":".join(subprocess.run(["g++", f"-print-file-name={name}.so"], capture_output=True,
+                                   text=True, check=True).stdout.strip()
+                    for name in (sanitizer, "libstdc++"))
 
 
 os.environ.update(worker_sanitizers())

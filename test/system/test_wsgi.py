@@ -9,6 +9,8 @@ import pytest
 from onebox import APPS, shared
 from wire import Closed, until
 
+pytestmark = pytest.mark.threads
+
 server = shared("answers:app", workers=1, threads=4)
 seen_server = shared("seen:app")
 
