@@ -54,12 +54,11 @@ bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
                                   &python) == 0) {
     return false;
   }
-  constexpr std::uint32_t kAhead = 16;
   out = {{.attach = attach,
           .reactors = reactors,
           .number = number,
           .threads = threads,
-          .ahead = kAhead,
+          .ahead = channel::kAheadMax,
           .app = app,
           .python = python},
          multiprocess != 0};
