@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from onebox import target
-from onebox._onebox import Worker
+from onebox._onebox import DUMP_SIGNAL, Worker
 
 IMPORT_FAILED = 3  # an exit status that the supervisor knows
 
@@ -20,6 +20,7 @@ IMPORT_FAILED = 3  # an exit status that the supervisor knows
 def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
+    faulthandler.register(DUMP_SIGNAL)  # and where nothing runs any more, in which lines
     _prepare_interpreter(options.chdir)
     try:
         app = target.load(options.target)

@@ -146,6 +146,13 @@ void Dispatch::Retire(const Worker& worker) {
   std::erase(workers_, worker);
 }
 
+bool Dispatch::AskFor(Replacement replacement, const Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  if (replacement <= worker->replacement) return false;
+  worker->replacement = replacement;
+  return true;
+}
+
 Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);

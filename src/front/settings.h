@@ -58,6 +58,7 @@ struct Settings {
   std::uint32_t queue_max = 2048;  // streams that wait for the app; above it 503
   Duration queue_timeout = seconds(15);
   Duration request_timeout = seconds(30);
+  bool cancel_disconnected = false;  // a client that leaves ends its request in the app
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together

@@ -137,6 +137,7 @@ front::Settings MakeFront(const Values& values) {
   made.queue_max = values.Count<std::uint32_t>("app.queue_max");
   made.queue_timeout = values.Time("app.queue_timeout");
   made.request_timeout = values.Time("app.timeout");
+  made.cancel_disconnected = values.Bool("app.cancel_disconnected");
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }

@@ -35,6 +35,7 @@ std::optional<News> ParseNews(std::string_view message) {
     news.kind = News::Kind::kWorkerReady;
   } else if (IsTrue(object, "stuck")) {
     news.kind = News::Kind::kWorkerStuck;
+    news.gil = IsTrue(object, "gil");
   } else {
     return std::nullopt;
   }

@@ -13,6 +13,7 @@ struct News {
   Kind kind = Kind::kFrontAlive;
   int worker = 0;      // its number, of the last two kinds
   std::string reason;  // of kWorkerStuck
+  bool gil = false;    // of kWorkerStuck: nothing in it runs, so nothing is waited for
   std::string app;     // of kWorkerReady: "Flask 2.2.2", may be empty
   std::string python;  // "3.11.2", may be empty
 };

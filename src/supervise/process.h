@@ -44,7 +44,8 @@ struct Process {
   bool holds = false;
   int restarts = 0;
   Time started{};
-  Time start_at;  // when waiting: the time of the next start
+  Time start_at;                // when waiting: the time of the next start
+  std::optional<Time> kill_at;  // when stuck: the time that its other requests have to end
 };
 
 }  // namespace onebox::supervise

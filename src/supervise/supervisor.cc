@@ -266,6 +266,9 @@ std::optional<Duration> Box::UntilNextDeadline() const {
     if (process->life == Life::kWaiting && phase_ < Phase::kEnding) consider(process->start_at);
   }
   if (front().alive()) consider(front_spoke_at_ + kHeartbeatTimeout);
+  for (const auto& process : processes_) {
+    if (process->kill_at) consider(*process->kill_at);
+  }
   if (has_deadline_) consider(deadline_);
   if (phase_ == Phase::kBooting && !boot_noticed_) consider(began_ + kBootNotice);
   if (!next) return std::nullopt;
@@ -345,10 +348,16 @@ void Box::TakeWorkerReady(const News& news) {
 
 void Box::TakeWorkerStuck(const News& news) {
   Process* worker = FindWorker(news.worker);
-  if (worker == nullptr || !worker->alive() || worker->life == Life::kEnding) return;
+  if (worker == nullptr || !worker->alive()) return;
+  if (worker->life == Life::kEnding && !(news.gil && worker->kill_at)) return;
   outside_.log.Warning("{} is stuck: {}; it is ended and replaced", worker->name(), news.reason);
   worker->life = Life::kEnding;
-  worker->Signal(SIGKILL);
+  if (news.gil) {
+    worker->kill_at.reset();
+    worker->Signal(SIGKILL);
+  } else {
+    worker->kill_at = Now() + settings_.request_timeout;
+  }
 }
 
 void Box::TakeOutput(Process& process) {
@@ -405,6 +414,7 @@ void Box::TakeDeath(Process& process) {
   }
   const std::string name = process.name();
   process.child.reset();
+  process.kill_at.reset();
   if (phase_ < Phase::kDraining) outside_.died(process.role);
   AfterDeath(process, *status, name);
   process.life = Life::kWaiting;
@@ -628,6 +638,11 @@ void Box::CheckHeartbeat() {
 }
 
 void Box::CheckDeadlines() {
+  for (const auto& process : processes_) {
+    if (!process->kill_at || Now() < *process->kill_at) continue;
+    process->kill_at.reset();
+    process->Signal(SIGKILL);
+  }
   if (!has_deadline_ || Now() < deadline_) return;
   has_deadline_ = false;
   if (phase_ == Phase::kDraining) {

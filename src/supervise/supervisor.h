@@ -28,6 +28,7 @@ struct BoxSettings {
 
   unsigned workers = 1;
   unsigned threads = 1;
+  Duration request_timeout{};
   std::string python;       // the interpreter
   std::string python_side;  // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
