@@ -1,6 +1,7 @@
 """Requests that take too long, in every way there is. A file NAME.begun in the folder HOLD tells the
 test what has begun, NAME.ended what has ended and how; NAME.go lets go what waits for it."""
 import ctypes
+import functools
 import os
 import threading
 import time
@@ -142,6 +143,25 @@ class Parts:
         end(self.name, "closed")
 
 
+class PartsInC:
+    """A body that is made without a line of Python: what is raised meanwhile cannot arrive. NAME.go
+    lets it end. Only with a name that ends in "closed" is there a close()."""
+
+    def __init__(self, name):
+        reading, self.writing = os.pipe()
+        self.read = functools.partial(os.read, reading, 1)
+        if name.endswith("closed"):
+            self.close = lambda: end(name, "closed")
+        threading.Thread(target=self.let_go, args=(name,), daemon=True).start()
+
+    def let_go(self, name):
+        wait_for(HOLD / f"{name}.go")
+        os.write(self.writing, b"x")
+
+    def __iter__(self):
+        return iter(self.read, b"")
+
+
 def app(environ, start_response):
     _, path, *name = environ["PATH_INFO"].split("/", 2)
     name = "".join(name)
@@ -152,6 +172,9 @@ def app(environ, start_response):
     if path == "parts":
         start_response("200 OK", TEXT)
         return Parts(name)
+    if path == "parts_in_c":
+        start_response("200 OK", TEXT)
+        return PartsInC(name)
     text = globals()[path](name, environ)
     start_response("200 OK", TEXT)
     return [(text or str(os.getpid())).encode()]

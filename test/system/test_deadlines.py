@@ -43,8 +43,9 @@ def ended(hold, name):
 
 
 def asked(running, path):
-    """A request on a connection of its own, and the time at which it was sent."""
-    return running.connect().request("GET", path), time.monotonic()
+    """A request on a connection of its own, and the time before it was sent."""
+    connection, now = running.connect(), time.monotonic()
+    return connection.request("GET", path), now
 
 
 def is_504_in_time(connection, sent, timeout=1.0):
@@ -125,6 +126,22 @@ def test_an_answer_that_has_begun_has_no_deadline(late, hold):
         assert running.metric("onebox_requests_interrupted_total") == 0
         reset(connection)
     assert ended(hold, "one") == "closed"
+
+
+@pytest.mark.parametrize("name", ["one", "one.closed"])
+def test_what_has_not_arrived_hits_neither_close_nor_the_next_request(late, hold, name):
+    """It is raised while the thread runs no Python, and no Python runs before the request's end."""
+    running = late(threads=1)
+    connection, sent = asked(running, f"/parts_in_c/{name}")
+    request_id = is_504_in_time(connection, sent)
+    running.wait_for_line(rf"{request_id} .*it is ended where it stands")
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 0.3, "it is raised, which nobody can see")
+    (hold / f"{name}.go").touch()
+    assert running.get("/steps/x").body == b"4498500"
+    assert name == "one" or ended(hold, name) == "closed"
+    assert not list(hold.glob("hit*"))
+    assert running.metric("onebox_workers_stuck_total") == 0
 
 
 @pytest.mark.parametrize("reactors", [1, 3])
