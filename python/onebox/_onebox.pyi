@@ -1,6 +1,10 @@
 from collections.abc import Callable
 from typing import Any
 
+DUMP_SIGNAL: int
+
+def deadline() -> float | None: ...
+
 class Worker:
     def __new__(cls, *, attach: str, reactors: int, number: int, threads: int, multiprocess: bool,
                 app: str, python: str) -> Worker: ...

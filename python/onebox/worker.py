@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from onebox import health, target
-from onebox._onebox import Worker
+from onebox._onebox import DUMP_SIGNAL, Worker
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
 from onebox.gunicorn_hooks import load as load_hooks
@@ -56,6 +56,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def begin(options: argparse.Namespace) -> None:
     """What comes before anything of the app."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
+    faulthandler.register(DUMP_SIGNAL)  # and where nothing runs any more, in which lines
     _prepare_interpreter(options.chdir)
 
 

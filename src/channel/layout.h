@@ -22,12 +22,27 @@ constexpr std::uint64_t SlotWord(std::uint32_t generation, SlotState state) {
   return std::uint64_t{generation} << 32U | static_cast<std::uint32_t>(state);
 }
 
+// Why nobody waits for a response.
+enum class CancelReason : std::uint32_t {
+  kClientLeft = 0,  // or has an answer of ours, or the front is gone
+  kDeadline = 1,    // its deadline has passed: the client has its 504
+  kAnswering = 2,   // the client has left in the middle of the answer, which has no deadline
+};
+
+// What a worker says of itself: each is worse than the one before, and none is taken back.
+enum class Stuck : std::uint32_t {
+  kNo = 0,
+  kThread = 1,   // a thread does not end its request: the worker finishes the others, and drains
+  kProcess = 2,  // nothing in it runs: a thread holds the lock that all of them need
+};
+
 struct alignas(64) Slot {
-  std::atomic<std::uint64_t> word;          // SlotWord()
-  std::atomic<std::uint64_t> acknowledged;  // bytes of the response that have left the front
-  std::atomic<std::uint32_t> cancelled;     // the generation that nobody waits for
-  std::atomic<std::uint32_t> changed;       // raised by the front; the worker sleeps on it
-  std::atomic<std::uint32_t> thread_waits;  // 1 while the worker sleeps on `changed`
+  std::atomic<std::uint64_t> word;           // SlotWord()
+  std::atomic<std::uint64_t> acknowledged;   // bytes of the response that have left the front
+  std::atomic<std::uint32_t> cancelled;      // the generation that nobody waits for
+  std::atomic<std::uint32_t> changed;        // raised by the front; the worker sleeps on it
+  std::atomic<std::uint32_t> thread_waits;   // 1 while the worker sleeps on `changed`
+  std::atomic<std::uint32_t> cancel_reason;  // CancelReason; stored before `cancelled`
 };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what two sides write shares no line
@@ -40,6 +55,7 @@ struct Page {
   alignas(64) std::atomic<std::uint32_t> space_wanted;   // 1: a thread waits for `space`
   std::atomic<std::uint32_t> space;                      // raised when responses were read
   std::atomic<std::uint32_t> draining;                   // 1: the worker takes no more requests
+  std::atomic<std::uint32_t> stuck;                      // Stuck: the worker wants to be replaced
   alignas(64) shm::RingHead requests;
   shm::RingHead responses;
 };

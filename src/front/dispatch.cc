@@ -169,6 +169,13 @@ std::uint32_t Dispatch::AddForNobody(const Worker& worker, std::int32_t change) 
   return worker->for_nobody;
 }
 
+bool Dispatch::AskFor(Replacement replacement, const Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  if (replacement <= worker->replacement) return false;
+  worker->replacement = replacement;
+  return true;
+}
+
 Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);

@@ -224,11 +224,16 @@ void Shard::Assign(Stream& stream, const Dispatch::Worker& worker) {
   channel->Send(stream);
 }
 
-void Shard::ReportStuck(const AppWorker& worker) {
-  log().Error("worker {} is stuck: it is replaced", worker.pid);
-  shared_.tell_supervisor(
-      fmt::format(R"({{"worker":{},"stuck":true,"reason":"it does not take or end requests"}})",
-                  worker.number));
+void Shard::ReportStuck(const Dispatch::Worker& worker,
+                        Replacement replacement,
+                        std::string_view why) {
+  if (!dispatch().AskFor(replacement, worker)) return;
+  lane_.Add(telemetry::Counter::kWorkersStuck);
+  log().Error("worker {} is stuck, it is replaced: {}", worker->pid, why);
+  shared_.tell_supervisor(fmt::format(R"({{"worker":{},"stuck":true{},"reason":"{}"}})",
+                                      worker->number,
+                                      replacement == Replacement::kAtOnce ? R"(,"gil":true)" : "",
+                                      why));
 }
 
 // --- requests

@@ -139,6 +139,7 @@ front::Settings MakeFront(const Values& values) {
   made.request_timeout = values.Time("app.timeout");
   made.recycle_requests = values.Count<std::uint64_t>("app.recycle_requests");
   made.recycle_jitter = values.Count<std::uint64_t>("app.recycle_jitter");
+  made.cancel_disconnected = values.Bool("app.cancel_disconnected");
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }

@@ -71,6 +71,8 @@ constexpr std::array kOptions = {
   Option{.name = "app.timeout", .kind = Kind::kDuration, .standard = "30s",
     .help = "How long the app may take for a request; then 504.",
     .flag = "--timeout", .form = "TIME", .min = "10ms", .max = "1d"},
+  Option{.name = "app.cancel_disconnected", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether a request is ended in the app when its client leaves."},
   Option{.name = "app.queue_max", .kind = Kind::kInteger, .standard = "2048",
     .help = "Requests that may wait for a free worker thread; above it 503.", .min = "1", .max = "1000000"},
   Option{.name = "app.queue_timeout", .kind = Kind::kDuration, .standard = "15s",

@@ -11,9 +11,11 @@
 #include "channel/response.h"
 #include "http/characters.h"
 #include "http/response_head.h"
+#include "os/clock.h"
 #include "pyext/error_stream.h"
 #include "pyext/file_wrapper.h"
 #include "pyext/interned.h"
+#include "pyext/thread_interrupter.h"
 
 namespace onebox::pyext {
 namespace {
@@ -23,6 +25,8 @@ using channel::End;
 using channel::IfFull;
 
 constexpr std::uint64_t kLengthMax = 1ULL << 62;
+
+thread_local const channel::Request* running = nullptr;  // the request that this thread runs
 
 // What start_response() was told, checked, and encoded for the channel.
 class Head final {
@@ -147,14 +151,24 @@ struct ExchangeObject {
 // called -> head set -> head sent -> ended. From any step to ended: failed, or for nobody.
 class Exchange final {
  public:
-  explicit Exchange(worker::TakenRequest taken)
-      : taken_(std::move(taken)), is_head_(request().method == "HEAD") {}
+  Exchange(worker::TakenRequest taken, worker::Place& place)
+      : taken_(std::move(taken)), place_(place), is_head_(request().method == "HEAD") {
+    running = &request();
+    place_.Begin(taken_);
+  }
+  ~Exchange() {
+    place_.End();
+    running = nullptr;
+  }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   void Run(EnvironMaker& environ_maker, PyObject* app);
 
   // Of the app, with its exceptions.
   bool StartResponse(PyObject* status, PyObject* fields, PyObject* exc_info);
   bool Write(PyObject* data);
+  bool Disconnected() const { return taken_.Cancelled(); }
 
  private:
   const channel::Request& request() const { return taken_.request(); }
@@ -169,6 +183,8 @@ class Exchange final {
   template <typename Step>
   bool Deliver(const Step& step);
   bool HoldToLength(std::string_view& bytes);
+  void LetNothingBeRaised();
+  void LogFailure(std::string_view what);
   void Close(PyObject* result);
   void Finish();
   void Log(std::string_view what) const;
@@ -177,6 +193,7 @@ class Exchange final {
   bool is_short() const { return wants_body() && sent_ < head_.content_length().value_or(0); }
 
   worker::TakenRequest taken_;
+  worker::Place& place_;
   const bool is_head_;
   Head head_;
   bool head_sent_ = false;
@@ -231,6 +248,15 @@ PyMethodDef start_response_method = {
     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(CallStartResponse)),
     METH_FASTCALL | METH_KEYWORDS,
     "start_response(status, headers, exc_info=None): see PEP 3333."};
+
+PyObject* CallDisconnected(PyObject* self, PyObject* /*none*/) {
+  return PyBool_FromLong(Of(self) == nullptr || Of(self)->Disconnected() ? 1 : 0);
+}
+PyMethodDef disconnected_method = {
+    "disconnected",
+    CallDisconnected,
+    METH_NOARGS,
+    "Whether nobody waits for the response: the client has left, or has had its 504."};
 
 void Delete(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
@@ -436,6 +462,25 @@ void Exchange::Log(std::string_view what) const {
   LogLines(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
 }
 
+// The watch may raise in this thread what would arrive at its next line of Python: from here on that
+// would be a line of ours, of close(), or of the next request.
+void Exchange::LetNothingBeRaised() {
+  if (place_.Close()) ThreadInterrupter::TakeBack(place_.name());
+}
+
+// The exception that is set; clears it.
+void Exchange::LogFailure(std::string_view what) {
+  const bool too_late = nobody_ && PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0;
+  if (too_late) return PyErr_Clear();
+  if (taken_.Cancelled() && PyErr_ExceptionMatches(Known().cancelled) != 0) {
+    const bool by_deadline = PyErr_ExceptionMatches(Known().deadline_exceeded) != 0;
+    PyErr_Clear();
+    return Log(by_deadline ? "ended, since its deadline had passed"
+                           : "ended, since its client had left");
+  }
+  LogException(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
+}
+
 void Exchange::Close(PyObject* result) {
   const Ref close = Ref::Take(PyObject_GetAttr(result, Known().close));
   if (!close) {
@@ -443,8 +488,7 @@ void Exchange::Close(PyObject* result) {
   } else if (Ref::Take(PyObject_CallNoArgs(close.get()))) {
     return;
   }
-  LogException(request().id,
-               fmt::format("{} {}: close() failed", request().method, request().target));
+  LogFailure("close() failed");
 }
 
 void Exchange::Finish() {
@@ -475,21 +519,22 @@ void Exchange::Run(EnvironMaker& environ_maker, PyObject* app) {
   if (self) reinterpret_cast<ExchangeObject*>(self.get())->exchange = this;
   const Ref start = self ? Ref::Take(PyCFunction_New(&start_response_method, self.get())) : Ref();
   const Ref errors = NewErrorStream(request().id);
+  const Ref disconnected =
+      self ? Ref::Take(PyCFunction_New(&disconnected_method, self.get())) : Ref();
   Ref environ =
-      start && errors ? environ_maker.Make(request(), taken_.TakeBodyFile(), errors.get()) : Ref();
+      start && errors && disconnected
+          ? environ_maker.Make(request(),
+                               taken_.TakeBodyFile(),
+                               {.errors = errors.get(), .disconnected = disconnected.get()})
+          : Ref();
   const Ref result =
       environ ? Ref::Take(PyObject_CallFunctionObjArgs(app, environ.get(), start.get(), nullptr))
               : Ref();
   const bool sent = result && SendResult(result.get());
+  LetNothingBeRaised();
   if (!sent && PyErr_Occurred() != nullptr) {
     failed_ = true;
-    const bool expected = nobody_ && PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0;
-    if (expected) {
-      PyErr_Clear();
-    } else {
-      LogException(request().id,
-                   fmt::format("{} {}: the app failed", request().method, request().target));
-    }
+    LogFailure("the app failed");
   }
   if (too_long_) {
     Log(fmt::format("sent more than its Content-Length: {}", *head_.content_length()));
@@ -505,9 +550,18 @@ PyTypeObject* MakeExchangeType(PyObject* module) {
   return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
-void RunExchange(worker::TakenRequest taken, EnvironMaker& environ_maker, PyObject* app) {
-  Exchange exchange(std::move(taken));
+void RunExchange(worker::TakenRequest taken,
+                 EnvironMaker& environ_maker,
+                 PyObject* app,
+                 worker::Place& place) {
+  Exchange exchange(std::move(taken), place);
   exchange.Run(environ_maker, app);
+}
+
+PyObject* Deadline(PyObject* /*module*/, PyObject* /*none*/) {
+  if (running == nullptr || running->deadline == 0) Py_RETURN_NONE;
+  const Duration left = Time(Duration(running->deadline)) - os::SystemClock().Now();
+  return PyFloat_FromDouble(std::chrono::duration<double>(left).count());
 }
 
 }  // namespace onebox::pyext

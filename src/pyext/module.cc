@@ -1,8 +1,10 @@
 // onebox._onebox: what the Python side imports.
 
 #include "os/process.h"
+#include "pyext/exchange.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
+#include "pyext/thread_interrupter.h"
 #include "pyext/worker_type.h"
 
 namespace {
@@ -22,6 +24,11 @@ PyMethodDef functions[] = {
      METH_O,
      "become_child_of(pid): waits until this process has been adopted by that one, and dies with "
      "it."},
+    {"deadline",
+     onebox::pyext::Deadline,
+     METH_NOARGS,
+     "deadline()\n--\n\nSeconds that the request of this thread has left, less than 0 where it is "
+     "late; None outside of a request."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -42,7 +49,8 @@ PyMODINIT_FUNC PyInit__onebox() {
   using onebox::pyext::Ref;
   Ref module = Ref::Take(PyModule_Create(&definition));
   if (!module || !onebox::pyext::MakeInterned(module.get()) ||
-      !onebox::pyext::AddWorkerType(module.get())) {
+      !onebox::pyext::AddWorkerType(module.get()) ||
+      PyModule_AddIntConstant(module.get(), "DUMP_SIGNAL", onebox::pyext::DumpSignal()) != 0) {
     return nullptr;
   }
   return module.Release();

@@ -9,6 +9,8 @@
 #include "os/clock.h"
 #include "pyext/environ.h"
 #include "pyext/exchange.h"
+#include "pyext/thread_interrupter.h"
+#include "worker/deadline_watch.h"
 #include "worker/worker.h"
 
 namespace onebox::pyext {
@@ -17,6 +19,8 @@ namespace {
 struct Inside {
   os::SystemClock clock;
   std::unique_ptr<worker::Worker> worker;
+  ThreadInterrupter interrupter;
+  std::optional<worker::DeadlineWatch> watch;
   EnvironMaker environ_maker;
   std::uint64_t requests = 0;  // begun; under the GIL
 };
@@ -81,12 +85,19 @@ PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   }
   const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
   PyObject* self = allocate(type, 0);
-  if (self != nullptr) reinterpret_cast<WorkerObject*>(self)->inside = inside.release();
+  if (self == nullptr) return nullptr;
+  inside->watch.emplace(*inside->worker, inside->interrupter, inside->clock);
+  inside->watch->Start();
+  reinterpret_cast<WorkerObject*>(self)->inside = inside.release();
   return self;
 }
 
 void Delete(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
+  {
+    const WithoutGil others;  // the watch may wait for the GIL; its end is waited for
+    Of(self).watch.reset();
+  }
   delete reinterpret_cast<WorkerObject*>(self)->inside;
   PyObject_Free(self);
   Py_DECREF(type);
@@ -102,9 +113,10 @@ std::optional<worker::TakenRequest> NextRequest(worker::Worker& worker) {
 
 PyObject* Serve(PyObject* self, PyObject* app) {
   const Ref held = Ref::Share(self);
+  worker::Place& place = Of(self).watch->NewPlace(PyThread_get_thread_ident());
   while (auto taken = NextRequest(*Of(self).worker)) {
     ++Of(self).requests;
-    RunExchange(std::move(*taken), Of(self).environ_maker, app);
+    RunExchange(std::move(*taken), Of(self).environ_maker, app, place);
   }
   Py_RETURN_NONE;
 }

@@ -22,6 +22,7 @@ std::optional<News> ParseNews(std::string_view message) {
     news.kind = News::Kind::kWorkerReady;
   } else if (IsTrue(At(object, "stuck"))) {
     news.kind = News::Kind::kWorkerStuck;
+    news.gil = IsTrue(At(object, "gil"));
   } else if (IsTrue(At(object, "spent"))) {
     news.kind = News::Kind::kWorkerSpent;
   } else if (IsTrue(At(object, "retired"))) {

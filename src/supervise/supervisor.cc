@@ -451,15 +451,17 @@ void Box::TakeWorkerReady(const News& news) {
   if (reload_ != nullptr && reload_->first == worker) TakeOver();
 }
 
+// Its successor is started at once; it finishes what can end, or where nothing in it runs is killed.
 void Box::TakeWorkerStuck(const News& news) {
   Process* worker = FindWorker(news.worker);
-  if (worker == nullptr || !worker->alive() || worker->life == Life::kEnding) return;
+  if (worker == nullptr || !worker->alive()) return;
+  const bool ends_already = worker->life == Life::kEnding;
+  if (ends_already && !news.gil) return;
   outside_.log.Warning("{} is stuck: {}; it is ended and replaced", worker->name(), news.reason);
-  outside_.died(Role::kAppWorker);
   worker->leaves_because = news.reason;
-  worker->life = Life::kEnding;
-  worker->goes = true;
-  worker->Signal(SIGKILL);
+  EndWorker(*worker);
+  if (!ends_already) outside_.died(Role::kAppWorker);
+  if (news.gil) worker->Signal(SIGKILL);
 }
 
 void Box::TakeZygoteNews(Process& zygote) {

@@ -134,18 +134,6 @@ def test_a_worker_that_ends_says_how(faulty, path, words):
     until(lambda: running.get("/").status == 200, "a new worker serves")
 
 
-@pytest.mark.parametrize("reactors", [1, 2, 4])
-def test_a_worker_that_works_for_nobody_in_all_its_threads_is_replaced(faulty, hold, reactors):
-    running = faulty(workers=1, threads=4, arguments=["--timeout", "1s"],
-                     toml=f"[front]\nreactors = {reactors}\n")
-    before = running.pids("app worker")
-    connections = [running.connect().request("GET", f"/hold/never{number}") for number in range(4)]
-    assert [connection.response().status for connection in connections] == [504] * 4
-    running.wait_for_line(r"is stuck")
-    until(lambda: running.get("/").status == 200, "a new worker serves")
-    assert running.pids("app worker") != before
-
-
 def test_other_requests_of_a_killed_worker_are_not_lost(faulty, hold):
     running = faulty(workers=1, threads=8)
     connections = [running.connect().request("GET", f"/hold/many{number}") for number in range(8)]
