@@ -246,7 +246,8 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
     Say(heritage.control, {{"front", "ready"}});
     Say(heritage.control, {{"worker", 1}, {"ready", true}});
     const json before = WaitForStatus(WorkerRuns);
-    Say(heritage.control, {{"worker", 1}, {"stuck", true}, {"reason", "no answer for 30s"}});
+    Say(heritage.control,
+        {{"worker", 1}, {"stuck", true}, {"gil", true}, {"reason", "no answer for 30s"}});
     (void)WaitForStatus([&before](const json& found) {
       return WorkerRuns(found) && found["processes"][1]["pid"] != before["processes"][1]["pid"];
     });
@@ -259,6 +260,30 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
   EXPECT_THAT(LogText(), HasSubstr("is stuck: no answer for 30s; it is ended and replaced"));
   EXPECT_EQ(started_, 3);
   EXPECT_EQ(died_, 1) << "the two that ended at the end were asked to";
+}
+
+TEST_F(BoxTest, LetsAWorkerThatIsStuckInOneRequestFinishTheOthers) {
+  Script(
+      "trap 'touch \"$FOLDER/told\"' TERM; while [ ! -e \"$FOLDER/done\" ]; do sleep 0.02; done");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    (void)WaitForStatus(WorkerRuns);
+    Say(heritage.control, {{"worker", 1}, {"stuck", true}, {"reason", "a thread does not end"}});
+    const json both = WaitForStatus([](const json& found) {
+      return found["processes"].size() == 3 && found["processes"][2]["pid"].is_number();
+    });
+    EXPECT_EQ(both["processes"][1]["state"], "ending");
+    EXPECT_EQ(both["processes"][2]["state"], "booting") << "its successor does not wait for it";
+    EXPECT_THAT(Hear(heritage.control), HasSubstr("retire"));
+    while (!IsThere("told"))
+      Pause(milliseconds(20));
+    Leave("done");
+    (void)WaitForStatus([](const json& found) { return found["processes"].size() == 2; });
+    ::kill(::getppid(), SIGTERM);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(BoxTest, ReplacesAFrontThatDiesAndKeepsTheListeners) {
