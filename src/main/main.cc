@@ -50,7 +50,8 @@ struct Command {
   int (*run)(Words words, const Caller& caller);
 };
 constexpr std::array kCommands = {
-    Command{"run", onebox::main::Run},
+    Command{"run",
+            [](Words words, const Caller& caller) { return onebox::main::Run(words, caller); }},
     Command{"status", onebox::main::ShowStatus},
     Command{"reload", onebox::main::ReloadBox},
     Command{"upgrade", onebox::main::UpgradeBox},

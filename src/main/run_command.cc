@@ -321,8 +321,7 @@ Result<int> Serve(const Decided& decided,
 
 }  // namespace
 
-int Run(std::span<const std::string> words, const Caller& called_by) {
-  Caller caller = called_by;
+int Run(std::span<const std::string> words, Caller caller) {
   os::Fd inherited = Successor::Inherited(caller.environment);
   const RunLine line = ReadRunLine(words, caller.folder);
   if (line.help) {

@@ -19,7 +19,7 @@ struct Caller {
 };
 
 // The exit status: 2 for mistakes in the options, 1 where the box could not start, else 0.
-int Run(std::span<const std::string> words, const Caller& caller);
+int Run(std::span<const std::string> words, Caller caller);
 
 // `onebox reference gunicorn`: the table is the Python side's, so a Python prints it.
 int ShowGunicornPage(const Caller& caller);

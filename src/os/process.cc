@@ -236,7 +236,7 @@ std::string FindInPath(const std::string& name, std::string_view path) {
   while (!path.empty()) {
     const std::string_view folder = path.substr(0, path.find(':'));
     path.remove_prefix(std::min(folder.size() + 1, path.size()));
-    const std::string candidate = fmt::format("{}/{}", folder, name);
+    std::string candidate = fmt::format("{}/{}", folder, name);
     if (!folder.empty() && IsExecutable(candidate)) return candidate;
   }
   return {};
