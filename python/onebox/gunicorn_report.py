@@ -112,12 +112,16 @@ class _Maker:
             self.put("app.workers", ["1"], told)
         elif setting.name == "threads" and threads_of(self.conf) == 1:
             self.put("app.threads", ["1"], told)
+        elif setting.name == "preload_app":
+            self.put("app.preload", ["off"], told)
         elif setting.name == "forwarded_allow_ips":
             self.put_proxies(told)
 
     def take(self, setting: Setting, told: Told) -> None:
         verdict, why = setting.verdict_in(self.options), setting.why_in(self.options)
         option = setting.option
+        if setting.name == "preload_app":
+            self.put("app.preload", ["off"], told)
         if convert := CONVERTERS.get(setting.name):
             verdict, option, why = convert(self, setting, told)
         elif verdict is Verdict.REFUSED:

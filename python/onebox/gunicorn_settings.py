@@ -124,9 +124,9 @@ SECTIONS = (
                 "that size would not fit"),
     )),
     Section("Server mechanics", (
-        Setting("preload_app", BOOL, False, ("--preload",), MAPPED, "app.preload",
-                "the app is imported once, and the workers are forked from it",
-                "each worker imports the app by itself in this release"),
+        Setting("preload_app", BOOL, False, ("--preload",),
+                why="with this file each worker imports the app by itself in this release, so that "
+                    "post_fork and what it sets come before the import"),
         Setting("sendfile", BOOL, True, ("--no-sendfile",),
                 why="the front sends wsgi.file_wrapper's files itself; no worker waits for it"),
         Setting("reuse_port", BOOL, False, ("--reuse-port",),
