@@ -205,9 +205,9 @@ class Onebox:
                 for pid in pids if Path(f"/proc/{pid}").exists()}
 
     def pids(self, role):
-        """The pids of a role: "front", "app worker"."""
+        """The pids of those of a role that run: "front", "app worker"."""
         return [process["pid"] for process in self.status()["processes"]
-                if process["role"] == role]
+                if process["role"] == role and process["pid"]]
 
     def status(self):
         return json.loads(self.tell("status", "--json").stdout)
