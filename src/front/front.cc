@@ -136,6 +136,7 @@ class Front {
   Front(const Settings& settings, Handover handover)
       : settings_(settings),
         handover_(std::move(handover)),
+        router_(settings),
         budget_(settings.buffer_bytes_max),
         dispatch_(
             {.reactors = settings.reactors,
@@ -158,6 +159,7 @@ class Front {
 
   const Settings& settings_;
   Handover handover_;
+  const Router router_;
   Budget budget_;
   std::unique_ptr<telemetry::LogWriter> access_log_;
   std::unique_ptr<Control> control_;
@@ -254,6 +256,7 @@ Status Front::Start() {
       .metrics = handover_.metrics,
       .access_log = access_log_.get(),
       .dispatch = dispatch_,
+      .router = router_,
       .budget = budget_,
       .addresses = AddressCounts(settings_.connections_per_address_max),
       .tell_supervisor = [this](const std::string& message) { control_->Tell(message); }});

@@ -312,8 +312,8 @@ std::unique_ptr<Stream> Shard::Route(Connection& connection,
     AnswerStatic(connection, bytes, head, path);
     return nullptr;
   }
-  auto stream = std::make_unique<Stream>(connection, bytes, head);
-  return stream;
+  const RouteRules& rules = shared_.router.Match(head.method, path.path);
+  return std::make_unique<Stream>(connection, bytes, head, rules);
 }
 
 void Shard::AnswerStatic(Connection& connection,

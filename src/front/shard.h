@@ -19,6 +19,7 @@
 #include "front/budget.h"
 #include "front/connection.h"
 #include "front/dispatch.h"
+#include "front/router.h"
 #include "front/settings.h"
 #include "front/static_files.h"
 #include "http/date.h"
@@ -40,6 +41,7 @@ struct Shared {
   telemetry::Metrics& metrics;
   telemetry::LogWriter* access_log;  // null: off
   Dispatch& dispatch;
+  const Router& router;
   Budget& budget;
   AddressCounts addresses;
   std::function<void(std::string)> tell_supervisor;  // from any thread

@@ -79,9 +79,13 @@ bool OursToSay(std::string_view name) {
 
 }  // namespace
 
-Stream::Stream(Connection& connection, std::string_view bytes, const http::RequestHead& head)
+Stream::Stream(Connection& connection,
+               std::string_view bytes,
+               const http::RequestHead& head,
+               const RouteRules& rules)
     : connection_(connection),
       shard_(connection.shard()),
+      rules_(rules),
       head_bytes_(bytes),
       body_(shard_.budget(), {shard_.settings().body_memory_max, shard_.settings().spool_folder}),
       began_(shard_.now()),
@@ -115,8 +119,7 @@ std::string_view Stream::request_line() const {
 // --- read_body
 
 void Stream::ExpectBody() {
-  if (framing_ == http::Framing::kContentLength &&
-      content_length_ > shard_.settings().body_bytes_max) {
+  if (framing_ == http::Framing::kContentLength && content_length_ > rules_.body_bytes_max) {
     shard_.lane().Add(Limit::kBodyBytes);
     return Fail(413, EndStep::kReadBody, "the request body is too large");
   }
@@ -124,7 +127,7 @@ void Stream::ExpectBody() {
 }
 
 bool Stream::StoreBody(std::string_view bytes) {
-  if (body_.size() + bytes.size() > shard_.settings().body_bytes_max) {
+  if (body_.size() + bytes.size() > rules_.body_bytes_max) {
     shard_.lane().Add(Limit::kBodyBytes);
     Fail(413, EndStep::kReadBody, "the request body is too large");
     return false;
@@ -224,7 +227,7 @@ void Stream::Begin(const http::RequestHead* head) {
     shard_.lane().Add(Limit::kSpool);
     return Fail(503, EndStep::kReadBody, "there is no memory for the body");
   }
-  deadline_ = shard_.now() + shard_.settings().request_timeout;
+  deadline_ = shard_.now() + rules_.timeout;
   Encode(head != nullptr ? *head : HeadAgain());
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
@@ -284,7 +287,7 @@ void Stream::OnClientHalfClosed() {
 
 Time Stream::deadline() const {
   if (step_ == Step::kWaiting) {
-    return std::min(deadline_, entered_ + shard_.settings().queue_timeout);
+    return std::min(deadline_, entered_ + rules_.queue_timeout);
   }
   return step_ == Step::kRunning ? deadline_ : Time::max();
 }

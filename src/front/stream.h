@@ -11,6 +11,7 @@
 #include "front/compress_filter.h"
 #include "front/dispatch.h"
 #include "front/request_body.h"
+#include "front/settings.h"
 #include "http/chunked.h"
 #include "http/request_head.h"
 #include "os/fd.h"
@@ -25,8 +26,11 @@ class Shard;
 // reading body -> waiting -> running -> answering -> done. A connection has at most one.
 class Stream final : public Ticket {
  public:
-  // `bytes` is the head as it was read, `head` what it says.
-  Stream(Connection& connection, std::string_view bytes, const http::RequestHead& head);
+  // `bytes` is the head as it was read, `head` what it says. The rules outlive it.
+  Stream(Connection& connection,
+         std::string_view bytes,
+         const http::RequestHead& head,
+         const RouteRules& rules);
   ~Stream();
 
   // Takes bytes of the body; returns how many. May refuse the request.
@@ -89,6 +93,7 @@ class Stream final : public Ticket {
 
   Connection& connection_;
   Shard& shard_;
+  const RouteRules& rules_;
   const std::string head_bytes_;
   RequestBody body_;
   std::string encoded_;  // channel::EncodeRequest()

@@ -8,6 +8,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/units.h"
+#include "front/router.h"
 #include "main/python.h"
 #include "main/words.h"
 #include "telemetry/access_log.h"
@@ -16,6 +17,7 @@ namespace onebox::main {
 namespace {
 
 constexpr std::string_view kOff = "off";
+constexpr std::string_view kAll = "all";
 
 std::string VariableOr(const os::Variables& environment,
                        const char* name,
@@ -93,6 +95,65 @@ front::StaticMount MakeMount(const Element& mount) {
           .follow_links = OfMount(mount, "follow_links") == "true"};
 }
 
+std::uint32_t MakeMethods(std::string_view names) {
+  std::uint32_t methods = 0;
+  for (const std::string_view name : SplitWords(names, ',')) {
+    methods |= front::MethodBit(http::MethodOf(name));
+    if (name == "GET") methods |= front::MethodBit(http::Method::kHead);
+  }
+  return methods;
+}
+
+front::Priority MakePriority(std::string_view name) {
+  const auto choices =
+      SplitWords(FindOption("route.priority")->choices, ',');  // in the enum's order
+  const auto found = std::find(choices.begin(), choices.end(), name);
+  CHECK(found != choices.end());
+  return static_cast<front::Priority>(found - choices.begin());
+}
+
+// What it does not say holds as for the rest.
+front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
+  front::Route made{.path = route.text, .methods = 0, .rules = rest};
+  const auto if_said = [&route](const char* key, const auto& take) {
+    if (const auto found = route.more.find(key); found != route.more.end()) take(found->second);
+  };
+  const auto count = [](const std::string& text) {
+    return static_cast<std::uint32_t>(
+        *ParseDecimal(text, std::numeric_limits<std::uint32_t>::max()));
+  };
+  front::RouteRules& rules = made.rules;
+  if_said("methods", [&](const std::string& text) { made.methods = MakeMethods(text); });
+  if_said("timeout", [&](const std::string& text) { rules.timeout = *ParseDuration(text); });
+  if_said("body_bytes_max",
+          [&](const std::string& text) { rules.body_bytes_max = *ParseBytes(text); });
+  if_said("priority", [&](const std::string& text) { rules.priority = MakePriority(text); });
+  if_said("concurrency", [&](const std::string& text) {
+    if (text != kAll) rules.concurrency_max = count(text);
+  });
+  if_said("share", [&](const std::string& text) {
+    rules.share_max = count(text.substr(0, text.size() - 1));
+  });
+  if_said("queue_max", [&](const std::string& text) { rules.queue_max = count(text); });
+  if_said("queue_timeout",
+          [&](const std::string& text) { rules.queue_timeout = *ParseDuration(text); });
+  if_said("cancel_disconnected",
+          [&](const std::string& text) { rules.cancel_disconnected = text == "true"; });
+  return made;
+}
+
+void AddRoutes(const std::vector<Element>& routes, front::Settings& made) {
+  made.rest.queue_max = made.queue_max;
+  made.rest.queue_timeout = made.queue_timeout;
+  made.rest.timeout = made.request_timeout;
+  made.rest.body_bytes_max = made.body_bytes_max;
+  for (const Element& route : routes) {
+    made.routes.push_back(MakeRoute(route, made.rest));
+    made.routes.back().rules.number = static_cast<std::uint32_t>(made.routes.size() - 1);
+  }
+  made.rest.number = static_cast<std::uint32_t>(made.routes.size());
+}
+
 front::CompressionSettings MakeCompression(const Values& values) {
   front::CompressionSettings made;
   made.enabled = values.Bool("compression.enabled");
@@ -137,6 +198,7 @@ front::Settings MakeFront(const Values& values) {
   made.queue_max = values.Count<std::uint32_t>("app.queue_max");
   made.queue_timeout = values.Time("app.queue_timeout");
   made.request_timeout = values.Time("app.timeout");
+  AddRoutes(values.All("route"), made);
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }
@@ -160,6 +222,31 @@ telemetry::LogLevel MakeLevel(std::string_view name) {
 // The place of a setting for a mistake: who has set it, and what it is called.
 std::string At(const Settings& settings, std::string_view name) {
   return fmt::format("{}: {}", SourceOf(settings, name), Place(*FindOption(name)));
+}
+
+// A route that never matches, and more of them than there may be.
+void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
+  if (elements.size() > front::kRoutesMax) {
+    mistakes.push_back(fmt::format("{}: [[route]]: expected at most {} of them, got {}",
+                                   elements[front::kRoutesMax].source,
+                                   front::kRoutesMax,
+                                   elements.size()));
+    return;
+  }
+  std::vector<front::Route> routes;
+  for (const Element& later : elements) {
+    routes.push_back(MakeRoute(later, {}));
+    for (std::size_t i = 0; i + 1 < routes.size(); ++i) {
+      if (!front::Covers(routes[i], routes.back())) continue;
+      mistakes.push_back(
+          fmt::format("{}: [[route]] path: \"{}\" never matches: \"{}\" ({}) stands before it",
+                      later.source,
+                      later.text,
+                      elements[i].text,
+                      elements[i].source));
+      break;
+    }
+  }
 }
 
 struct Pair {
@@ -216,6 +303,7 @@ Mistakes CheckTogether(const Settings& settings) {
     mistakes.push_back(fmt::format(
         "{}: [static] \"{}\": there is no folder {}", mount.source, mount.name, mount.text));
   }
+  CheckRoutes(values.All("route"), mistakes);
   if (!IsFolder(values.Text("app.chdir"))) {
     mistakes.push_back(fmt::format(
         "{}: there is no folder {}", At(settings, "app.chdir"), values.Text("app.chdir")));

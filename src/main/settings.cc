@@ -24,7 +24,7 @@ const Element* OnlyElement(const Settings& settings, std::string_view name) {
 Settings Defaults(const std::string& current_folder) {
   Settings settings;
   for (const Option& option : Options()) {
-    if (option.name.starts_with(kMountPrefix)) continue;
+    if (IsPart(option)) continue;
     auto& elements = settings[std::string(option.name)];
     const auto values = option.shape == Shape::kList ? SplitWords(option.standard, ',')
                                                      : std::vector{option.standard};
