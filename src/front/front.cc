@@ -13,6 +13,7 @@
 
 #include "front/listener.h"
 #include "front/shard.h"
+#include "os/random.h"
 
 namespace onebox::front {
 namespace {
@@ -131,6 +132,18 @@ struct Lane {
   std::unique_ptr<AttachListener> attach;
 };
 
+WaitQueue::Options QueueOf(const Settings& settings) {
+  WaitQueue::Options options{.routes = {},
+                             .queue_max = settings.queue_max,
+                             .address_share_max = settings.address_share_max,
+                             .seed = os::Random64()};
+  for (const Route& route : settings.routes) {
+    options.routes.push_back(&route.rules);
+  }
+  options.routes.push_back(&settings.rest);
+  return options;
+}
+
 class Front {
  public:
   Front(const Settings& settings, Handover handover)
@@ -138,11 +151,11 @@ class Front {
         handover_(std::move(handover)),
         router_(settings),
         budget_(settings.buffer_bytes_max),
-        dispatch_(
-            {.reactors = settings.reactors,
-             .queue_max = settings.queue_max,
-             .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
-             .changed = [this](std::size_t queued, std::uint32_t busy) { Show(queued, busy); }}) {}
+        dispatch_({.reactors = settings.reactors,
+                   .queue = QueueOf(settings),
+                   .concurrency = settings.concurrency,
+                   .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
+                   .changed = [this](const Dispatch::Now& now) { Show(now); }}) {}
 
   Status Start();
   int Serve();
@@ -155,7 +168,7 @@ class Front {
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
   void Drain();
   void EndWhenEmpty();
-  void Show(std::size_t queued, std::uint32_t busy);
+  void Show(const Dispatch::Now& now);
 
   const Settings& settings_;
   Handover handover_;
@@ -174,10 +187,11 @@ class Front {
 };
 
 // Whoever asks for the status gets what holds at that moment.
-void Front::Show(std::size_t queued, std::uint32_t busy) {
+void Front::Show(const Dispatch::Now& now) {
   telemetry::Lane lane = handover_.metrics.lane(kFirstLane);
-  lane.Set(telemetry::Gauge::kQueueLength, queued);
-  lane.Set(telemetry::Gauge::kThreadsBusy, busy);
+  lane.Set(telemetry::Gauge::kQueueLength, now.queued);
+  lane.Set(telemetry::Gauge::kThreadsBusy, now.busy);
+  lane.Set(telemetry::Gauge::kConcurrencyLimit, now.limit);
 }
 
 Status Front::OpenAccessLog() {

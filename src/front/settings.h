@@ -62,6 +62,23 @@ struct Route {
   RouteRules rules;
 };
 
+// How many requests run at once.
+struct ConcurrencySettings {
+  enum class Kind : std::uint8_t {
+    kAll,
+    kFixed,
+    kAuto
+  } kind = Kind::kAll;      // all: as many as threads
+  std::uint32_t count = 0;  // where it is fixed
+};
+
+// An answer of our own that the operator has written.
+struct ErrorPage {
+  int status = 0;
+  std::string body;
+  std::string_view type;  // Content-Type
+};
+
 struct Settings {
   http::Limits head;
   std::uint64_t body_bytes_max = 16ULL << 20;     // of a request; above it 413
@@ -86,6 +103,9 @@ struct Settings {
   Duration request_timeout = seconds(30);
   std::vector<Route> routes;  // in the file's order
   RouteRules rest;            // of what no route matches
+  ConcurrencySettings concurrency;
+  std::uint32_t address_share_max = 100;  // per cent of queue and places; 100: no limit
+  std::vector<ErrorPage> error_pages;
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together

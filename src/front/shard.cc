@@ -185,9 +185,9 @@ void Shard::GrantsWait() {
 }
 
 void Shard::TakeGrants() {
-  Dispatch::Worker worker;
-  while (Ticket* const ticket = dispatch().TakeGrant(index_, worker)) {
-    static_cast<Stream*>(ticket)->OnGrant(worker);
+  Place place;
+  while (Ticket* const ticket = dispatch().TakeGrant(index_, place)) {
+    static_cast<Stream*>(ticket)->OnGrant(std::move(place));
   }
 }
 
@@ -215,9 +215,12 @@ AppChannel* Shard::ChannelTo(const Dispatch::Worker& worker) {
   return nullptr;
 }
 
-void Shard::Assign(Stream& stream, const Dispatch::Worker& worker) {
-  AppChannel* const channel = ChannelTo(worker);
-  if (channel == nullptr) return stream.OnLost(Stream::Lost::kNotTaken);
+void Shard::Assign(Stream& stream, const Place& place) {
+  AppChannel* const channel = ChannelTo(place.worker);
+  if (channel == nullptr) {  // it died meanwhile
+    dispatch().Leave(place, now());
+    return stream.OnLost(Stream::Lost::kNotTaken);
+  }
   channel->Send(stream);
 }
 
@@ -240,6 +243,15 @@ bool Shard::Trusts(const Connection& connection) const {
   return std::any_of(networks.begin(), networks.end(), [&](const http::Network& network) {
     return network.Contains(*connection.address());
   });
+}
+
+ClientKey Shard::ClientOf(const http::Origin& origin) const {
+  const auto& proxies = settings().trusted_proxies;
+  const bool is_proxy =
+      origin.client && std::any_of(proxies.begin(), proxies.end(), [&](const auto& one) {
+        return one.Contains(*origin.client);
+      });
+  return is_proxy ? ClientKey() : ClientKey::Of(origin.client);
 }
 
 http::Origin Shard::OriginOf(const Connection& connection, const http::RequestHead& head) const {
@@ -388,7 +400,8 @@ AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
     http::AppendField(out, "Content-Type", answer.type);
     http::AppendField(out, "Content-Length", body.size());
   }
-  if (answer.status == 503) http::AppendField(out, "Retry-After", std::uint64_t{1});
+  if (answer.status == 503)
+    http::AppendField(out, "Retry-After", std::uint64_t{answer.retry_after});
   AppendDate(out);
   AppendServer(out);
   if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);

@@ -58,6 +58,7 @@ struct OwnAnswer {
   std::string_view why = {};  // a sentence for the client
   std::string_view id = {};   // of the request, where it has one
   bool keep_alive = false;
+  std::uint8_t retry_after = 1;  // seconds, of a 503
   std::string_view fields = {};  // whole lines
   std::string_view body = {};    // instead of the page that says why
   std::string_view type = "text/plain; charset=utf-8";
@@ -128,12 +129,14 @@ class Shard final : public event::TurnEnd {
   std::unique_ptr<Stream> Route(Connection& connection,
                                 std::string_view bytes,
                                 const http::RequestHead& head);
-  void Assign(Stream& stream, const Dispatch::Worker& worker);
+  void Assign(Stream& stream, const Place& place);
   AnswerSize Answer(Connection& connection, const OwnAnswer& answer);
   void Refuse(Connection& connection, const Refused& refused);
   void CountLimit(http::RefusalKind kind);
   bool KeepsAlive(const Connection& connection) const;
   bool Trusts(const Connection& connection) const;
+  // Nobody where a trusted proxy names no client.
+  ClientKey ClientOf(const http::Origin& origin) const;
   http::Origin OriginOf(const Connection& connection, const http::RequestHead& head) const;
   // The one that a trusted proxy sent, or a new one.
   std::string RequestIdFor(const Connection& connection, const http::RequestHead& head);

@@ -98,6 +98,7 @@ Stream::Stream(Connection& connection,
       body_complete_(head.framing == http::Framing::kNone ||
                      (head.framing == http::Framing::kContentLength && head.content_length == 0)) {
   reactor = shard_.index();
+  route = rules.number;
   trusted_ = shard_.Trusts(connection);
   id_ = shard_.RequestIdFor(connection, head);
   const CompressionSettings& compression = shard_.settings().compression;
@@ -188,8 +189,11 @@ void Stream::Encode(const http::RequestHead& head) {
   http::NormalPath path;
   CHECK(!http::NormalizePath(head.path, shard_.path_storage(), path));
   const http::Origin origin = shard_.OriginOf(connection_, head);
-  const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
+  const std::string client_text =
+      origin.client ? http::FormatAddress(*origin.client) : std::string();
   const std::string length = fmt::format_int(body_.size()).str();
+
+  if (shard_.settings().address_share_max < 100) client = shard_.ClientOf(origin);
 
   channel::Request& request = shard_.request();
   request.method = head.method_name;
@@ -199,7 +203,7 @@ void Stream::Encode(const http::RequestHead& head) {
   request.scheme = origin.scheme.empty() ? "http" : origin.scheme;
   request.server_name = connection_.endpoint().name;
   request.server_port = connection_.endpoint().port;
-  request.client_address = client;
+  request.client_address = client_text;
   request.client_port = origin.client == connection_.address() ? connection_.port() : 0;
   request.version_minor = minor_version_;
   request.id = id_;
@@ -239,28 +243,46 @@ void Stream::Enter(Dispatch::Position position) {
   step_ = Step::kWaiting;
   entered_ = shard_.now();
   started_ = Time();
-  Dispatch::Worker worker;
-  switch (shard_.dispatch().Enter(*this, position, worker)) {
-    case Dispatch::Entered::kPlace:
-      return OnGrant(worker);
-    case Dispatch::Entered::kQueued:
-      return connection_.ArmTimer();
+  Place place;
+  const Dispatch::Entered entered = shard_.dispatch().Enter(*this, position, entered_, place);
+  if (entered == Dispatch::Entered::kPlace) return OnGrant(std::move(place));
+  if (entered == Dispatch::Entered::kQueued) return connection_.ArmTimer();
+  RefuseToWait(entered);
+}
+
+void Stream::RefuseToWait(Dispatch::Entered refused) {
+  retry_after_ =
+      static_cast<std::uint8_t>(shard_.dispatch().RetryAfter(*this, refused, shard_.now()).count());
+  const auto refuse = [this](Limit limit, std::string_view why) {
+    shard_.lane().Add(limit);
+    Fail(503, EndStep::kWait, why);
+  };
+  switch (refused) {
     case Dispatch::Entered::kFull:
-      shard_.lane().Add(Limit::kQueue);
-      return Fail(503, EndStep::kWait, "the queue is full");
+      return refuse(Limit::kQueue, "the queue is full");
+    case Dispatch::Entered::kRouteFull:
+      return refuse(Limit::kRouteQueue, "too many requests of this kind wait");
+    case Dispatch::Entered::kClientFull:
+      return refuse(Limit::kAddressShare, "too many requests of this address wait");
+    case Dispatch::Entered::kHopeless:
+      return refuse(Limit::kHopeless, "too many requests wait to answer this one in time");
+    case Dispatch::Entered::kPlace:
+    case Dispatch::Entered::kQueued:
+      return refuse(Limit::kQueueTimeout, "no worker was free in time");
   }
 }
 
-void Stream::OnGrant(const Dispatch::Worker& worker) {
+void Stream::OnGrant(Place place) {
   started_ = shard_.now();
   step_ = Step::kRunning;
-  worker_pid_ = worker->pid;
-  shard_.Assign(*this, worker);  // calls back through OnLost() if the worker is gone
+  worker_pid_ = place.worker->pid;
+  place_ = std::move(place);
+  shard_.Assign(*this, place_);  // calls back through OnLost() if the worker is gone
 }
 
 void Stream::LeaveApp() {
-  if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this);
-  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(slot_);
+  if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this, shard_.now());
+  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(*this);
 }
 
 void Stream::OnClientGone() {
@@ -294,8 +316,7 @@ Time Stream::deadline() const {
 
 void Stream::OnDeadline(Time now) {
   if (step_ == Step::kWaiting && now < deadline_) {
-    shard_.lane().Add(Limit::kQueueTimeout);
-    return Fail(503, EndStep::kWait, "no worker was free in time");
+    return RefuseToWait(Dispatch::Entered::kQueued);
   }
   if (step_ != Step::kWaiting && step_ != Step::kRunning) return;
   shard_.lane().Add(Limit::kRequestTimeout);
@@ -348,8 +369,9 @@ void Stream::Fail(int status, EndStep step, std::string_view why) {
   step_ = Step::kDone;
   body_.Drop();  // now, not at the turn's end: others may wait for the room in this turn
   const bool whole = body_complete_ && keep_alive_;
-  const AnswerSize size =
-      shard_.Answer(connection_, {.status = status, .why = why, .id = id_, .keep_alive = whole});
+  const AnswerSize size = shard_.Answer(
+      connection_,
+      {.status = status, .why = why, .id = id_, .keep_alive = whole, .retry_after = retry_after_});
   answer_bytes_ = size.body;
   sent_bytes_ = size.sent;
   Record(step);

@@ -42,7 +42,7 @@ class Stream final : public Ticket {
   // holds; else it is read again from our own copy.
   void Begin(const http::RequestHead* head = nullptr);
 
-  void OnGrant(const Dispatch::Worker& worker);
+  void OnGrant(Place place);
   void OnClientGone();        // nobody is there to answer
   void OnClientHalfClosed();  // it sends no more; whether it still reads is to be found out
   void OnDeadline(Time now);
@@ -74,6 +74,7 @@ class Stream final : public Ticket {
   bool StoreBody(std::string_view bytes);
   void Enter(Dispatch::Position position);
   void Fail(int status, telemetry::Step step, std::string_view why);
+  void RefuseToWait(Dispatch::Entered refused);
   void LeaveApp();
   void Finish(channel::End end);
   bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
@@ -103,6 +104,7 @@ class Stream final : public Ticket {
   std::unique_ptr<CompressFilter> compress_;
 
   AppChannel* channel_ = nullptr;  // while it is on one
+  Place place_;                    // the last that it was given
   std::uint32_t slot_ = 0;
 
   const Time began_;
@@ -126,6 +128,7 @@ class Stream final : public Ticket {
   http::Coding coding_ = http::Coding::kIdentity;  // what the client would take
   Step step_ = Step::kBody;
   std::uint8_t workers_lost_ = 0;  // that died with it
+  std::uint8_t retry_after_ = 1;   // seconds, where it is refused
   const std::uint8_t minor_version_;
   bool keep_alive_;
   const bool expect_continue_;

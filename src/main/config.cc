@@ -95,6 +95,11 @@ front::StaticMount MakeMount(const Element& mount) {
           .follow_links = OfMount(mount, "follow_links") == "true"};
 }
 
+std::uint32_t PerCent(std::string_view text) {
+  text.remove_suffix(1);
+  return static_cast<std::uint32_t>(*ParseDecimal(text, 100));
+}
+
 std::uint32_t MakeMethods(std::string_view names) {
   std::uint32_t methods = 0;
   for (const std::string_view name : SplitWords(names, ',')) {
@@ -131,15 +136,21 @@ front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
   if_said("concurrency", [&](const std::string& text) {
     if (text != kAll) rules.concurrency_max = count(text);
   });
-  if_said("share", [&](const std::string& text) {
-    rules.share_max = count(text.substr(0, text.size() - 1));
-  });
+  if_said("share", [&](const std::string& text) { rules.share_max = PerCent(text); });
   if_said("queue_max", [&](const std::string& text) { rules.queue_max = count(text); });
   if_said("queue_timeout",
           [&](const std::string& text) { rules.queue_timeout = *ParseDuration(text); });
   if_said("cancel_disconnected",
           [&](const std::string& text) { rules.cancel_disconnected = text == "true"; });
   return made;
+}
+
+front::ConcurrencySettings MakeConcurrency(const Values& values) {
+  using Kind = front::ConcurrencySettings::Kind;
+  const std::string text = values.Text("app.concurrency");
+  if (text == kAll) return {.kind = Kind::kAll, .count = 0};
+  if (text == "auto") return {.kind = Kind::kAuto, .count = 0};
+  return {.kind = Kind::kFixed, .count = values.Count<std::uint32_t>("app.concurrency")};
 }
 
 void AddRoutes(const std::vector<Element>& routes, front::Settings& made) {
@@ -199,6 +210,8 @@ front::Settings MakeFront(const Values& values) {
   made.queue_timeout = values.Time("app.queue_timeout");
   made.request_timeout = values.Time("app.timeout");
   AddRoutes(values.All("route"), made);
+  made.concurrency = MakeConcurrency(values);
+  made.address_share_max = PerCent(values.Text("app.address_share"));
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }

@@ -48,6 +48,12 @@ constexpr std::array kOptions = {
     .help = "Requests that may wait for a free worker thread; above it 503.", .min = "1", .max = "1000000"},
   Option{.name = "app.queue_timeout", .kind = Kind::kDuration, .standard = "15s",
     .help = "How long a request may wait for a free worker thread; then 503.", .min = "10ms", .max = "1d"},
+  Option{.name = "app.concurrency", .kind = Kind::kInteger, .standard = "all",
+    .help = "Requests that run at the same time in all workers. all: as many as there are threads; auto: as many as the latency allows.",
+    .min = "1", .max = "100000", .choices = "auto, all"},
+  Option{.name = "app.address_share", .kind = Kind::kPercent, .standard = "100%",
+    .help = "The part of the places and of the queue that one client address may have while others wait. 100% is no limit.",
+    .min = "1%", .max = "100%"},
 
   Option{.name = "route", .standard = "",
     .help = "Rules for some requests to the app, one [[route]] after the other: the first that matches holds.",
