@@ -72,6 +72,8 @@ struct ConcurrencySettings {
   std::uint32_t count = 0;  // where it is fixed
 };
 
+inline constexpr std::size_t kErrorPageBytesMax = 64 << 10;
+
 // An answer of our own that the operator has written.
 struct ErrorPage {
   int status = 0;

@@ -8,6 +8,7 @@
 #include "base/ascii.h"
 #include "front/stream.h"
 #include "http/media_type.h"
+#include "http/negotiate.h"
 #include "http/request_id.h"
 #include "http/response_head.h"
 #include "os/random.h"
@@ -343,9 +344,12 @@ void Shard::AnswerStatic(Connection& connection,
   Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
   if (page) {
     lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
-    const AnswerSize size = Answer(
-        connection,
-        {.status = answer.status, .id = id, .keep_alive = keep_alive, .fields = answer.fields});
+    const AnswerSize size = Answer(connection,
+                                   {.status = answer.status,
+                                    .id = id,
+                                    .keep_alive = keep_alive,
+                                    .fields = answer.fields,
+                                    .head = bytes});
     ended.body_bytes = size.body;
     ended.sent_bytes = size.sent;
     return LogAccess(connection, ended);
@@ -384,12 +388,33 @@ void Shard::AnswerAdmin(Connection& connection,
       {.status = 200, .keep_alive = keep_alive, .body = text, .type = telemetry::kExpositionType});
 }
 
+// RFC 9457's for programs, the operator's own for people, else two lines of text.
+std::string_view Shard::MakePage(const OwnAnswer& answer, std::string& page) const {
+  const std::string_view reason = http::ReasonPhrase(answer.status);
+  if (answer.status >= 400 && http::PrefersJson(FieldIn(answer.head, "Accept"))) {
+    page = fmt::format(R"({{"status":{},"title":"{}","error":")", answer.status, reason);
+    telemetry::AppendJson(page, answer.why.empty() ? reason : answer.why);
+    page += R"(","request_id":")";
+    telemetry::AppendJson(page, answer.id);
+    page += "\"}\n";
+    return "application/problem+json";
+  }
+  for (const ErrorPage& own : settings().error_pages) {
+    if (own.status != answer.status) continue;
+    page = own.body;
+    return own.type;
+  }
+  page = fmt::format("{} {}\n", answer.status, reason);
+  if (!answer.why.empty()) page += fmt::format("{}\n", answer.why);
+  return answer.type;
+}
+
 AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   std::string page;
   std::string_view body = answer.body;
+  std::string_view type = answer.type;
   if (body.empty() && http::StatusHasBody(answer.status)) {
-    page = fmt::format("{} {}\n", answer.status, http::ReasonPhrase(answer.status));
-    if (!answer.why.empty()) page += fmt::format("{}\n", answer.why);
+    type = MakePage(answer, page);
     body = page;
   }
   const bool keep_alive = answer.keep_alive && KeepsAlive(connection);
@@ -397,7 +422,7 @@ AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   http::AppendStatusLine(out, answer.status);
   out += answer.fields;
   if (!body.empty()) {
-    http::AppendField(out, "Content-Type", answer.type);
+    http::AppendField(out, "Content-Type", type);
     http::AppendField(out, "Content-Length", body.size());
   }
   if (answer.status == 503)
@@ -419,7 +444,7 @@ void Shard::Refuse(Connection& connection, const Refused& refused) {
   const std::string id = NewRequestId();
   lane_.CountAnswer(refused.status, refused.step);
   const AnswerSize size =
-      Answer(connection, {.status = refused.status, .why = refused.why, .id = id});
+      Answer(connection, {.status = refused.status, .why = refused.why, .id = id, .head = head});
   LogAccess(connection,
             {.head = head,
              .id = id,

@@ -60,6 +60,7 @@ struct OwnAnswer {
   bool keep_alive = false;
   std::uint8_t retry_after = 1;  // seconds, of a 503
   std::string_view fields = {};  // whole lines
+  std::string_view head = {};    // of the request, as it was read: in what form it wants the page
   std::string_view body = {};    // instead of the page that says why
   std::string_view type = "text/plain; charset=utf-8";
 };
@@ -165,6 +166,8 @@ class Shard final : public event::TurnEnd {
   void AnswerAdmin(Connection& connection, const http::RequestHead& head, std::string_view path);
   std::string NewRequestId();
   AppChannel* ChannelTo(const Dispatch::Worker& worker);
+  // The page that says why, in the form that the client wants; its Content-Type.
+  std::string_view MakePage(const OwnAnswer& answer, std::string& page) const;
   http::TrustedProxies trusted() const;
 
   Shared& shared_;

@@ -369,9 +369,13 @@ void Stream::Fail(int status, EndStep step, std::string_view why) {
   step_ = Step::kDone;
   body_.Drop();  // now, not at the turn's end: others may wait for the room in this turn
   const bool whole = body_complete_ && keep_alive_;
-  const AnswerSize size = shard_.Answer(
-      connection_,
-      {.status = status, .why = why, .id = id_, .keep_alive = whole, .retry_after = retry_after_});
+  const AnswerSize size = shard_.Answer(connection_,
+                                        {.status = status,
+                                         .why = why,
+                                         .id = id_,
+                                         .keep_alive = whole,
+                                         .retry_after = retry_after_,
+                                         .head = head_bytes_});
   answer_bytes_ = size.body;
   sent_bytes_ = size.sent;
   Record(step);

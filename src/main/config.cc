@@ -9,8 +9,10 @@
 #include "base/check.h"
 #include "base/units.h"
 #include "front/router.h"
+#include "http/media_type.h"
 #include "main/python.h"
 #include "main/words.h"
+#include "os/file.h"
 #include "telemetry/access_log.h"
 
 namespace onebox::main {
@@ -311,6 +313,12 @@ Mistakes CheckTogether(const Settings& settings) {
                                    larger,
                                    values.Text(larger)));
   }
+  for (const Element& page : values.All("front.error_pages")) {
+    const auto read = os::ReadFile(page.text, front::kErrorPageBytesMax);
+    if (read.ok()) continue;
+    mistakes.push_back(fmt::format(
+        "{}: [front] error_pages {}: {}", page.source, page.name, read.error().message));
+  }
   for (const Element& mount : values.All("static")) {
     if (IsFolder(mount.text)) continue;
     mistakes.push_back(fmt::format(
@@ -350,6 +358,12 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.error_log = values.Text("log.error");
   config.log_level = MakeLevel(values.Text("log.level"));
   config.front = MakeFront(values);
+  for (const Element& page : values.All("front.error_pages")) {
+    config.front.error_pages.push_back(
+        {.status = static_cast<int>(*ParseDecimal(page.name, 999)),
+         .body = TRY(os::ReadFile(page.text, front::kErrorPageBytesMax)),
+         .type = http::MediaTypeOf(page.text)});
+  }
   return config;
 }
 

@@ -135,6 +135,9 @@ constexpr std::array kOptions = {
     .help = "The Server field of responses; empty leaves it out.", .found = "left out"},
   Option{.name = "front.spool_folder", .kind = Kind::kPath, .standard = "",
     .help = "Folder for the files of bodies that memory does not hold.", .found = "the state folder"},
+  Option{.name = "front.error_pages", .kind = Kind::kPath, .standard = "",
+    .help = "Files that are sent for answers of Onebox's own, by status: { 503 = \"busy.html\" }. At most 64 KiB each.",
+    .shape = Shape::kMap, .found = "a line of text", .keys = "404, 413, 431, 500, 502, 503, 504"},
   Option{.name = "front.static_memory_max", .kind = Kind::kBytes, .standard = "64 MiB",
     .help = "Memory for cached static files, all together.", .min = "0", .max = "1 TiB"},
   Option{.name = "front.static_file_memory_max", .kind = Kind::kBytes, .standard = "256 KiB",
@@ -184,6 +187,7 @@ constexpr std::array kOptions = {
 };
 // clang-format on
 
+static_assert(front::kErrorPageBytesMax == 64 << 10, "front.error_pages says so above");
 static_assert(http::kFieldsCapacity == 256, "front.fields_max says so above");
 
 std::string ListedChoices(std::string_view choices) {

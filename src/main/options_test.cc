@@ -165,6 +165,8 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[[route]]\npath = '/a'\nshare = '101%'\n",
        "onebox.toml:3: [[route]] share: expected a percentage like \"25%\" from 1% to 100%, got "
        "\"101%\""},
+      {"[front]\nerror_pages = { 505 = 'x' }\n",
+       "onebox.toml:2: [front] error_pages 505: there is no such key; did you mean \"500\"?"},
       {"[static]\n'/static/' = 5\n",
        "onebox.toml:2: [static] \"/static/\": expected a folder, or a table with dir, got 5"},
       {"[log]\nlevel = 'warn'\n",

@@ -89,6 +89,8 @@ std::optional<std::pair<std::string, std::string>> SplitPair(const Option& optio
   const std::string_view name = text.substr(0, equals);
   const std::string_view value = text.substr(equals + 1);
   if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  const auto keys = SplitWords(option.keys, ',');
+  if (!keys.empty() && std::find(keys.begin(), keys.end(), name) == keys.end()) return std::nullopt;
   if (option.shape == Shape::kMounts && (!IsPrefix(name) || value.empty())) return std::nullopt;
   return std::pair(std::string(name), std::string(value));
 }
