@@ -43,9 +43,13 @@ void ConcurrencyLimit::EndWindow() {
   // Who asks for little says nothing about more.
   if (running_max_ < estimate_ / 2) return;
   const double gradient = std::clamp(kTolerance * long_latency_ / latency, kGradientMin, 1.0);
+  // A window that was open for long, since little ended, counts as several.
+  const double length =
+      static_cast<double>(open.count()) / static_cast<double>(Duration(kWindow).count());
+  const double smoothing = 1 - std::pow(1 - kSmoothing, length);
   const double wanted = estimate_ * gradient + std::sqrt(estimate_);
   const double least = std::ceil(static_cast<double>(places_) / kPlacesPerMin);
-  estimate_ = std::clamp(estimate_ * (1 - kSmoothing) + wanted * kSmoothing,
+  estimate_ = std::clamp(estimate_ * (1 - smoothing) + wanted * smoothing,
                          std::min<double>(least, places_),
                          static_cast<double>(places_));
   limit_ = static_cast<std::uint32_t>(estimate_);

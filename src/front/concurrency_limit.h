@@ -32,10 +32,10 @@ class ConcurrencyLimit {
   static constexpr Duration kWindowMax = std::chrono::seconds(1);      // with fewer
   static constexpr std::uint32_t kSamples = 10;
   static constexpr Duration kLongTime = std::chrono::minutes(5);
-  static constexpr std::uint32_t kWarmup = 10;       // windows whose mean is the first long latency
-  static constexpr double kTolerance = 1.5;          // worse by less is not seen
-  static constexpr double kGradientMin = 0.5;        // one window takes no more than that
-  static constexpr double kSmoothing = 0.2;          // the part of a window in the new limit
+  static constexpr std::uint32_t kWarmup = 10;  // windows whose mean is the first long latency
+  static constexpr double kTolerance = 1.5;     // worse by less is not seen
+  static constexpr double kGradientMin = 0.5;   // one window takes no more than that
+  static constexpr double kSmoothing = 0.2;     // the part of a window of kWindow in the new limit
   static constexpr std::uint32_t kPlacesPerMin = 8;  // never below an eighth of the places
   // Shorter latencies count as this one: a worker that is given requests ahead lets them wait longer.
   static constexpr Duration kLatencyMin = std::chrono::milliseconds(5);

@@ -36,6 +36,8 @@ def busy(request, serve, tmp_path):
         text = f"[app]\n{app}\n[front]\nreactors = {request.param}\n{front}\n{toml}"
         server = serve("busy:app", toml=text, workers=1, threads=threads,
                        environment={"HOLD": str(tmp_path)})
+        # Ready is when the last reactor knows the worker; this answer comes when all do.
+        assert server.get("/begun").status == 200
         server.let_go = lambda name: (tmp_path / f"{name}.go").touch()
         return server
     return start
@@ -185,7 +187,7 @@ def test_concurrency_follows_the_latency_down_and_up(busy, tmp_path):
             shows(lambda now: now <= 4)
             until(lambda: met(server, "hopeless") > 0, "who cannot be served in time is told so")
             (tmp_path / "slow").unlink()
-            shows(lambda now: now >= 6)
+            shows(lambda now: now >= 5)
         finally:
             stop.set()
         for one in running:
