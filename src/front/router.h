@@ -51,8 +51,8 @@ class Router {
  private:
   struct Row {
     PathPattern pattern;
-    std::uint32_t methods;
-    const RouteRules* rules;
+    std::uint32_t methods = 0;
+    const RouteRules* rules = nullptr;
   };
   std::vector<Row> rows_;
   const RouteRules& rest_;
