@@ -27,7 +27,8 @@ AppChannel::AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end)
   worker_ = shard_.dispatch().Join(
       end_->worker_number(),
       end_->pid(),
-      {.threads = end_->threads(), .ahead_max = end_->slots() - end_->threads()});
+      {.threads = end_->threads(), .ahead_max = end_->slots() - end_->threads()},
+      shard_.now());
 }
 
 AppChannel::~AppChannel() = default;
@@ -71,7 +72,7 @@ bool AppChannel::Offer(Stream& stream) {
     return true;
   }
   stream.slot_ = *slot;
-  slots_[*slot] = {.stream = &stream, .since = shard_.now()};
+  slots_[*slot] = {.stream = &stream, .place = stream.place_, .since = shard_.now()};
   if (end_->slots() > end_->threads() && !ahead_check_.armed()) {
     shard_.reactor().timers().Arm(ahead_check_, shard_.now() + kAheadTime);
   }
@@ -88,23 +89,24 @@ void AppChannel::SendBlocked() {
   }
 }
 
-void AppChannel::Abandon(std::uint32_t slot, channel::CancelReason reason) {
+void AppChannel::Abandon(const Stream& stream, channel::CancelReason reason) {
   if (dead_) return;
+  const std::uint32_t slot = stream.slot_;
   if (slot == kBlocked) {
-    std::erase_if(blocked_, [](const Stream* stream) { return stream->channel_ == nullptr; });
-    return shard_.dispatch().Leave(worker_, shard_.now());
+    std::erase(blocked_, &stream);
+    return shard_.dispatch().Leave(stream.place_, shard_.now());
   }
   Slot& use = slots_[slot];
   if (use.stream == nullptr) return;
-  if (end_->Revoke(slot)) {
-    use = {};
-    return shard_.dispatch().Leave(worker_, shard_.now());
-  }
+  if (end_->Revoke(slot))
+    return shard_.dispatch().Leave(std::exchange(use, {}).place, shard_.now());
   end_->Cancel(slot, reason);
-  if (reason == channel::CancelReason::kDeadline || use.stream->cancel_disconnected()) {
+  if (reason == channel::CancelReason::kDeadline || stream.cancel_disconnected()) {
     shard_.lane().Add(telemetry::Counter::kRequestsInterrupted);
   }
-  use = {.stream = nullptr, .since = shard_.now(), .abandoned = true};
+  use.stream = nullptr;
+  use.since = shard_.now();
+  use.abandoned = true;
 }
 
 void AppChannel::Acknowledge(std::uint32_t slot, std::uint64_t bytes) {
@@ -112,9 +114,11 @@ void AppChannel::Acknowledge(std::uint32_t slot, std::uint64_t bytes) {
 }
 
 void AppChannel::Deliver(channel::ResponseFrame frame) {
-  Stream* const stream = slots_[frame.slot].stream;
+  Slot& use = slots_[frame.slot];
+  Stream* const stream = use.stream;
+  if (frame.kind == channel::FrameKind::kHead) use.place.answered = shard_.now();
   const bool ended = frame.end != channel::End::kNotYet;
-  if (ended) slots_[frame.slot] = {};
+  const Place place = ended ? std::exchange(use, {}).place : Place();
   if (stream != nullptr) {
     if (ended) stream->channel_ = nullptr;
     switch (frame.kind) {
@@ -134,7 +138,7 @@ void AppChannel::Deliver(channel::ResponseFrame frame) {
         break;  // Next() refuses it
     }
   }
-  if (ended) shard_.dispatch().Leave(worker_, shard_.now());
+  if (ended) shard_.dispatch().Leave(place, shard_.now());
 }
 
 void AppChannel::ReadFrames() {
@@ -184,8 +188,9 @@ void AppChannel::CheckAhead() {
     offered = true;
     if (now - use.since < kAheadTime || !shard_.dispatch().IsAhead(worker_)) continue;
     if (!end_->Revoke(slot)) continue;
-    orphans.push_back({std::exchange(slots_[slot], {}).stream, false});
-    shard_.dispatch().TakeBack(worker_);
+    const Slot taken = std::exchange(slots_[slot], {});
+    orphans.push_back({taken.stream, false});
+    shard_.dispatch().TakeBack(taken.place, now);
   }
   if (offered) shard_.reactor().timers().Arm(ahead_check_, now + kAheadTime);
   Return(std::move(orphans));
@@ -202,7 +207,7 @@ void AppChannel::Return(std::vector<Orphan> orphans) {
 }
 
 void AppChannel::Resume() {
-  if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_);
+  if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_, shard_.now());
 }
 
 // A worker may write there what it likes, and is believed one thing: that it wants to be replaced.
@@ -231,14 +236,14 @@ void AppChannel::TakeBackAll() {
   }
   for (Stream* const stream : std::exchange(blocked_, {}))
     orphans.push_back({stream, false});
-  for (std::size_t i = 0; i < orphans.size(); ++i)
-    shard_.dispatch().Leave(worker_, shard_.now());
+  for (const Orphan& orphan : orphans)
+    shard_.dispatch().Leave(orphan.stream->place_, shard_.now());
   Return(std::move(orphans));
 }
 
 // Longer than any request may take: it takes nothing at all, or works for nobody in all its threads.
 bool AppChannel::Stuck(Time now) {
-  const Duration limit = shard_.settings().request_timeout;
+  const Duration limit = shard_.timeout_max();
   if (suspended_ && now - suspended_since_ >= limit) return true;
   const auto here = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
     return use.abandoned && now - use.since >= limit;
@@ -257,9 +262,9 @@ void AppChannel::Check(Time now) {
     if (use.stream == nullptr || now - use.since < kTakeTime || end_->Taken(slot)) continue;
     Suspend(now);
     if (!end_->Revoke(slot)) continue;
-    Stream* const stream = std::exchange(use, {}).stream;
-    shard_.dispatch().Leave(worker_, shard_.now());
-    stream->OnLost(Stream::Lost::kNotTaken);
+    const Slot taken = std::exchange(use, {});
+    shard_.dispatch().Leave(taken.place, now);
+    taken.stream->OnLost(Stream::Lost::kNotTaken);
   }
   if (!reported_ && Stuck(now)) {
     reported_ = true;
@@ -280,12 +285,12 @@ void AppChannel::Die(std::string_view why) {
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const Slot use = std::exchange(slots_[slot], {});
     if (use.stream == nullptr && !use.abandoned) continue;
-    shard_.dispatch().Leave(worker_, shard_.now());
+    shard_.dispatch().Leave(use.place, shard_.now());
     if (use.stream == nullptr) continue;
     orphans.push_back({use.stream, !end_->Revoke(slot)});
   }
   for (Stream* const stream : std::exchange(blocked_, {})) {
-    shard_.dispatch().Leave(worker_, shard_.now());
+    shard_.dispatch().Leave(stream->place_, shard_.now());
     orphans.push_back({stream, false});
   }
   Return(std::move(orphans));

@@ -28,7 +28,7 @@ class AppChannel {
   // The stream has a place at this worker. Where the ring is full it waits for the next frame.
   void Send(Stream& stream);
   // The stream no longer wants an answer. An offered request is taken back.
-  void Abandon(std::uint32_t slot, channel::CancelReason reason);
+  void Abandon(const Stream& stream, channel::CancelReason reason);
   void Acknowledge(std::uint32_t slot, std::uint64_t bytes);
 
   // Once a turn: what the worker has sent.
@@ -45,6 +45,7 @@ class AppChannel {
 
   struct Slot {
     Stream* stream = nullptr;
+    Place place;             // taken until the slot is free
     Time since;              // offered, or abandoned
     bool abandoned = false;  // taken, and nobody waits for it
   };

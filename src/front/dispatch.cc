@@ -1,6 +1,7 @@
 #include "front/dispatch.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -15,30 +16,10 @@ constexpr Duration kSlowPace = std::chrono::milliseconds(10);
 
 }  // namespace
 
-void TicketList::PushBack(Ticket& ticket) {
-  ticket.previous_ = last_;
-  ticket.next_ = nullptr;
-  (last_ != nullptr ? last_->next_ : first_) = &ticket;
-  last_ = &ticket;
-  ++size_;
+Dispatch::Dispatch(Options options)
+    : options_(std::move(options)), queue_(options_.queue), grants_(options_.reactors) {
+  CHECK(options_.reactors <= std::numeric_limits<ReactorBits>::digits);
 }
-
-void TicketList::PushFront(Ticket& ticket) {
-  ticket.next_ = first_;
-  ticket.previous_ = nullptr;
-  (first_ != nullptr ? first_->previous_ : last_) = &ticket;
-  first_ = &ticket;
-  ++size_;
-}
-
-void TicketList::Remove(Ticket& ticket) {
-  (ticket.previous_ != nullptr ? ticket.previous_->next_ : first_) = ticket.next_;
-  (ticket.next_ != nullptr ? ticket.next_->previous_ : last_) = ticket.previous_;
-  ticket.previous_ = ticket.next_ = nullptr;
-  --size_;
-}
-
-Dispatch::Dispatch(Options options) : options_(std::move(options)), grants_(options_.reactors) {}
 
 bool Dispatch::Usable(const AppWorker& worker, std::uint32_t reactors) {
   return worker.reactors == reactors && worker.suspended == 0 && !worker.leaving;
@@ -50,9 +31,33 @@ std::uint32_t Dispatch::AheadOf(const AppWorker& worker) {
   return in_time < 2 ? 0 : std::min(in_time, worker.ahead_max);
 }
 
+std::uint32_t Dispatch::Limit() const {
+  switch (options_.concurrency.kind) {
+    case ConcurrencySettings::Kind::kAll:
+      return places_;
+    case ConcurrencySettings::Kind::kFixed:
+      return std::min(options_.concurrency.count, places_);
+    case ConcurrencySettings::Kind::kAuto:
+      return adaptive_.limit();
+  }
+  CHECK(false);
+}
+
+// Suspended ones count: they come back, or are replaced by as many.
+void Dispatch::CountPlaces() {
+  places_ = 0;
+  for (const Worker& worker : workers_) {
+    if (worker->reactors == options_.reactors) places_ += worker->threads;
+  }
+  adaptive_.SetPlaces(places_);
+  queue_.SetPlaces(Limit());
+}
+
 // The one with the most free threads: work spreads over processes before it fills one. Where no
 // thread is free, the one with the most places ahead.
 Dispatch::Worker Dispatch::FreeWorker() const {
+  const std::uint32_t limit = Limit();
+  if (limit < places_ && busy_ >= limit) return nullptr;
   const Worker* best = nullptr;
   std::int64_t best_room = 0;
   constexpr std::int64_t kThread = 1 << 20;  // a free thread goes before any place ahead
@@ -68,19 +73,33 @@ Dispatch::Worker Dispatch::FreeWorker() const {
   return best == nullptr ? nullptr : *best;
 }
 
-std::vector<std::uint32_t> Dispatch::GrantFreed() {
-  std::vector<std::uint32_t> reactors;
-  while (!queue_.empty()) {
-    Worker worker = FreeWorker();
+void Dispatch::Give(const Worker& worker, Ticket& ticket, Time now, Place& place) {
+  ++worker->busy;
+  ++busy_;
+  queue_.Begin(ticket, place);
+  place.worker = worker;
+  place.since = now;
+  place.answered = {};
+}
+
+void Dispatch::GiveBack(const Place& place) {
+  CHECK(place.worker->busy > 0);
+  --place.worker->busy;
+  --busy_;
+  queue_.End(place);
+}
+
+Dispatch::ReactorBits Dispatch::GrantFreed(Time now) {
+  ReactorBits reactors = 0;
+  while (queue_.size() > 0) {
+    const Worker worker = FreeWorker();
     if (worker == nullptr) break;
-    ++worker->busy;
-    ++busy_;
-    Ticket& ticket = *queue_.first();
-    queue_.Remove(ticket);
-    ticket.granted_ = std::move(worker);
-    ticket.at_ = Ticket::At::kGrants;
-    grants_[ticket.reactor].PushBack(ticket);
-    reactors.push_back(ticket.reactor);
+    Ticket* const ticket = queue_.TakeNext();
+    if (ticket == nullptr) break;
+    Give(worker, *ticket, now, ticket->granted_);
+    ticket->at_ = Ticket::At::kGrants;
+    grants_[ticket->reactor].PushBack(*ticket);
+    reactors |= ReactorBits{1} << ticket->reactor;
   }
   Tell();
   return reactors;
@@ -93,17 +112,21 @@ void Dispatch::Tell() const {
   for (const Worker& worker : workers_) {
     ahead += worker->busy > worker->threads ? worker->busy - worker->threads : 0;
   }
-  options_.changed(queue_.size() + ahead, busy_ - ahead);
+  options_.changed({.queued = queue_.size() + ahead, .busy = busy_ - ahead, .limit = Limit()});
 }
 
-void Dispatch::Wake(const std::vector<std::uint32_t>& reactors) {
-  for (const std::uint32_t reactor : reactors)
-    options_.wake(reactor);
+void Dispatch::Wake(ReactorBits reactors) const {
+  for (std::uint32_t reactor = 0; reactors != 0; ++reactor, reactors >>= 1) {
+    if ((reactors & 1) != 0) options_.wake(reactor);
+  }
 }
 
-Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, const Capacity& capacity) {
+Dispatch::Worker Dispatch::Join(std::uint32_t number,
+                                std::int32_t pid,
+                                const Capacity& capacity,
+                                Time now) {
   Worker joined;
-  std::vector<std::uint32_t> granted;
+  ReactorBits granted = 0;
   {
     const std::lock_guard lock(mutex_);
     const auto known = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& worker) {
@@ -121,7 +144,8 @@ Dispatch::Worker Dispatch::Join(std::uint32_t number, std::int32_t pid, const Ca
       workers_.push_back(joined);
     }
     ++joined->reactors;
-    granted = GrantFreed();
+    CountPlaces();
+    granted = GrantFreed(now);
   }
   Wake(granted);
   return joined;
@@ -138,12 +162,12 @@ void Dispatch::Suspend(const Worker& worker) {
   ++worker->suspended;
 }
 
-void Dispatch::Resume(const Worker& worker) {
-  std::vector<std::uint32_t> granted;
+void Dispatch::Resume(const Worker& worker, Time now) {
+  ReactorBits granted = 0;
   {
     const std::lock_guard lock(mutex_);
     --worker->suspended;
-    granted = GrantFreed();
+    granted = GrantFreed(now);
   }
   Wake(granted);
 }
@@ -152,6 +176,8 @@ void Dispatch::Retire(const Worker& worker) {
   const std::lock_guard lock(mutex_);
   worker->leaving = true;
   std::erase(workers_, worker);
+  CountPlaces();
+  Tell();
 }
 
 void Dispatch::Retire(std::uint32_t number) {
@@ -161,6 +187,8 @@ void Dispatch::Retire(std::uint32_t number) {
     worker->leaving = true;
     return true;
   });
+  CountPlaces();
+  Tell();
 }
 
 std::uint32_t Dispatch::AddForNobody(const Worker& worker, std::int32_t change) {
@@ -176,42 +204,57 @@ bool Dispatch::AskFor(Replacement replacement, const Worker& worker) {
   return true;
 }
 
-Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
+// In time to be answered, not only to be begun.
+bool Dispatch::IsHopeless(const Ticket& ticket, Time now) {
+  if (options_.concurrency.kind != ConcurrencySettings::Kind::kAuto) return false;
+  const RouteRules& rules = *queue_.RouteOf(ticket).rules;
+  return queue_.WaitOf(ticket, now) > std::min(rules.queue_timeout, rules.timeout);
+}
+
+// Where a place is free, all who wait are of routes that are full: nobody is passed over.
+Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Time now, Place& place) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);
-  if (queue_.empty() || position == Position::kFront) {
-    worker = FreeWorker();
-    if (worker != nullptr) {
-      ++worker->busy;
-      ++busy_;
+  if (WaitQueue::HasRoom(queue_.RouteOf(ticket))) {
+    if (const Worker worker = FreeWorker()) {
+      Give(worker, ticket, now, place);
       Tell();
       return Entered::kPlace;
     }
   }
   if (position == Position::kFront) {
-    queue_.PushFront(ticket);
+    queue_.PushFront(ticket, now);
   } else {
-    if (queue_.size() >= options_.queue_max) return Entered::kFull;
-    queue_.PushBack(ticket);
+    if (IsHopeless(ticket, now)) return Entered::kHopeless;
+    switch (queue_.PushBack(ticket, now)) {
+      case WaitQueue::Joined::kYes:
+        break;
+      case WaitQueue::Joined::kFull:
+        return Entered::kFull;
+      case WaitQueue::Joined::kRouteFull:
+        return Entered::kRouteFull;
+      case WaitQueue::Joined::kClientFull:
+        return Entered::kClientFull;
+    }
   }
   ticket.at_ = Ticket::At::kQueue;
   Tell();
   return Entered::kQueued;
 }
 
-Ticket* Dispatch::TakeGrant(std::uint32_t reactor, Worker& worker) {
+Ticket* Dispatch::TakeGrant(std::uint32_t reactor, Place& place) {
   const std::lock_guard lock(mutex_);
   TicketList& grants = grants_[reactor];
   if (grants.empty()) return nullptr;
   Ticket* const ticket = grants.first();
   grants.Remove(*ticket);
   ticket->at_ = Ticket::At::kNowhere;
-  worker = std::move(ticket->granted_);
+  place = std::move(ticket->granted_);
   return ticket;
 }
 
-void Dispatch::Cancel(Ticket& ticket) {
-  std::vector<std::uint32_t> granted;
+void Dispatch::Cancel(Ticket& ticket, Time now) {
+  ReactorBits granted = 0;
   {
     const std::lock_guard lock(mutex_);
     if (ticket.at_ == Ticket::At::kQueue) {
@@ -220,36 +263,44 @@ void Dispatch::Cancel(Ticket& ticket) {
     }
     if (ticket.at_ == Ticket::At::kGrants) {
       grants_[ticket.reactor].Remove(ticket);
-      --ticket.granted_->busy;
-      --busy_;
-      ticket.granted_ = nullptr;
-      granted = GrantFreed();
+      GiveBack(std::exchange(ticket.granted_, {}));
+      granted = GrantFreed(now);
     }
     ticket.at_ = Ticket::At::kNowhere;
   }
   Wake(granted);
 }
 
-void Dispatch::GiveBack(AppWorker& worker) {
-  CHECK(worker.busy > 0);
-  --worker.busy;
-  --busy_;
-}
-
-void Dispatch::Leave(const Worker& worker, Time now) {
-  std::vector<std::uint32_t> granted;
+void Dispatch::Leave(const Place& place, Time now) {
+  ReactorBits granted = 0;
   bool spent = false;
   {
     const std::lock_guard lock(mutex_);
-    GiveBack(*worker);
-    spent = ++worker->served == worker->served_max;
-    if (worker->busy_since) worker->pace += (now - worker->left_at - worker->pace) / 16;
-    worker->left_at = now;
-    granted = GrantFreed();
-    worker->busy_since = worker->busy > 0;
+    AppWorker& worker = *place.worker;
+    const std::uint32_t running = std::min(busy_, places_);
+    GiveBack(place);
+    spent = ++worker.served == worker.served_max;
+    if (worker.busy_since) worker.pace += (now - worker.left_at - worker.pace) / 16;
+    worker.left_at = now;
+    const bool adapts = options_.concurrency.kind == ConcurrencySettings::Kind::kAuto;
+    if (adapts && place.answered != Time() &&
+        adaptive_.Add({.latency = place.answered - place.since, .running = running, .now = now})) {
+      queue_.SetPlaces(Limit());
+    }
+    granted = GrantFreed(now);
+    worker.busy_since = worker.busy > 0;
+    queue_.Paced(place, now);
   }
   Wake(granted);
-  if (spent) options_.spent(*worker);
+  if (spent) options_.spent(*place.worker);
+}
+
+std::chrono::seconds Dispatch::RetryAfter(const Ticket& ticket, Entered refused, Time now) const {
+  const std::lock_guard lock(mutex_);
+  const auto of = refused == Entered::kFull ? WaitQueue::Of::kAll : WaitQueue::Of::kRoute;
+  const Duration wait = queue_.WaitForAll(queue_.RouteOf(ticket), of, now);
+  return std::clamp(
+      std::chrono::ceil<std::chrono::seconds>(wait), std::chrono::seconds(1), kRetryAfterMax);
 }
 
 bool Dispatch::IsAhead(const Worker& worker) const {
@@ -257,14 +308,14 @@ bool Dispatch::IsAhead(const Worker& worker) const {
   return worker->busy > worker->threads;
 }
 
-void Dispatch::TakeBack(const Worker& worker) {
-  std::vector<std::uint32_t> granted;
+void Dispatch::TakeBack(const Place& place, Time now) {
+  ReactorBits granted = 0;
   {
     const std::lock_guard lock(mutex_);
-    GiveBack(*worker);
-    worker->pace = kSlowPace;
-    worker->busy_since = false;
-    granted = GrantFreed();
+    GiveBack(place);
+    place.worker->pace = kSlowPace;
+    place.worker->busy_since = false;
+    granted = GrantFreed(now);
   }
   Wake(granted);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The one queue: which worker runs which stream, in the order of their arrival.
+// The one queue: which worker runs which stream, and when.
 
 #include <cstdint>
 #include <functional>
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "front/concurrency_limit.h"
+#include "front/wait_queue.h"
 
 namespace onebox::front {
 
@@ -33,41 +35,8 @@ struct AppWorker {
   Replacement replacement = Replacement::kNone;  // as the supervisor was told
 };
 
-// A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.
-class Ticket {
- public:
-  Ticket() = default;
-  Ticket(const Ticket&) = delete;
-  Ticket& operator=(const Ticket&) = delete;
-
-  std::uint32_t reactor = 0;  // whose stream it is
-
- private:
-  friend class Dispatch;
-  friend class TicketList;
-  Ticket* previous_ = nullptr;
-  Ticket* next_ = nullptr;
-  std::shared_ptr<AppWorker> granted_;
-  enum class At : unsigned char { kNowhere, kQueue, kGrants } at_ = At::kNowhere;
-};
-
-class TicketList {
- public:
-  bool empty() const { return first_ == nullptr; }
-  std::size_t size() const { return size_; }
-  Ticket* first() const { return first_; }
-  void PushBack(Ticket& ticket);
-  void PushFront(Ticket& ticket);
-  void Remove(Ticket& ticket);
-
- private:
-  Ticket* first_ = nullptr;
-  Ticket* last_ = nullptr;
-  std::size_t size_ = 0;
-};
-
 // Shared by all reactors; each call is short and takes one lock. A place is one thread of a worker:
-// who is given one (Enter, TakeGrant) gives it back (Leave).
+// who is given one (Enter, TakeGrant) gives it back (Leave). WaitQueue says who is next.
 //
 // Where all threads are taken, a worker that ends requests fast has a few places more: what waits in
 // its channel when a thread is free saves both sides a sleep. Only as many as it ends within kWait;
@@ -75,20 +44,27 @@ class TicketList {
 class Dispatch {
  public:
   using Worker = std::shared_ptr<AppWorker>;
-  enum class Entered : unsigned char { kPlace, kQueued, kFull };
+  // kHopeless: it would wait for longer than it may, at the pace of now.
+  enum class Entered : unsigned char { kPlace, kQueued, kFull, kRouteFull, kClientFull, kHopeless };
   enum class Position : unsigned char { kBack, kFront };  // front: it had its turn and lost it
 
+  // What may be shown of it.
+  struct Now {
+    std::size_t queued = 0;   // requests that wait
+    std::uint32_t busy = 0;   // threads that run one
+    std::uint32_t limit = 0;  // requests that may run at once
+  };
   struct Options {
     std::uint32_t reactors = 1;
-    std::uint32_t queue_max = 0;
+    WaitQueue::Options queue;
+    ConcurrencySettings concurrency;
     // Requests after which a worker is to be replaced, and up to how many more by chance; 0: never.
     std::uint64_t recycle_requests = 0;
     std::uint64_t recycle_jitter = 0;
     // Called without the lock, from the thread whose call freed a place: that reactor has grants.
     std::function<void(std::uint32_t reactor)> wake;
-    // Called with the lock, one call at a time, when one of these numbers may have changed: requests
-    // that wait, and threads that run one.
-    std::function<void(std::size_t queued, std::uint32_t busy)> changed = {};
+    // Called with the lock, one call at a time, when one of these numbers may have changed.
+    std::function<void(const Now&)> changed = {};
     // Called without the lock, once for each worker that is to be replaced.
     std::function<void(const AppWorker&)> spent = {};
   };
@@ -100,9 +76,9 @@ class Dispatch {
     std::uint32_t threads = 0;
     std::uint32_t ahead_max = 0;
   };
-  Worker Join(std::uint32_t number, std::int32_t pid, const Capacity& capacity);
+  Worker Join(std::uint32_t number, std::int32_t pid, const Capacity& capacity, Time now);
   void Suspend(const Worker& worker);
-  void Resume(const Worker& worker);
+  void Resume(const Worker& worker, Time now);
   void Retire(const Worker& worker);  // no new streams; for good
   void Retire(std::uint32_t number);  // the same, where there is such a worker
   // One reactor knows of so many more threads, or fewer, that work for nobody for too long; how many
@@ -111,35 +87,47 @@ class Dispatch {
   // True for the first reactor that asks for it, or for more than was asked before.
   bool AskFor(Replacement replacement, const Worker& worker);
 
-  // A place at once (`worker` is set), a place in the queue, or neither.
-  Entered Enter(Ticket& ticket, Position position, Worker& worker);
+  // A place at once (`place` is set), a place in the queue, or neither.
+  Entered Enter(Ticket& ticket, Position position, Time now, Place& place);
   // The next grant of that reactor's streams; null where there is none.
-  Ticket* TakeGrant(std::uint32_t reactor, Worker& worker);
-  void Cancel(Ticket& ticket);  // wherever it is; a grant goes to the next
-  void Leave(const Worker& worker, Time now);
+  Ticket* TakeGrant(std::uint32_t reactor, Place& place);
+  void Cancel(Ticket& ticket, Time now);  // wherever it is; a grant goes to the next
+  void Leave(const Place& place, Time now);
+
+  // When one who is refused may come again: those that wait now are served by then.
+  std::chrono::seconds RetryAfter(const Ticket& ticket, Entered refused, Time now) const;
+  static constexpr std::chrono::seconds kRetryAfterMax{60};
 
   static constexpr Duration kWait = std::chrono::milliseconds(1);
   // Whether more is with the worker than it has threads.
   bool IsAhead(const Worker& worker) const;
   // Gives back the place of a request that it has not begun, and gives it none ahead for a while.
-  void TakeBack(const Worker& worker);
+  void TakeBack(const Place& place, Time now);
 
  private:
+  using ReactorBits = std::uint64_t;
+
   static bool Usable(const AppWorker& worker, std::uint32_t reactors);
   static std::uint32_t AheadOf(const AppWorker& worker);
+  std::uint32_t Limit() const;
+  void CountPlaces();
   Worker FreeWorker() const;
   std::uint64_t ServedMax() const;
-  void GiveBack(AppWorker& worker);
-  std::vector<std::uint32_t> GrantFreed();
+  void Give(const Worker& worker, Ticket& ticket, Time now, Place& place);
+  void GiveBack(const Place& place);
+  bool IsHopeless(const Ticket& ticket, Time now);
+  ReactorBits GrantFreed(Time now);
   void Tell() const;
-  void Wake(const std::vector<std::uint32_t>& reactors);
+  void Wake(ReactorBits reactors) const;
 
   const Options options_;
   mutable std::mutex mutex_;  // guards all below, and the numbers of the workers
   std::vector<Worker> workers_;
-  TicketList queue_;
+  WaitQueue queue_;
   std::vector<TicketList> grants_;  // by reactor
   std::uint32_t busy_ = 0;          // places that are taken, of all workers
+  std::uint32_t places_ = 0;        // threads of all workers
+  ConcurrencyLimit adaptive_;
 };
 
 }  // namespace onebox::front

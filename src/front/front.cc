@@ -15,6 +15,7 @@
 #include "base/ascii.h"
 #include "front/listener.h"
 #include "front/shard.h"
+#include "os/random.h"
 
 namespace onebox::front {
 namespace {
@@ -152,23 +153,37 @@ struct Lane {
   std::unique_ptr<AttachListener> attach;
 };
 
+WaitQueue::Options QueueOf(const Settings& settings) {
+  WaitQueue::Options options{.routes = {},
+                             .queue_max = settings.queue_max,
+                             .address_share_max = settings.address_share_max,
+                             .seed = os::Random64()};
+  for (const Route& route : settings.routes) {
+    options.routes.push_back(&route.rules);
+  }
+  options.routes.push_back(&settings.rest);
+  return options;
+}
+
 class Front {
  public:
   Front(const Settings& settings, Handover handover)
       : settings_(settings),
         handover_(std::move(handover)),
+        router_(settings),
         budget_(settings.buffer_bytes_max),
-        dispatch_(
-            {.reactors = settings.reactors,
-             .queue_max = settings.queue_max,
-             .recycle_requests = settings.recycle_requests,
-             .recycle_jitter = settings.recycle_jitter,
-             .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
-             .changed = [this](std::size_t queued, std::uint32_t busy) { Show(queued, busy); },
-             .spent =
-                 [this](const AppWorker& worker) {
-                   control_->Tell(fmt::format(R"({{"worker":{},"spent":true}})", worker.number));
-                 }}) {}
+        dispatch_({.reactors = settings.reactors,
+                   .queue = QueueOf(settings),
+                   .concurrency = settings.concurrency,
+                   .recycle_requests = settings.recycle_requests,
+                   .recycle_jitter = settings.recycle_jitter,
+                   .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
+                   .changed = [this](const Dispatch::Now& now) { Show(now); },
+                   .spent =
+                       [this](const AppWorker& worker) {
+                         control_->Tell(
+                             fmt::format(R"({{"worker":{},"spent":true}})", worker.number));
+                       }}) {}
 
   Status Start();
   int Serve();
@@ -182,10 +197,11 @@ class Front {
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
   void Drain(Draining how);
   void EndWhenEmpty();
-  void Show(std::size_t queued, std::uint32_t busy);
+  void Show(const Dispatch::Now& now);
 
   const Settings& settings_;
   Handover handover_;
+  const Router router_;
   Budget budget_;
   std::unique_ptr<telemetry::LogWriter> access_log_;
   std::unique_ptr<Control> control_;
@@ -200,10 +216,11 @@ class Front {
 };
 
 // Whoever asks for the status gets what holds at that moment.
-void Front::Show(std::size_t queued, std::uint32_t busy) {
+void Front::Show(const Dispatch::Now& now) {
   telemetry::Lane lane = handover_.metrics.lane(handover_.first_lane);
-  lane.Set(telemetry::Gauge::kQueueLength, queued);
-  lane.Set(telemetry::Gauge::kThreadsBusy, busy);
+  lane.Set(telemetry::Gauge::kQueueLength, now.queued);
+  lane.Set(telemetry::Gauge::kThreadsBusy, now.busy);
+  lane.Set(telemetry::Gauge::kConcurrencyLimit, now.limit);
 }
 
 Status Front::OpenAccessLog() {
@@ -286,6 +303,7 @@ Status Front::Start() {
                  .metrics = handover_.metrics,
                  .access_log = access_log_.get(),
                  .dispatch = dispatch_,
+                 .router = router_,
                  .budget = budget_,
                  .addresses = AddressCounts(settings_.connections_per_address_max),
                  .tell_supervisor = [this](const std::string& message) { control_->Tell(message); },

@@ -36,6 +36,51 @@ struct CompressionSettings {
   int zstd_level = 3;              // 1 to 19
 };
 
+// Who waits goes before those of a lower one.
+enum class Priority : std::uint8_t { kHigh, kNormal, kLow };
+inline constexpr std::size_t kPriorities = 3;
+
+// What holds for the requests of one route.
+struct RouteRules {
+  std::uint32_t number = 0;  // its place among the routes; those of none come last
+  Priority priority = Priority::kNormal;
+  std::uint32_t concurrency_max = 0;  // of its requests run at once; 0: as many as there are places
+  std::uint32_t share_max = 100;      // per cent of the places; one place at least
+  std::uint32_t queue_max = 2048;     // of its requests wait; above it 503
+  Duration queue_timeout = seconds(15);
+  Duration timeout = seconds(30);              // from the whole request to the app's head
+  std::uint64_t body_bytes_max = 16ULL << 20;  // above it 413
+  bool cancel_disconnected = false;            // what runs ends when its client has left
+};
+
+inline constexpr std::size_t kRoutesMax = 256;
+
+// One `[[route]]` of the file. The first that matches a request has it.
+struct Route {
+  std::string path;           // a PathPattern
+  std::uint32_t methods = 0;  // bits of MethodBit(); 0: all
+  RouteRules rules;
+};
+
+// How many requests run at once.
+struct ConcurrencySettings {
+  enum class Kind : std::uint8_t {
+    kAll,
+    kFixed,
+    kAuto
+  } kind = Kind::kAll;      // all: as many as threads
+  std::uint32_t count = 0;  // where it is fixed
+};
+
+inline constexpr std::size_t kErrorPageBytesMax = 64 << 10;
+
+// An answer of our own that the operator has written.
+struct ErrorPage {
+  int status = 0;
+  std::string body;
+  std::string_view type;  // Content-Type
+};
+
 struct Settings {
   http::Limits head;
   std::uint64_t body_bytes_max = 16ULL << 20;     // of a request; above it 413
@@ -55,12 +100,16 @@ struct Settings {
   bool trust_unix_sockets = false;
   std::vector<http::Network> trusted_proxies;
 
-  std::uint32_t queue_max = 2048;  // streams that wait for the app; above it 503
+  std::uint32_t queue_max = 2048;  // streams that wait for the app, of all routes; above it 503
   Duration queue_timeout = seconds(15);
   Duration request_timeout = seconds(30);
   std::uint64_t recycle_requests = 0;  // that a worker runs before it is replaced; 0: no limit
   std::uint64_t recycle_jitter = 0;    // up to as many more, by chance
-  bool cancel_disconnected = false;    // a client that leaves ends its request in the app
+  std::vector<Route> routes;           // in the file's order
+  RouteRules rest;                     // of what no route matches
+  ConcurrencySettings concurrency;
+  std::uint32_t address_share_max = 100;  // per cent of queue and places; 100: no limit
+  std::vector<ErrorPage> error_pages;
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together

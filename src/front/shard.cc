@@ -9,6 +9,7 @@
 #include "front/stream.h"
 #include "http/basic_user.h"
 #include "http/media_type.h"
+#include "http/negotiate.h"
 #include "http/request_id.h"
 #include "http/response_head.h"
 #include "os/random.h"
@@ -186,9 +187,9 @@ void Shard::GrantsWait() {
 }
 
 void Shard::TakeGrants() {
-  Dispatch::Worker worker;
-  while (Ticket* const ticket = dispatch().TakeGrant(index_, worker)) {
-    static_cast<Stream*>(ticket)->OnGrant(worker);
+  Place place;
+  while (Ticket* const ticket = dispatch().TakeGrant(index_, place)) {
+    static_cast<Stream*>(ticket)->OnGrant(std::move(place));
   }
 }
 
@@ -218,9 +219,12 @@ AppChannel* Shard::ChannelTo(const Dispatch::Worker& worker) {
   return nullptr;
 }
 
-void Shard::Assign(Stream& stream, const Dispatch::Worker& worker) {
-  AppChannel* const channel = ChannelTo(worker);
-  if (channel == nullptr) return stream.OnLost(Stream::Lost::kNotTaken);
+void Shard::Assign(Stream& stream, const Place& place) {
+  AppChannel* const channel = ChannelTo(place.worker);
+  if (channel == nullptr) {  // it died meanwhile
+    dispatch().Leave(place, now());
+    return stream.OnLost(Stream::Lost::kNotTaken);
+  }
   channel->Send(stream);
 }
 
@@ -248,6 +252,15 @@ bool Shard::Trusts(const Connection& connection) const {
   return std::any_of(networks.begin(), networks.end(), [&](const http::Network& network) {
     return network.Contains(*connection.address());
   });
+}
+
+ClientKey Shard::ClientOf(const http::Origin& origin) const {
+  const auto& proxies = settings().trusted_proxies;
+  const bool is_proxy =
+      origin.client && std::any_of(proxies.begin(), proxies.end(), [&](const auto& one) {
+        return one.Contains(*origin.client);
+      });
+  return is_proxy ? ClientKey() : ClientKey::Of(origin.client);
 }
 
 http::Origin Shard::OriginOf(const Connection& connection, const http::RequestHead& head) const {
@@ -320,8 +333,8 @@ std::unique_ptr<Stream> Shard::Route(Connection& connection,
     AnswerStatic(connection, bytes, head, path);
     return nullptr;
   }
-  auto stream = std::make_unique<Stream>(connection, bytes, head);
-  return stream;
+  const RouteRules& rules = shared_.router.Match(head.method, path.path);
+  return std::make_unique<Stream>(connection, bytes, head, rules);
 }
 
 void Shard::AnswerStatic(Connection& connection,
@@ -339,9 +352,12 @@ void Shard::AnswerStatic(Connection& connection,
   Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
   if (page) {
     lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
-    const AnswerSize size = Answer(
-        connection,
-        {.status = answer.status, .id = id, .keep_alive = keep_alive, .fields = answer.fields});
+    const AnswerSize size = Answer(connection,
+                                   {.status = answer.status,
+                                    .id = id,
+                                    .keep_alive = keep_alive,
+                                    .fields = answer.fields,
+                                    .head = bytes});
     ended.body_bytes = size.body;
     ended.sent_bytes = size.sent;
     return LogAccess(connection, ended);
@@ -380,12 +396,33 @@ void Shard::AnswerAdmin(Connection& connection,
       {.status = 200, .keep_alive = keep_alive, .body = text, .type = telemetry::kExpositionType});
 }
 
+// RFC 9457's for programs, the operator's own for people, else two lines of text.
+std::string_view Shard::MakePage(const OwnAnswer& answer, std::string& page) const {
+  const std::string_view reason = http::ReasonPhrase(answer.status);
+  if (answer.status >= 400 && http::PrefersJson(FieldIn(answer.head, "Accept"))) {
+    page = fmt::format(R"({{"status":{},"title":"{}","error":")", answer.status, reason);
+    telemetry::AppendJson(page, answer.why.empty() ? reason : answer.why);
+    page += R"(","request_id":")";
+    telemetry::AppendJson(page, answer.id);
+    page += "\"}\n";
+    return "application/problem+json";
+  }
+  for (const ErrorPage& own : settings().error_pages) {
+    if (own.status != answer.status) continue;
+    page = own.body;
+    return own.type;
+  }
+  page = fmt::format("{} {}\n", answer.status, reason);
+  if (!answer.why.empty()) page += fmt::format("{}\n", answer.why);
+  return answer.type;
+}
+
 AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   std::string page;
   std::string_view body = answer.body;
+  std::string_view type = answer.type;
   if (body.empty() && http::StatusHasBody(answer.status)) {
-    page = fmt::format("{} {}\n", answer.status, http::ReasonPhrase(answer.status));
-    if (!answer.why.empty()) page += fmt::format("{}\n", answer.why);
+    type = MakePage(answer, page);
     body = page;
   }
   const bool keep_alive = answer.keep_alive && KeepsAlive(connection);
@@ -393,10 +430,11 @@ AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   http::AppendStatusLine(out, answer.status);
   out += answer.fields;
   if (!body.empty()) {
-    http::AppendField(out, "Content-Type", answer.type);
+    http::AppendField(out, "Content-Type", type);
     http::AppendField(out, "Content-Length", body.size());
   }
-  if (answer.status == 503) http::AppendField(out, "Retry-After", std::uint64_t{1});
+  if (answer.status == 503)
+    http::AppendField(out, "Retry-After", std::uint64_t{answer.retry_after});
   AppendDate(out);
   AppendServer(out);
   if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);
@@ -414,7 +452,7 @@ void Shard::Refuse(Connection& connection, const Refused& refused) {
   const std::string id = NewRequestId();
   lane_.CountAnswer(refused.status, refused.step);
   const AnswerSize size =
-      Answer(connection, {.status = refused.status, .why = refused.why, .id = id});
+      Answer(connection, {.status = refused.status, .why = refused.why, .id = id, .head = head});
   LogAccess(connection,
             {.head = head,
              .id = id,

@@ -19,6 +19,7 @@
 #include "front/budget.h"
 #include "front/connection.h"
 #include "front/dispatch.h"
+#include "front/router.h"
 #include "front/settings.h"
 #include "front/static_files.h"
 #include "http/date.h"
@@ -44,6 +45,7 @@ struct Shared {
   telemetry::Metrics& metrics;
   telemetry::LogWriter* access_log;  // null: off
   Dispatch& dispatch;
+  const Router& router;
   Budget& budget;
   AddressCounts addresses;
   std::function<void(std::string)> tell_supervisor;  // from any thread
@@ -62,7 +64,9 @@ struct OwnAnswer {
   std::string_view why = {};  // a sentence for the client
   std::string_view id = {};   // of the request, where it has one
   bool keep_alive = false;
+  std::uint8_t retry_after = 1;  // seconds, of a 503
   std::string_view fields = {};  // whole lines
+  std::string_view head = {};    // of the request, as it was read: in what form it wants the page
   std::string_view body = {};    // instead of the page that says why
   std::string_view type = "text/plain; charset=utf-8";
 };
@@ -118,6 +122,7 @@ class Shard final : public event::TurnEnd {
   telemetry::Lane& lane() { return lane_; }
   telemetry::Log& log() { return shared_.log; }
   Dispatch& dispatch() { return shared_.dispatch; }
+  Duration timeout_max() const { return shared_.router.timeout_max(); }
   Budget& budget() { return shared_.budget; }
   compress::Shelf& shelf() { return shelf_; }
 
@@ -132,12 +137,14 @@ class Shard final : public event::TurnEnd {
   std::unique_ptr<Stream> Route(Connection& connection,
                                 std::string_view bytes,
                                 const http::RequestHead& head);
-  void Assign(Stream& stream, const Dispatch::Worker& worker);
+  void Assign(Stream& stream, const Place& place);
   AnswerSize Answer(Connection& connection, const OwnAnswer& answer);
   void Refuse(Connection& connection, const Refused& refused);
   void CountLimit(http::RefusalKind kind);
   bool KeepsAlive(const Connection& connection) const;
   bool Trusts(const Connection& connection) const;
+  // Nobody where a trusted proxy names no client.
+  ClientKey ClientOf(const http::Origin& origin) const;
   http::Origin OriginOf(const Connection& connection, const http::RequestHead& head) const;
   // The one that a trusted proxy sent, or a new one.
   std::string RequestIdFor(const Connection& connection, const http::RequestHead& head);
@@ -167,6 +174,8 @@ class Shard final : public event::TurnEnd {
   void AnswerAdmin(Connection& connection, const http::RequestHead& head, std::string_view path);
   std::string NewRequestId();
   AppChannel* ChannelTo(const Dispatch::Worker& worker);
+  // The page that says why, in the form that the client wants; its Content-Type.
+  std::string_view MakePage(const OwnAnswer& answer, std::string& page) const;
   http::TrustedProxies trusted() const;
 
   Shared& shared_;

@@ -79,9 +79,13 @@ bool OursToSay(std::string_view name) {
 
 }  // namespace
 
-Stream::Stream(Connection& connection, std::string_view bytes, const http::RequestHead& head)
+Stream::Stream(Connection& connection,
+               std::string_view bytes,
+               const http::RequestHead& head,
+               const RouteRules& rules)
     : connection_(connection),
       shard_(connection.shard()),
+      rules_(rules),
       head_bytes_(bytes),
       body_(shard_.budget(), {shard_.settings().body_memory_max, shard_.settings().spool_folder}),
       began_(shard_.now()),
@@ -94,6 +98,7 @@ Stream::Stream(Connection& connection, std::string_view bytes, const http::Reque
       body_complete_(head.framing == http::Framing::kNone ||
                      (head.framing == http::Framing::kContentLength && head.content_length == 0)) {
   reactor = shard_.index();
+  route = rules.number;
   trusted_ = shard_.Trusts(connection);
   id_ = shard_.RequestIdFor(connection, head);
   const CompressionSettings& compression = shard_.settings().compression;
@@ -108,7 +113,7 @@ Stream::~Stream() {
 }
 
 bool Stream::cancel_disconnected() const {
-  return shard_.settings().cancel_disconnected;
+  return rules_.cancel_disconnected;
 }
 
 std::string_view Stream::request_line() const {
@@ -119,8 +124,7 @@ std::string_view Stream::request_line() const {
 // --- read_body
 
 void Stream::ExpectBody() {
-  if (framing_ == http::Framing::kContentLength &&
-      content_length_ > shard_.settings().body_bytes_max) {
+  if (framing_ == http::Framing::kContentLength && content_length_ > rules_.body_bytes_max) {
     shard_.lane().Add(Limit::kBodyBytes);
     return Fail(413, EndStep::kReadBody, "the request body is too large");
   }
@@ -128,7 +132,7 @@ void Stream::ExpectBody() {
 }
 
 bool Stream::StoreBody(std::string_view bytes) {
-  if (body_.size() + bytes.size() > shard_.settings().body_bytes_max) {
+  if (body_.size() + bytes.size() > rules_.body_bytes_max) {
     shard_.lane().Add(Limit::kBodyBytes);
     Fail(413, EndStep::kReadBody, "the request body is too large");
     return false;
@@ -189,8 +193,11 @@ void Stream::Encode(const http::RequestHead& head) {
   http::NormalPath path;
   CHECK(!http::NormalizePath(head.path, shard_.path_storage(), path));
   const http::Origin origin = shard_.OriginOf(connection_, head);
-  const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
+  const std::string client_text =
+      origin.client ? http::FormatAddress(*origin.client) : std::string();
   const std::string length = fmt::format_int(body_.size()).str();
+
+  if (shard_.settings().address_share_max < 100) client = shard_.ClientOf(origin);
 
   channel::Request& request = shard_.request();
   request.method = head.method_name;
@@ -200,7 +207,7 @@ void Stream::Encode(const http::RequestHead& head) {
   request.scheme = origin.scheme.empty() ? "http" : origin.scheme;
   request.server_name = connection_.endpoint().name;
   request.server_port = connection_.endpoint().port;
-  request.client_address = client;
+  request.client_address = client_text;
   request.client_port = origin.client == connection_.address() ? connection_.port() : 0;
   request.version_minor = minor_version_;
   request.id = id_;
@@ -229,7 +236,7 @@ void Stream::Begin(const http::RequestHead* head) {
     shard_.lane().Add(Limit::kSpool);
     return Fail(503, EndStep::kReadBody, "there is no memory for the body");
   }
-  deadline_ = shard_.now() + shard_.settings().request_timeout;
+  deadline_ = shard_.now() + rules_.timeout;
   Encode(head != nullptr ? *head : HeadAgain());
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
@@ -241,28 +248,46 @@ void Stream::Enter(Dispatch::Position position) {
   step_ = Step::kWaiting;
   entered_ = shard_.now();
   started_ = Time();
-  Dispatch::Worker worker;
-  switch (shard_.dispatch().Enter(*this, position, worker)) {
-    case Dispatch::Entered::kPlace:
-      return OnGrant(worker);
-    case Dispatch::Entered::kQueued:
-      return connection_.ArmTimer();
+  Place place;
+  const Dispatch::Entered entered = shard_.dispatch().Enter(*this, position, entered_, place);
+  if (entered == Dispatch::Entered::kPlace) return OnGrant(std::move(place));
+  if (entered == Dispatch::Entered::kQueued) return connection_.ArmTimer();
+  RefuseToWait(entered);
+}
+
+void Stream::RefuseToWait(Dispatch::Entered refused) {
+  retry_after_ =
+      static_cast<std::uint8_t>(shard_.dispatch().RetryAfter(*this, refused, shard_.now()).count());
+  const auto refuse = [this](Limit limit, std::string_view why) {
+    shard_.lane().Add(limit);
+    Fail(503, EndStep::kWait, why);
+  };
+  switch (refused) {
     case Dispatch::Entered::kFull:
-      shard_.lane().Add(Limit::kQueue);
-      return Fail(503, EndStep::kWait, "the queue is full");
+      return refuse(Limit::kQueue, "the queue is full");
+    case Dispatch::Entered::kRouteFull:
+      return refuse(Limit::kRouteQueue, "too many requests of this kind wait");
+    case Dispatch::Entered::kClientFull:
+      return refuse(Limit::kAddressShare, "too many requests of this address wait");
+    case Dispatch::Entered::kHopeless:
+      return refuse(Limit::kHopeless, "too many requests wait to answer this one in time");
+    case Dispatch::Entered::kPlace:
+    case Dispatch::Entered::kQueued:
+      return refuse(Limit::kQueueTimeout, "no worker was free in time");
   }
 }
 
-void Stream::OnGrant(const Dispatch::Worker& worker) {
+void Stream::OnGrant(Place place) {
   started_ = shard_.now();
   step_ = Step::kRunning;
-  worker_pid_ = worker->pid;
-  shard_.Assign(*this, worker);  // calls back through OnLost() if the worker is gone
+  worker_pid_ = place.worker->pid;
+  place_ = std::move(place);
+  shard_.Assign(*this, place_);  // calls back through OnLost() if the worker is gone
 }
 
 void Stream::LeaveApp(channel::CancelReason reason) {
-  if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this);
-  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(slot_, reason);
+  if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this, shard_.now());
+  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(*this, reason);
 }
 
 void Stream::OnClientGone() {
@@ -290,15 +315,14 @@ void Stream::OnClientHalfClosed() {
 
 Time Stream::deadline() const {
   if (step_ == Step::kWaiting) {
-    return std::min(deadline_, entered_ + shard_.settings().queue_timeout);
+    return std::min(deadline_, entered_ + rules_.queue_timeout);
   }
   return step_ == Step::kRunning ? deadline_ : Time::max();
 }
 
 void Stream::OnDeadline(Time now) {
   if (step_ == Step::kWaiting && now < deadline_) {
-    shard_.lane().Add(Limit::kQueueTimeout);
-    return Fail(503, EndStep::kWait, "no worker was free in time");
+    return RefuseToWait(Dispatch::Entered::kQueued);
   }
   if (step_ != Step::kWaiting && step_ != Step::kRunning) return;
   shard_.lane().Add(Limit::kRequestTimeout);
@@ -351,8 +375,13 @@ void Stream::Fail(int status, EndStep step, std::string_view why) {
   step_ = Step::kDone;
   body_.Drop();  // now, not at the turn's end: others may wait for the room in this turn
   const bool whole = body_complete_ && keep_alive_;
-  const AnswerSize size =
-      shard_.Answer(connection_, {.status = status, .why = why, .id = id_, .keep_alive = whole});
+  const AnswerSize size = shard_.Answer(connection_,
+                                        {.status = status,
+                                         .why = why,
+                                         .id = id_,
+                                         .keep_alive = whole,
+                                         .retry_after = retry_after_,
+                                         .head = head_bytes_});
   answer_bytes_ = size.body;
   sent_bytes_ = size.sent;
   Record(step);

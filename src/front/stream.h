@@ -12,6 +12,7 @@
 #include "front/compress_filter.h"
 #include "front/dispatch.h"
 #include "front/request_body.h"
+#include "front/settings.h"
 #include "http/chunked.h"
 #include "http/request_head.h"
 #include "os/fd.h"
@@ -26,8 +27,11 @@ class Shard;
 // reading body -> waiting -> running -> answering -> done. A connection has at most one.
 class Stream final : public Ticket {
  public:
-  // `bytes` is the head as it was read, `head` what it says.
-  Stream(Connection& connection, std::string_view bytes, const http::RequestHead& head);
+  // `bytes` is the head as it was read, `head` what it says. The rules outlive it.
+  Stream(Connection& connection,
+         std::string_view bytes,
+         const http::RequestHead& head,
+         const RouteRules& rules);
   ~Stream();
 
   // Takes bytes of the body; returns how many. May refuse the request.
@@ -39,7 +43,7 @@ class Stream final : public Ticket {
   // holds; else it is read again from our own copy.
   void Begin(const http::RequestHead* head = nullptr);
 
-  void OnGrant(const Dispatch::Worker& worker);
+  void OnGrant(Place place);
   void OnClientGone();        // nobody is there to answer
   void OnClientHalfClosed();  // it sends no more; whether it still reads is to be found out
   void OnDeadline(Time now);
@@ -73,6 +77,7 @@ class Stream final : public Ticket {
   bool StoreBody(std::string_view bytes);
   void Enter(Dispatch::Position position);
   void Fail(int status, telemetry::Step step, std::string_view why);
+  void RefuseToWait(Dispatch::Entered refused);
   void LeaveApp(channel::CancelReason reason);
   void Finish(channel::End end);
   bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
@@ -92,6 +97,7 @@ class Stream final : public Ticket {
 
   Connection& connection_;
   Shard& shard_;
+  const RouteRules& rules_;
   const std::string head_bytes_;
   RequestBody body_;
   std::string encoded_;  // channel::EncodeRequest()
@@ -101,6 +107,7 @@ class Stream final : public Ticket {
   std::unique_ptr<CompressFilter> compress_;
 
   AppChannel* channel_ = nullptr;  // while it is on one
+  Place place_;                    // the last that it was given
   std::uint32_t slot_ = 0;
 
   const Time began_;
@@ -124,6 +131,7 @@ class Stream final : public Ticket {
   http::Coding coding_ = http::Coding::kIdentity;  // what the client would take
   Step step_ = Step::kBody;
   std::uint8_t workers_lost_ = 0;  // that died with it
+  std::uint8_t retry_after_ = 1;   // seconds, where it is refused
   const std::uint8_t minor_version_;
   bool keep_alive_;
   const bool expect_continue_;

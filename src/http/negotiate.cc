@@ -1,6 +1,9 @@
 #include "http/negotiate.h"
 
 #include <algorithm>
+#include <array>
+#include <compare>
+#include <span>
 
 #include "base/ascii.h"
 #include "http/characters.h"
@@ -49,6 +52,56 @@ std::optional<std::uint16_t> ParseQuality(std::string_view text) {
   }
   if (thousandths > kFull) return std::nullopt;
   return static_cast<std::uint16_t>(thousandths);
+}
+
+namespace {
+
+// How well an element of Accept fits: its weight, then how exactly it names the type.
+struct Fit {
+  std::uint16_t weight = 0;
+  std::uint16_t exactness = 0;
+  auto operator<=>(const Fit&) const = default;
+};
+
+// Parameters of the type are passed over, so that "text/html;level=1;q=0.5" has its weight.
+Fit FitOf(std::string_view element, std::span<const std::string_view> types) {
+  const std::string_view range = Trimmed(element.substr(0, element.find(';')));
+  Fit fit{.weight = kFull};
+  while (element.find(';') != element.npos) {
+    element.remove_prefix(element.find(';') + 1);
+    const std::string_view parameter = Trimmed(element.substr(0, element.find(';')));
+    if (!parameter.starts_with("q=") && !parameter.starts_with("Q=")) continue;
+    fit.weight = ParseQuality(parameter.substr(2)).value_or(0);
+  }
+  for (const std::string_view type : types) {
+    const bool whole =
+        range.ends_with("/*") &&
+        EqualsIgnoreCase(range.substr(0, range.size() - 1), type.substr(0, type.find('/') + 1));
+    if (EqualsIgnoreCase(range, type)) fit.exactness = 3;
+    if (whole && fit.exactness < 2) fit.exactness = 2;
+  }
+  if (range == "*/*") fit.exactness = 1;
+  return fit.exactness == 0 || fit.weight == 0 ? Fit() : fit;
+}
+
+}  // namespace
+
+bool PrefersJson(std::string_view accept) {
+  constexpr std::array<std::string_view, 2> kJson = {"application/json",
+                                                     "application/problem+json"};
+  constexpr std::array<std::string_view, 2> kText = {"text/html", "text/plain"};
+  Fit json, text;
+  bool json_first = false;
+  while (const auto element = TakeElement(accept)) {
+    const Fit as_json = FitOf(*element, kJson);
+    const Fit as_text = FitOf(*element, kText);
+    text = std::max(text, as_text);
+    if (as_json > json) {
+      json = as_json;
+      json_first = json > text;
+    }
+  }
+  return json > text || (json == text && json_first);
 }
 
 AcceptedCodings::AcceptedCodings(const RequestHead& head) {

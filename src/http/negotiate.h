@@ -37,6 +37,10 @@ class AcceptedCodings {
   std::uint16_t any_ = kUnnamed;  // of "*"
 };
 
+// Whether an Accept field (RFC 9110 12.5.1) would rather have JSON than HTML or plain text: by the
+// weight, then by naming it more exactly, then by naming it first. "*/*" alone would not.
+bool PrefersJson(std::string_view accept);
+
 // "0.5" in thousandths: RFC 9110 12.4.2's qvalue, at most three digits after the point.
 std::optional<std::uint16_t> ParseQuality(std::string_view text);
 

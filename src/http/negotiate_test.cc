@@ -95,5 +95,35 @@ TEST(Coding, IsKnownByItsName) {
   EXPECT_FALSE(CodingOf("*"));
 }
 
+TEST(PrefersJson, ByWeightThenExactnessThenOrder) {
+  struct Case {
+    const char* accept;
+    bool json;
+    const char* why;
+  };
+  const Case cases[] = {
+      {"", false, "nobody asked"},
+      {"*/*", false, "curl takes all"},
+      {"application/json", true, "fetch"},
+      {"APPLICATION/JSON", true, "types have no case"},
+      {"application/problem+json", true, "what is sent"},
+      {"application/json, text/plain, */*", true, "axios names it first"},
+      {"text/plain, application/json", false, "named second"},
+      {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false, "a browser"},
+      {"application/json;q=0.5, text/html", false, "less wanted"},
+      {"text/html;q=0.5, application/json", true, "more wanted"},
+      {"application/json, */*;q=0.1", true, "the rest is less wanted"},
+      {"*/*, application/json", true, "named more exactly"},
+      {"application/*, text/*", true, "named first, as exactly"},
+      {"application/json;q=0", false, "refused"},
+      {"application/json;charset=utf-8", true, "a parameter"},
+      {"application/json;q=x", false, "not a weight"},
+      {"image/png", false, "neither"},
+  };
+  for (const Case& one : cases) {
+    EXPECT_EQ(PrefersJson(one.accept), one.json) << one.accept << ": " << one.why;
+  }
+}
+
 }  // namespace
 }  // namespace onebox::http

@@ -8,14 +8,18 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/units.h"
+#include "front/router.h"
+#include "http/media_type.h"
 #include "main/python.h"
 #include "main/words.h"
+#include "os/file.h"
 #include "telemetry/access_log.h"
 
 namespace onebox::main {
 namespace {
 
 constexpr std::string_view kOff = "off";
+constexpr std::string_view kAll = "all";
 
 std::string VariableOr(const os::Variables& environment,
                        const char* name,
@@ -93,6 +97,76 @@ front::StaticMount MakeMount(const Element& mount) {
           .follow_links = OfMount(mount, "follow_links") == "true"};
 }
 
+std::uint32_t PerCent(std::string_view text) {
+  text.remove_suffix(1);
+  return static_cast<std::uint32_t>(*ParseDecimal(text, 100));
+}
+
+std::uint32_t MakeMethods(std::string_view names) {
+  std::uint32_t methods = 0;
+  for (const std::string_view name : SplitWords(names, ',')) {
+    methods |= front::MethodBit(http::MethodOf(name));
+    if (name == "GET") methods |= front::MethodBit(http::Method::kHead);
+  }
+  return methods;
+}
+
+front::Priority MakePriority(std::string_view name) {
+  const auto choices =
+      SplitWords(FindOption("route.priority")->choices, ',');  // in the enum's order
+  const auto found = std::find(choices.begin(), choices.end(), name);
+  CHECK(found != choices.end());
+  return static_cast<front::Priority>(found - choices.begin());
+}
+
+// What it does not say holds as for the rest.
+front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
+  front::Route made{.path = route.text, .methods = 0, .rules = rest};
+  const auto if_said = [&route](const char* key, const auto& take) {
+    if (const auto found = route.more.find(key); found != route.more.end()) take(found->second);
+  };
+  const auto count = [](const std::string& text) {
+    return static_cast<std::uint32_t>(
+        *ParseDecimal(text, std::numeric_limits<std::uint32_t>::max()));
+  };
+  front::RouteRules& rules = made.rules;
+  if_said("methods", [&](const std::string& text) { made.methods = MakeMethods(text); });
+  if_said("timeout", [&](const std::string& text) { rules.timeout = *ParseDuration(text); });
+  if_said("body_bytes_max",
+          [&](const std::string& text) { rules.body_bytes_max = *ParseBytes(text); });
+  if_said("priority", [&](const std::string& text) { rules.priority = MakePriority(text); });
+  if_said("concurrency", [&](const std::string& text) {
+    if (text != kAll) rules.concurrency_max = count(text);
+  });
+  if_said("share", [&](const std::string& text) { rules.share_max = PerCent(text); });
+  if_said("queue_max", [&](const std::string& text) { rules.queue_max = count(text); });
+  if_said("queue_timeout",
+          [&](const std::string& text) { rules.queue_timeout = *ParseDuration(text); });
+  if_said("cancel_disconnected",
+          [&](const std::string& text) { rules.cancel_disconnected = text == "true"; });
+  return made;
+}
+
+front::ConcurrencySettings MakeConcurrency(const Values& values) {
+  using Kind = front::ConcurrencySettings::Kind;
+  const std::string text = values.Text("app.concurrency");
+  if (text == kAll) return {.kind = Kind::kAll, .count = 0};
+  if (text == "auto") return {.kind = Kind::kAuto, .count = 0};
+  return {.kind = Kind::kFixed, .count = values.Count<std::uint32_t>("app.concurrency")};
+}
+
+void AddRoutes(const std::vector<Element>& routes, front::Settings& made) {
+  made.rest.queue_max = made.queue_max;
+  made.rest.queue_timeout = made.queue_timeout;
+  made.rest.timeout = made.request_timeout;
+  made.rest.body_bytes_max = made.body_bytes_max;
+  for (const Element& route : routes) {
+    made.routes.push_back(MakeRoute(route, made.rest));
+    made.routes.back().rules.number = static_cast<std::uint32_t>(made.routes.size() - 1);
+  }
+  made.rest.number = static_cast<std::uint32_t>(made.routes.size());
+}
+
 front::CompressionSettings MakeCompression(const Values& values) {
   front::CompressionSettings made;
   made.enabled = values.Bool("compression.enabled");
@@ -139,7 +213,10 @@ front::Settings MakeFront(const Values& values) {
   made.request_timeout = values.Time("app.timeout");
   made.recycle_requests = values.Count<std::uint64_t>("app.recycle_requests");
   made.recycle_jitter = values.Count<std::uint64_t>("app.recycle_jitter");
-  made.cancel_disconnected = values.Bool("app.cancel_disconnected");
+  made.rest.cancel_disconnected = values.Bool("app.cancel_disconnected");
+  AddRoutes(values.All("route"), made);
+  made.concurrency = MakeConcurrency(values);
+  made.address_share_max = PerCent(values.Text("app.address_share"));
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }
@@ -187,6 +264,30 @@ constexpr std::array<std::string_view, 16> kNotOfTheFront = {"app.target",
                                                              "app.memory_hard",
                                                              "app.memory_max",
                                                              "state"};
+// A route that never matches, and more of them than there may be.
+void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
+  if (elements.size() > front::kRoutesMax) {
+    mistakes.push_back(fmt::format("{}: [[route]]: expected at most {} of them, got {}",
+                                   elements[front::kRoutesMax].source,
+                                   front::kRoutesMax,
+                                   elements.size()));
+    return;
+  }
+  std::vector<front::Route> routes;
+  for (const Element& later : elements) {
+    routes.push_back(MakeRoute(later, {}));
+    for (std::size_t i = 0; i + 1 < routes.size(); ++i) {
+      if (!front::Covers(routes[i], routes.back())) continue;
+      mistakes.push_back(
+          fmt::format("{}: [[route]] path: \"{}\" never matches: \"{}\" ({}) stands before it",
+                      later.source,
+                      later.text,
+                      elements[i].text,
+                      elements[i].source));
+      break;
+    }
+  }
+}
 
 struct Pair {
   std::string_view smaller, larger;
@@ -247,6 +348,12 @@ Mistakes CheckTogether(const Settings& settings) {
                                    larger,
                                    values.Text(larger)));
   }
+  for (const Element& page : values.All("front.error_pages")) {
+    const auto read = os::ReadFile(page.text, front::kErrorPageBytesMax);
+    if (read.ok()) continue;
+    mistakes.push_back(fmt::format(
+        "{}: [front] error_pages {}: {}", page.source, page.name, read.error().message));
+  }
   for (const Element& mount : values.All("static")) {
     if (IsFolder(mount.text)) continue;
     mistakes.push_back(fmt::format(
@@ -256,6 +363,7 @@ Mistakes CheckTogether(const Settings& settings) {
     mistakes.push_back(fmt::format(
         "{}: expected a path that begins with /, got \"{}\"", At(settings, "app.health"), health));
   }
+  CheckRoutes(values.All("route"), mistakes);
   if (!IsFolder(values.Text("app.chdir"))) {
     mistakes.push_back(fmt::format(
         "{}: there is no folder {}", At(settings, "app.chdir"), values.Text("app.chdir")));
@@ -268,7 +376,7 @@ Mistakes CheckTogether(const Settings& settings) {
   return mistakes;
 }
 
-std::string FrontPrint(const Settings& settings) {
+std::string FrontPrint(const Settings& settings, const Config& config) {
   std::string print;
   for (const auto& [name, elements] : settings) {
     if (std::find(kNotOfTheFront.begin(), kNotOfTheFront.end(), name) != kNotOfTheFront.end()) {
@@ -282,6 +390,8 @@ std::string FrontPrint(const Settings& settings) {
       }
     }
   }
+  for (const front::ErrorPage& page : config.front.error_pages)
+    print += fmt::format("{}\n{}\n", page.status, page.body);
   return print;
 }
 
@@ -317,6 +427,12 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.error_log = values.Text("log.error");
   config.log_level = MakeLevel(values.Text("log.level"));
   config.front = MakeFront(values);
+  for (const Element& page : values.All("front.error_pages")) {
+    config.front.error_pages.push_back(
+        {.status = static_cast<int>(*ParseDecimal(page.name, 999)),
+         .body = TRY(os::ReadFile(page.text, front::kErrorPageBytesMax)),
+         .type = http::MediaTypeOf(page.text)});
+  }
   return config;
 }
 

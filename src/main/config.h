@@ -44,7 +44,8 @@ Mistakes CheckTogether(const Settings& settings);
 Result<Config> MakeConfig(const Settings& settings);
 
 // Everything that the front is told, as text: where it is the same, so is the front.
-std::string FrontPrint(const Settings& settings);
+// `config` is made of `settings`, and has what the files hold that they name.
+std::string FrontPrint(const Settings& settings, const Config& config);
 
 // The state folder of an app folder where none is set: in $XDG_RUNTIME_DIR, else $XDG_STATE_HOME,
 // else ~/.local/state, else /run. Not in the app's folder: that is often read-only or in a repository,

@@ -27,7 +27,7 @@ bool BeginsLikeAnOption(std::string_view name) {
 void TakeUnknown(const std::string& name, Layer& layer) {
   std::vector<std::string> names;
   for (const Option& option : Options()) {
-    if (!option.name.starts_with(kMountPrefix)) names.push_back(option.variable());
+    if (IsWritable(option)) names.push_back(option.variable());
   }
   const std::vector<std::string_view> views(names.begin(), names.end());
   const std::string_view meant = NearestName(name, views);
@@ -50,7 +50,7 @@ Layer ReadEnvironment(const os::Variables& variables, const std::string& folder)
     if (!name.starts_with(kPrefix)) continue;
     const auto option =
         std::find_if(Options().begin(), Options().end(), [&name](const Option& candidate) {
-          return candidate.variable() == name && !candidate.name.starts_with(kMountPrefix);
+          return candidate.variable() == name && IsWritable(candidate);
         });
     if (option == Options().end()) {
       TakeUnknown(name, layer);

@@ -9,6 +9,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/units.h"
+#include "front/router.h"
 #include "http/address.h"
 #include "http/limits.h"
 #include "main/words.h"
@@ -77,6 +78,42 @@ constexpr std::array kOptions = {
     .help = "Requests that may wait for a free worker thread; above it 503.", .min = "1", .max = "1000000"},
   Option{.name = "app.queue_timeout", .kind = Kind::kDuration, .standard = "15s",
     .help = "How long a request may wait for a free worker thread; then 503.", .min = "10ms", .max = "1d"},
+  Option{.name = "app.concurrency", .kind = Kind::kInteger, .standard = "all",
+    .help = "Requests that run at the same time in all workers. all: as many as there are threads; auto: as many as the latency allows.",
+    .min = "1", .max = "100000", .choices = "auto, all"},
+  Option{.name = "app.address_share", .kind = Kind::kPercent, .standard = "100%",
+    .help = "The part of the places and of the queue that one client address may have while others wait. 100% is no limit.",
+    .min = "1%", .max = "100%"},
+
+  Option{.name = "route", .standard = "",
+    .help = "Rules for some requests to the app, one [[route]] after the other: the first that matches holds.",
+    .shape = Shape::kTables, .found = "none"},
+  Option{.name = "route.path", .kind = Kind::kPattern, .standard = "",
+    .help = "Its paths: one path, all below one, or a pattern whose * is one segment and whose ** is any number.",
+    .found = "must be given"},
+  Option{.name = "route.methods", .kind = Kind::kChoice, .standard = "",
+    .help = "Its methods; GET stands for HEAD too.", .choices = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE",
+    .shape = Shape::kList, .found = "all"},
+  Option{.name = "route.timeout", .kind = Kind::kDuration, .standard = "",
+    .help = "How long the app may take for one of its requests; then 504.", .min = "10ms", .max = "1d",
+    .found = "app.timeout"},
+  Option{.name = "route.body_bytes_max", .kind = Kind::kBytes, .standard = "",
+    .help = "Largest request body; above it 413.", .min = "0", .max = "1 TiB", .found = "front.body_bytes_max"},
+  Option{.name = "route.priority", .kind = Kind::kChoice, .standard = "normal",
+    .help = "Who waits goes before those of a lower one; each eighth place goes to whoever is next without regard to it.",
+    .choices = "high, normal, low"},
+  Option{.name = "route.concurrency", .kind = Kind::kInteger, .standard = "all",
+    .help = "Its requests that run at the same time, at most.", .min = "1", .max = "100000", .choices = "all"},
+  Option{.name = "route.share", .kind = Kind::kPercent, .standard = "100%",
+    .help = "Its part of the places that run requests, at most; one place at least.", .min = "1%", .max = "100%"},
+  Option{.name = "route.queue_max", .kind = Kind::kInteger, .standard = "",
+    .help = "Its requests that may wait; above it 503. app.queue_max bounds all routes together.",
+    .min = "0", .max = "1000000", .found = "app.queue_max"},
+  Option{.name = "route.queue_timeout", .kind = Kind::kDuration, .standard = "",
+    .help = "How long one of its requests may wait; then 503.", .min = "10ms", .max = "1d",
+    .found = "app.queue_timeout"},
+  Option{.name = "route.cancel_disconnected", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether a request that runs is cancelled when its client has left."},
 
   Option{.name = "front.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:8000",
     .help = "Addresses to serve on.", .flag = "--listen", .form = "ADDR:PORT|[v6]:PORT|unix:PATH",
@@ -128,6 +165,9 @@ constexpr std::array kOptions = {
     .help = "The Server field of responses; empty leaves it out.", .found = "left out"},
   Option{.name = "front.spool_folder", .kind = Kind::kPath, .standard = "",
     .help = "Folder for the files of bodies that memory does not hold.", .found = "the state folder"},
+  Option{.name = "front.error_pages", .kind = Kind::kPath, .standard = "",
+    .help = "Files that are sent for answers of Onebox's own, by status: { 503 = \"busy.html\" }. At most 64 KiB each.",
+    .shape = Shape::kMap, .found = "a line of text", .keys = "404, 413, 431, 500, 502, 503, 504"},
   Option{.name = "front.static_memory_max", .kind = Kind::kBytes, .standard = "64 MiB",
     .help = "Memory for cached static files, all together.", .min = "0", .max = "1 TiB"},
   Option{.name = "front.static_file_memory_max", .kind = Kind::kBytes, .standard = "256 KiB",
@@ -177,6 +217,7 @@ constexpr std::array kOptions = {
 };
 // clang-format on
 
+static_assert(front::kErrorPageBytesMax == 64 << 10, "front.error_pages says so above");
 static_assert(http::kFieldsCapacity == 256, "front.fields_max says so above");
 
 std::string ListedChoices(std::string_view choices) {
@@ -215,6 +256,10 @@ std::string_view KindText(Kind kind) {
       return "\"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\"";
     case Kind::kNetwork:
       return "a network like \"10.0.0.0/8\"";
+    case Kind::kPercent:
+      return "a percentage like \"25%\"";
+    case Kind::kPattern:
+      return "a path like \"/login\", \"/reports/*\" or \"/api/*/export\"";
   }
   CHECK(false);
 }
@@ -234,6 +279,11 @@ std::optional<std::string> CheckRange(const Option& option,
 
 std::optional<std::uint64_t> ParseInteger(std::string_view text) {
   return ParseDecimal(text, std::numeric_limits<std::int64_t>::max());
+}
+
+std::optional<std::uint64_t> ParsePercent(std::string_view text) {
+  if (!text.ends_with('%')) return std::nullopt;
+  return ParseDecimal(text.substr(0, text.size() - 1), 100);
 }
 
 std::optional<std::string> CheckAddress(std::string_view text) {
@@ -260,8 +310,10 @@ std::string Option::expected() const {
     text += text.empty() ? ListedChoices(choices) : fmt::format(" or {}", ListedChoices(choices));
   }
   if (shape == Shape::kList) return fmt::format("a list, each {}", text);
-  if (shape == Shape::kMap) return "a table of names and texts";
+  if (shape == Shape::kMap && keys.empty()) return "a table of names and texts";
+  if (shape == Shape::kMap) return fmt::format("a table of {} and {}", ListedChoices(keys), text);
   if (shape == Shape::kMounts) return "a folder, or a table with dir";
+  if (shape == Shape::kTables) return fmt::format("tables [[{}]]", name);
   return text;
 }
 
@@ -274,6 +326,16 @@ const Option* FindOption(std::string_view name) {
     if (option.name == name) return &option;
   }
   return nullptr;
+}
+
+bool IsPart(const Option& option) {
+  if (option.name.starts_with(kMountPrefix)) return true;
+  const Option* whole = option.table().empty() ? nullptr : FindOption(option.table());
+  return whole != nullptr && whole->shape == Shape::kTables;
+}
+
+bool IsWritable(const Option& option) {
+  return option.shape != Shape::kTables && !IsPart(option);
 }
 
 std::optional<std::string> CheckValue(const Option& option, std::string_view text) {
@@ -300,6 +362,13 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       return CheckAddress(text);
     case Kind::kNetwork:
       if (!http::ParseNetwork(text)) return std::nullopt;
+      return std::string(text);
+    case Kind::kPercent:
+      return CheckRange<std::uint64_t>(option, text, ParsePercent, [](std::uint64_t value) {
+        return fmt::format("{}%", value);
+      });
+    case Kind::kPattern:
+      if (!front::PathPattern::Parse(text)) return std::nullopt;
       return std::string(text);
   }
   CHECK(false);

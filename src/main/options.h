@@ -21,6 +21,8 @@ enum class Kind : std::uint8_t {
   kChoice,
   kAddress,  // ADDR:PORT, [v6]:PORT, unix:PATH
   kNetwork,
+  kPercent,  // "25%"
+  kPattern,  // front::PathPattern
 };
 
 enum class Shape : std::uint8_t {
@@ -28,6 +30,7 @@ enum class Shape : std::uint8_t {
   kList,
   kMap,     // names to values
   kMounts,  // prefixes to folders: rows "static.PREFIX.*" are what a folder may say
+  kTables,  // an array of tables, in order: rows "NAME.*" are the keys of one, the first must be there
 };
 
 struct Option {
@@ -44,6 +47,7 @@ struct Option {
       {};  // separated by commas; kInteger, kAddress: words beside the values
   Shape shape = Shape::kOne;
   std::string_view found = {};  // where the default is empty: how it is found
+  std::string_view keys = {};   // of a map: those that there are, separated by commas; empty: any
 
   constexpr std::string_view table() const {
     const std::size_t point = name.find('.');
@@ -59,6 +63,11 @@ struct Option {
 };
 
 inline constexpr std::string_view kMountPrefix = "static.PREFIX.";
+
+// Whether the row is a key of a mount or of one of several tables, so that it has no value by itself.
+bool IsPart(const Option& option);
+// Whether it can be said outside of the file.
+bool IsWritable(const Option& option);
 
 // All rows; those of one table stand together.
 std::span<const Option> Options();

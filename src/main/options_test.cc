@@ -96,8 +96,8 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[app]\nworkers = 2\n\n[frnt]\nlisten = []\n",
        "onebox.toml:4: [frnt]: there is no such table; did you mean \"front\"?"},
       {"[zebra]\n",
-       "onebox.toml:1: [zebra]: there is no such table; there are: state, app, front, static, "
-       "compression, admin, log"},
+       "onebox.toml:1: [zebra]: there is no such table; there are: state, app, route, front, "
+       "static, compression, admin, log"},
       {"stat = '/x'\n", "onebox.toml:1: stat: there is no such table; did you mean \"state\"?"},
       {"state = 5\n", "onebox.toml:1: state: expected a path, got 5"},
       {"app = 5\n", "onebox.toml:1: app: expected a table, got 5"},
@@ -151,6 +151,22 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
        "onebox.toml:2: [static] \"/static/\" dri: there is no such key; did you mean \"dir\"?"},
       {"[static]\n'/static/' = { max_age = '1h' }\n",
        "onebox.toml:2: [static] \"/static/\": expected dir, the folder"},
+      {"[route]\npath = '/a'\n", "onebox.toml:1: route: expected tables [[route]], got a table"},
+      {"[[route]]\nmethods = ['GET']\n", "onebox.toml:1: [[route]]: expected path"},
+      {"[[route]]\npath = '/a*'\n",
+       "onebox.toml:2: [[route]] path: expected a path like \"/login\", \"/reports/*\" or "
+       "\"/api/*/export\", got \"/a*\""},
+      {"[[route]]\npath = '/a'\nprioritty = 'high'\n",
+       "onebox.toml:3: [[route]] prioritty: there is no such key; did you mean \"priority\"?"},
+      {"[[route]]\npath = '/a'\nmethods = ['GETT']\n",
+       "onebox.toml:3: [[route]] methods: expected \"GET\", \"HEAD\", \"POST\", \"PUT\", "
+       "\"PATCH\", "
+       "\"DELETE\", \"OPTIONS\" or \"TRACE\", got \"GETT\"; did you mean \"GET\"?"},
+      {"[[route]]\npath = '/a'\nshare = '101%'\n",
+       "onebox.toml:3: [[route]] share: expected a percentage like \"25%\" from 1% to 100%, got "
+       "\"101%\""},
+      {"[front]\nerror_pages = { 505 = 'x' }\n",
+       "onebox.toml:2: [front] error_pages 505: there is no such key; did you mean \"500\"?"},
       {"[static]\n'/static/' = 5\n",
        "onebox.toml:2: [static] \"/static/\": expected a folder, or a table with dir, got 5"},
       {"[log]\nlevel = 'warn'\n",
@@ -227,7 +243,9 @@ TEST(PrintSettings, IsAFileThatSaysTheSame) {
   Overlay(
       settings,
       Read("state = '/s\"\\\\'\n[app]\ntarget = 'app:create(\"x\")'\nenv = { A = 'b', C = '' }\n"
-           "workers = 3\n[static]\n'/a/' = { dir = '/a', follow_links = true }\n")
+           "workers = 3\n[static]\n'/a/' = { dir = '/a', follow_links = true }\n"
+           "[[route]]\npath = '/x'\nmethods = ['GET', 'POST']\ntimeout = 5\nshare = '9%'\n"
+           "[[route]]\npath = '/y/*'\nconcurrency = 3\n")
           .settings);
   Settings again = Defaults("/elsewhere");
   const Layer printed = Read(PrintSettings(settings));

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "main/words.h"
+
 namespace onebox::main {
 namespace {
 
@@ -121,7 +123,37 @@ std::string Line(std::string_view key, std::string_view value, std::string_view 
   return fmt::format("{:<50}  # {}\n", fmt::format("{} = {}", key, value), source);
 }
 
+// One table of several, each key in a line of its own.
+std::string PrintTable(const Option& option, const Element& element) {
+  const std::string prefix = fmt::format("{}.", option.name);
+  std::string text = fmt::format("\n[[{}]]\n", option.name);
+  bool first = true;
+  for (const Option& row : Options()) {
+    if (!row.name.starts_with(prefix)) continue;
+    const auto more = element.more.find(std::string(row.key()));
+    if (std::exchange(first, false)) {
+      text += Line(row.key(), Toml(row, element.text), element.source);
+    } else if (more != element.more.end() && row.shape == Shape::kList) {
+      std::vector<Element> words;
+      for (const std::string_view word : SplitWords(more->second, ',')) {
+        words.push_back({"", std::string(word), element.source});
+      }
+      text += Line(row.key(), TomlList(row, words), element.source);
+    } else if (more != element.more.end()) {
+      text += Line(row.key(), Toml(row, more->second), element.source);
+    }
+  }
+  return text;
+}
+
 std::string PrintOption(const Option& option, const std::vector<Element>& elements) {
+  if (option.shape == Shape::kTables) {
+    std::string text;
+    for (const Element& element : elements) {
+      text += PrintTable(option, element);
+    }
+    return text;
+  }
   if (option.shape == Shape::kMounts) {
     std::string text = "\n[static]\n";
     for (const Element& mount : elements) {
@@ -166,6 +198,12 @@ page; `onebox run --print-config` prints what is in force and who has set it.
 - Sizes are bytes or `"16 MiB"`, times are seconds or `"30s"`, `"250ms"`, `"5m"`, `"2h"`, `"1d"`.
 )";
 
+std::string Heading(const Option& option, std::string_view table) {
+  if (table.empty()) return "Before any table";
+  const std::string heading = fmt::format("[{}]", table);
+  return option.shape == Shape::kTables ? fmt::format("[{}]", heading) : heading;
+}
+
 std::string PageRow(const Option& option) {
   const std::string standard =
       option.standard.empty() ? std::string(option.found) : Code(option.standard);
@@ -207,12 +245,11 @@ std::string OptionsPage() {
   std::string page(kPageHead);
   std::string_view table = "none yet";
   for (const Option& option : Options()) {
-    const std::string_view its_table = option.name == "static" ? "static" : option.table();
+    const bool is_table = option.shape == Shape::kMounts || option.shape == Shape::kTables;
+    const std::string_view its_table = is_table ? option.name : option.table();
     if (its_table != table) {
       table = its_table;
-      page += fmt::format("\n## {}\n\n{}",
-                          table.empty() ? "Before any table" : fmt::format("[{}]", table),
-                          kColumns);
+      page += fmt::format("\n## {}\n\n{}", Heading(option, table), kColumns);
     }
     page += PageRow(option);
   }
@@ -223,7 +260,7 @@ std::string PrintSettings(const Settings& settings) {
   std::string text;
   std::string_view table;
   for (const Option& option : Options()) {
-    if (option.name.starts_with(kMountPrefix)) continue;
+    if (IsPart(option)) continue;
     if (option.table() != table) {
       table = option.table();
       if (!table.empty()) text += fmt::format("\n[{}]\n", table);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "front/front.h"
+#include "front/router.h"
 #include "main/command_line.h"
 #include "main/config.h"
 #include "main/environment.h"
@@ -161,7 +162,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .scaling = scaling,
       .threads = config.threads,
       .preload = config.preload,
-      .request_timeout = config.front.request_timeout,
+      .request_timeout = front::LongestTimeout(config.front),
       .boot_timeout = config.boot_timeout,
       .recycle_age = config.recycle_age,
       .memory = config.memory,
@@ -192,6 +193,7 @@ supervise::Traffic ReadTraffic(const telemetry::Metrics& metrics) {
   using telemetry::Gauge;
   supervise::Traffic traffic{.workers_busy = metrics.Sum(Gauge::kThreadsBusy),
                              .queue = metrics.Sum(Gauge::kQueueLength),
+                             .limit = metrics.Sum(Gauge::kConcurrencyLimit),
                              .connections = metrics.Sum(Gauge::kConnections)};
   for (int hundred = 2; hundred <= 5; ++hundred) {  // 1xx are no answers of their own
     traffic.requests += metrics.SumAnswerClass(hundred);
@@ -263,7 +265,7 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   }
   const auto lines = GunicornLines(place.line, decided.all, place.caller);
   box.start_lines.insert(box.start_lines.end(), lines.begin(), lines.end());
-  box.front_print = FrontPrint(decided.all.settings);
+  box.front_print = FrontPrint(decided.all.settings, decided.config);
   box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
     return RunFront(config.front,
                     {.path = config.error_log, .level = config.log_level},

@@ -24,7 +24,7 @@ const Element* OnlyElement(const Settings& settings, std::string_view name) {
 Settings Defaults(const std::string& current_folder) {
   Settings settings;
   for (const Option& option : Options()) {
-    if (option.name.starts_with(kMountPrefix)) continue;
+    if (IsPart(option)) continue;
     auto& elements = settings[std::string(option.name)];
     const auto values = option.shape == Shape::kList ? SplitWords(option.standard, ',')
                                                      : std::vector{option.standard};
@@ -89,6 +89,8 @@ std::optional<std::pair<std::string, std::string>> SplitPair(const Option& optio
   const std::string_view name = text.substr(0, equals);
   const std::string_view value = text.substr(equals + 1);
   if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  const auto keys = SplitWords(option.keys, ',');
+  if (!keys.empty() && std::find(keys.begin(), keys.end(), name) == keys.end()) return std::nullopt;
   if (option.shape == Shape::kMounts && (!IsPrefix(name) || value.empty())) return std::nullopt;
   return std::pair(std::string(name), std::string(value));
 }

@@ -13,10 +13,10 @@ namespace onebox::main {
 
 // One value, checked. An option of one value has one of these, a list or a map any number.
 struct Element {
-  std::string name;    // of maps and mounts: the key
-  std::string text;    // as CheckValue() gives it; of mounts the folder
+  std::string name;  // of maps and mounts: the key
+  std::string text;  // as CheckValue() gives it; of mounts the folder, of tables their first key's
   std::string source;  // "default", "onebox.toml:4", "environment ONEBOX_APP_THREADS", ...
-  std::map<std::string, std::string> more{};  // of mounts: what stands beside dir
+  std::map<std::string, std::string> more{};  // what stands beside it; lists separated by commas
 };
 
 // Options by name. Those of one value that nobody has set, and that have no default, have none.

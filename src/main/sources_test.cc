@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "front/router.h"
 #include "main/command_line.h"
 #include "main/config.h"
 #include "main/environment.h"
@@ -175,6 +176,11 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
                   "not be more than front.head_bytes_max (4 KiB)"));
   EXPECT_THAT(mistakes_of("[static]\n'/a/' = '/nowhere/at/all'\n"),
               ElementsAre("onebox.toml:2: [static] \"/a/\": there is no folder /nowhere/at/all"));
+  EXPECT_THAT(mistakes_of("[[route]]\npath = '/a/*'\n[[route]]\npath = '/a/b'\n"),
+              ElementsAre("onebox.toml:3: [[route]] path: \"/a/b\" never matches: \"/a/*\" "
+                          "(onebox.toml:1) stands before it"));
+  EXPECT_THAT(mistakes_of("[front]\nerror_pages = { 503 = '/nowhere.html' }\n"),
+              ElementsAre(testing::HasSubstr("onebox.toml:2: [front] error_pages 503: ")));
   EXPECT_THAT(mistakes_of("[app]\nchdir = '/nowhere'\n"),
               ElementsAre("onebox.toml:2: [app] chdir: there is no folder /nowhere"));
 }
@@ -209,6 +215,45 @@ TEST(MakeConfig, GivesTheFrontWhatTheTableSays) {
   EXPECT_THAT(config.front.compression.codings, ElementsAre(http::Coding::kGzip));
   EXPECT_EQ(config.front.static_mounts.at(0).max_age, std::chrono::hours(30 * 24));
   EXPECT_TRUE(config.front.static_mounts.at(0).immutable);
+}
+
+TEST(MakeConfig, GivesEachRouteWhatItSaysAndTheRestOfTheBox) {
+  Settings settings = Defaults("/");
+  Overlay(settings,
+          ReadToml("[app]\ntimeout = '7s'\nqueue_max = 9\n[front]\nbody_bytes_max = '1k'\n"
+                   "[[route]]\npath = '/a/*'\nmethods = ['GET', 'POST']\ntimeout = '1m'\n"
+                   "body_bytes_max = '2k'\npriority = 'low'\nconcurrency = 3\nshare = '25%'\n"
+                   "queue_max = 5\nqueue_timeout = '2s'\ncancel_disconnected = true\n"
+                   "[[route]]\npath = '/b'\nconcurrency = 'all'\n",
+                   "onebox.toml",
+                   "/")
+              .settings);
+  FillIn(settings, {{"XDG_RUNTIME_DIR", "/run/user/7"}});
+  const auto made = MakeConfig(settings);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  const front::Settings& front = made.value().front;
+  ASSERT_EQ(front.routes.size(), 2U);
+  const front::Route& a = front.routes[0];
+  EXPECT_EQ(a.path, "/a/*");
+  EXPECT_EQ(a.methods,
+            front::MethodBit(http::Method::kGet) | front::MethodBit(http::Method::kHead) |
+                front::MethodBit(http::Method::kPost));
+  EXPECT_EQ(a.rules.number, 0U);
+  EXPECT_EQ(a.rules.timeout, std::chrono::minutes(1));
+  EXPECT_EQ(a.rules.body_bytes_max, 2048U);
+  EXPECT_EQ(a.rules.priority, front::Priority::kLow);
+  EXPECT_EQ(a.rules.concurrency_max, 3U);
+  EXPECT_EQ(a.rules.share_max, 25U);
+  EXPECT_EQ(a.rules.queue_max, 5U);
+  EXPECT_EQ(a.rules.queue_timeout, std::chrono::seconds(2));
+  EXPECT_TRUE(a.rules.cancel_disconnected);
+  for (const front::RouteRules& rules : {front.routes[1].rules, front.rest}) {
+    EXPECT_EQ(rules.timeout, std::chrono::seconds(7));
+    EXPECT_EQ(rules.body_bytes_max, 1024U);
+    EXPECT_EQ(rules.queue_max, 9U);
+    EXPECT_EQ(rules.concurrency_max, 0U);
+  }
+  EXPECT_EQ(front.rest.number, 2U);
 }
 
 TEST(MakeConfig, HasTheSameDefaultsAsTheFront) {

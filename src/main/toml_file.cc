@@ -113,7 +113,82 @@ class Reader {
       case Shape::kMounts:
         ReadMap(option, node);
         return;
+      case Shape::kTables:
+        ReadTables(option, node);
+        return;
     }
+  }
+
+  void ReadTables(const Option& option, const toml::node& node) {
+    const auto* list = node.as_array();
+    if (list == nullptr) {
+      Mistake(
+          node,
+          fmt::format("{}: expected {}, got {}", Place(option), option.expected(), Shown(node)));
+      return;
+    }
+    auto& elements = layer_.settings[std::string(option.name)];
+    for (const toml::node& one : *list) {
+      const std::string place = fmt::format("[[{}]]", option.name);
+      const auto* table = one.as_table();
+      if (table == nullptr) {
+        Mistake(one, fmt::format("{}: expected a table, got {}", place, Shown(one)));
+      } else if (auto element = ReadOneOf(option, place, *table)) {
+        elements.push_back(std::move(*element));
+      }
+    }
+  }
+
+  // The first key of the rows says which one it is.
+  std::optional<Element> ReadOneOf(const Option& option,
+                                   const std::string& place,
+                                   const toml::table& table) {
+    const std::string prefix = fmt::format("{}.", option.name);
+    const auto keys = KeysOf(prefix);
+    Element found{"", "", SourceAt(table)};
+    for (const auto& [key, node] : table) {
+      const Option* row = FindOption(prefix + std::string(key.str()));
+      const std::string at = fmt::format("{} {}", place, key.str());
+      if (row == nullptr) {
+        MistakeUnknown(key, at, "there is no such key", keys);
+        continue;
+      }
+      const auto text =
+          row->shape == Shape::kList ? ReadWords(*row, node, at) : TextOfValue(*row, node, at);
+      if (text)
+        (key.str() == keys.front() ? found.text : found.more[std::string(key.str())]) = *text;
+    }
+    if (!table.contains(keys.front())) {
+      Mistake(table, fmt::format("{}: expected {}", place, keys.front()));
+    }
+    return found.text.empty() ? std::nullopt : std::optional(std::move(found));
+  }
+
+  std::optional<std::string> TextOfValue(const Option& option,
+                                         const toml::node& node,
+                                         const std::string& place) {
+    const auto element = ReadValue(option, node, place);
+    return element ? std::optional(element->text) : std::nullopt;
+  }
+
+  std::optional<std::string> ReadWords(const Option& option,
+                                       const toml::node& node,
+                                       const std::string& place) {
+    const auto* list = node.as_array();
+    if (list == nullptr || list->empty()) {
+      Mistake(node,
+              fmt::format("{}: expected {}, got {}",
+                          place,
+                          option.expected(),
+                          list == nullptr ? Shown(node) : "an empty one"));
+      return std::nullopt;
+    }
+    std::vector<std::string> words;
+    for (const toml::node& one : *list) {
+      if (auto text = TextOfValue(option, one, place)) words.push_back(std::move(*text));
+    }
+    if (words.empty()) return std::nullopt;
+    return fmt::format("{}", fmt::join(words, ", "));
   }
 
   std::optional<Element> ReadValue(const Option& option,
@@ -173,6 +248,12 @@ class Reader {
   std::optional<Element> ReadVariable(const Option& option,
                                       const toml::key& key,
                                       const toml::node& value) {
+    const auto known = SplitWords(option.keys, ',');
+    if (!known.empty() && std::find(known.begin(), known.end(), key.str()) == known.end()) {
+      MistakeUnknown(
+          key, fmt::format("{} {}", Place(option), key.str()), "there is no such key", known);
+      return std::nullopt;
+    }
     if (key.str().empty() ||
         key.str().find_first_of(std::string_view("=\0", 2)) != key.str().npos) {
       Mistake(
@@ -235,7 +316,7 @@ class Reader {
     std::vector<std::string_view> names;
     for (const Option& option : Options()) {
       const std::string_view name = option.table().empty() ? option.key() : option.table();
-      if (option.name.starts_with(kMountPrefix)) continue;
+      if (IsPart(option)) continue;
       if (names.empty() || names.back() != name) names.push_back(name);
     }
     return names;

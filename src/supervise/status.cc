@@ -117,11 +117,14 @@ std::string DescribeStatus(const std::string& status) {
   text += fmt::format("  app       {} in {}\n", Text(At(box, "target")), Text(At(box, "chdir")));
   const json& workers = At(box, "workers");
   const std::string reason = Text(At(workers, "reason"));
-  text += fmt::format("  workers   {} of {} ready, {} threads each, {} busy{}\n",
+  const auto limit = Number(At(workers, "concurrency"));
+  const bool limited = limit < Number(At(workers, "ready")) * Number(At(workers, "threads"));
+  text += fmt::format("  workers   {} of {} ready, {} threads each, {} busy{}{}\n",
                       Number(At(workers, "ready")),
                       Number(At(workers, "total")),
                       Number(At(workers, "threads")),
                       Number(At(workers, "busy")),
+                      limited ? fmt::format(" of at most {}", limit) : "",
                       reason.empty() ? "" : fmt::format(" ({})", reason));
   text += fmt::format("  requests  {}, {} errors; {} in the queue, {} connections\n\n",
                       Number(At(box, "requests")),

@@ -59,6 +59,7 @@ struct BoxSettings {
 struct Traffic {
   std::uint64_t workers_busy = 0;  // threads that run a request
   std::uint64_t queue = 0;
+  std::uint64_t limit = 0;  // requests that may run at once
   std::uint64_t connections = 0;
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;

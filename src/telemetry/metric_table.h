@@ -40,8 +40,9 @@ enum class Gauge : std::uint8_t {
   kThreadsBusy,
   kThreads,
   kStartTime,  // Unix seconds
+  kConcurrencyLimit,
 };
-inline constexpr std::size_t kGauges = 8;
+inline constexpr std::size_t kGauges = 9;
 
 enum class Histogram : std::uint8_t { kQueueWait, kRun, kTotal };
 inline constexpr std::size_t kHistograms = 3;
@@ -78,8 +79,11 @@ enum class Limit : std::uint8_t {
   kQueueTimeout,
   kRequestTimeout,
   kDrainTimeout,
+  kRouteQueue,
+  kAddressShare,
+  kHopeless,
 };
-inline constexpr std::array<std::string_view, 20> kLimitNames = {
+inline constexpr std::array<std::string_view, 23> kLimitNames = {
     "request_line_bytes_max",
     "head_bytes_max",
     "fields_max",
@@ -100,6 +104,9 @@ inline constexpr std::array<std::string_view, 20> kLimitNames = {
     "queue_timeout",
     "request_timeout",
     "drain_timeout",
+    "route_queue_max",
+    "address_share",
+    "hopeless",
 };
 
 inline constexpr std::size_t kAnswerStatuses = 500;  // 100 to 599
@@ -234,6 +241,10 @@ inline constexpr std::array kMetricTable = {
     rows::Of(Gauge::kThreadsBusy,
              "onebox_worker_threads_busy",
              "Threads of the workers that run a request."),
+    rows::Of(Gauge::kConcurrencyLimit,
+             "onebox_concurrency_limit",
+             "Requests that may run at once; fewer than there are threads where app.concurrency "
+             "says so."),
     rows::Of(Counter::kWorkersStarted,
              "onebox_workers_started_total",
              "Worker processes started, the first ones among them."),

@@ -134,6 +134,7 @@ class Parts:
 
     def __iter__(self):
         yield b"begun"
+        begin(f"{self.name}.next")
         while True:
             time.sleep(0.01)
 

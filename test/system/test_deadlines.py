@@ -110,6 +110,7 @@ def test_close_is_called_whole(late, hold):
     running = late(threads=1, toml="[app]\ncancel_disconnected = true\n")
     with running.connect() as connection:
         connection.request("GET", "/parts/one").head()
+        begun(hold, "one.next")
         reset(connection)
     assert ended(hold, "one") == "closed"
     running.wait_for_line("ended, since its client had left")
@@ -120,6 +121,7 @@ def test_an_answer_that_has_begun_has_no_deadline(late, hold):
     running = late(timeout="200ms", threads=1, toml="[app]\ncancel_disconnected = true\n")
     with running.connect() as connection:
         connection.request("GET", "/parts/one").head()
+        begun(hold, "one.next")
         began = time.monotonic()
         until(lambda: time.monotonic() - began > 0.6, "its deadline passes three times")
         assert not (hold / "one.ended").exists()
@@ -251,6 +253,19 @@ def test_a_request_whose_client_has_left_is_ended_where_that_is_allowed(late, ho
     assert ended(hold, "one") == "ClientDisconnected: the request's client has left"
     running.wait_for_line("GET /sleeps/one: ended, since its client had left")
     assert running.metric("onebox_requests_interrupted_total") == 1
+
+
+def test_a_route_may_allow_it_alone_and_have_its_own_deadline(late, hold):
+    running = late(timeout="20s", toml='[[route]]\npath = "/sleeps/one"\ncancel_disconnected = true\n'
+                                       '[[route]]\npath = "/sleeps/two"\ntimeout = "300ms"\n')
+    with running.connect() as connection:
+        connection.request("GET", "/sleeps/one")
+        begun(hold, "one")
+    assert ended(hold, "one").startswith("ClientDisconnected")
+    connection, sent = asked(running, "/sleeps/two")
+    is_504_in_time(connection, sent, 0.3)
+    running.wait_for_line("GET /sleeps/two: ended, since its deadline had passed")
+    assert running.metric("onebox_requests_interrupted_total") == 2
 
 
 def test_elsewhere_it_has_until_its_deadline(late, hold):

@@ -1,0 +1,142 @@
+#include "front/router.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace onebox::front {
+namespace {
+
+constexpr std::string_view kOne = "*";
+constexpr std::string_view kAny = "**";
+
+// The segments of a path, one after the other: "/a//b" has "a", "" and "b".
+class Segments {
+ public:
+  explicit Segments(std::string_view path) : rest_(path) {}
+
+  bool empty() const { return rest_.empty(); }
+  std::string_view first() const { return rest_.substr(1, End() - 1); }
+  Segments next() const { return Segments(rest_.substr(End())); }
+
+ private:
+  std::size_t End() const { return std::min(rest_.find('/', 1), rest_.size()); }
+
+  std::string_view rest_;  // begins with "/", or is empty
+};
+
+// What the right side is. In a pattern a * is a segment of which nothing is known, and ** is met by
+// ** alone.
+enum class Subject : std::uint8_t { kPath, kPattern };
+
+bool MeetsOne(std::string_view wanted, std::string_view segment, Subject subject) {
+  if (wanted == kOne) return subject == Subject::kPath || segment != kAny;
+  return wanted == segment && (subject == Subject::kPath || segment != kOne);
+}
+
+// The usual two pointers: where it does not go on, the last ** takes one segment more.
+bool Meets(std::string_view pattern, std::string_view path, Subject subject) {
+  Segments wanted(pattern);
+  Segments left(path);
+  std::optional<std::pair<Segments, Segments>> last_any;  // what follows it; where it ends
+  while (!left.empty()) {
+    if (!wanted.empty() && wanted.first() == kAny) {
+      wanted = wanted.next();
+      if (wanted.empty()) return true;  // one segment at least
+      last_any = {wanted, left};
+    } else if (!wanted.empty() && MeetsOne(wanted.first(), left.first(), subject)) {
+      wanted = wanted.next();
+      left = left.next();
+    } else if (last_any) {
+      last_any->second = last_any->second.next();
+      wanted = last_any->first;
+      left = last_any->second;
+    } else {
+      return false;
+    }
+  }
+  return wanted.empty();
+}
+
+}  // namespace
+
+std::optional<PathPattern> PathPattern::Parse(std::string_view text) {
+  if (!text.starts_with('/') || text.find_first_of(std::string_view("\0?#", 3)) != text.npos) {
+    return std::nullopt;
+  }
+  bool inner = false;  // a * before the last segment
+  for (Segments left(text); !left.empty(); left = left.next()) {
+    const std::string_view segment = left.first();
+    const bool wild = segment.find('*') != segment.npos;
+    if (wild && segment != kOne && segment != kAny) return std::nullopt;
+    inner = inner || (wild && !left.next().empty());
+  }
+  const bool open = text.ends_with("/*") || text.ends_with("/**");
+  if (!inner && open) {
+    return PathPattern(Kind::kPrefix, std::string(text.substr(0, text.find('*'))));
+  }
+  if (!inner) return PathPattern(Kind::kExact, std::string(text));
+  return PathPattern(Kind::kSegments,
+                     text.ends_with("/*") ? std::string(text) + '*' : std::string(text));
+}
+
+bool PathPattern::Matches(std::string_view path) const {
+  switch (kind_) {
+    case Kind::kExact:
+      return path == text_;
+    case Kind::kPrefix:
+      return path.starts_with(text_);
+    case Kind::kSegments:
+      return Meets(text_, path, Subject::kPath);
+  }
+  CHECK(false);
+}
+
+bool PathPattern::Covers(const PathPattern& other) const {
+  if (other.kind_ == Kind::kExact) return Matches(other.text_);
+  const auto whole = [](const PathPattern& pattern) {
+    return pattern.kind_ == Kind::kPrefix ? pattern.text_ + "**" : pattern.text_;
+  };
+  return Meets(whole(*this), whole(other), Subject::kPattern);
+}
+
+std::uint32_t MethodBit(http::Method method) {
+  return method == http::Method::kOther ? 0 : 1U << static_cast<unsigned>(method);
+}
+
+bool Covers(const Route& earlier, const Route& later) {
+  const auto first = PathPattern::Parse(earlier.path);
+  const auto second = PathPattern::Parse(later.path);
+  CHECK(first && second);  // the options were checked
+  const bool methods =
+      earlier.methods == 0 || (later.methods != 0 && (later.methods & ~earlier.methods) == 0);
+  return methods && first->Covers(*second);
+}
+
+Duration LongestTimeout(const Settings& settings) {
+  Duration longest = settings.rest.timeout;
+  for (const Route& route : settings.routes)
+    longest = std::max(longest, route.rules.timeout);
+  return longest;
+}
+
+Router::Router(const Settings& settings)
+    : rest_(settings.rest), timeout_max_(LongestTimeout(settings)) {
+  rows_.reserve(settings.routes.size());
+  for (const Route& route : settings.routes) {
+    auto pattern = PathPattern::Parse(route.path);
+    CHECK(pattern);
+    rows_.push_back({std::move(*pattern), route.methods, &route.rules});
+  }
+}
+
+const RouteRules& Router::Match(http::Method method, std::string_view path) const {
+  for (const Row& row : rows_) {
+    if (row.methods != 0 && (row.methods & MethodBit(method)) == 0) continue;
+    if (row.pattern.Matches(path)) return *row.rules;
+  }
+  return rest_;
+}
+
+}  // namespace onebox::front
