@@ -1,9 +1,11 @@
 #include "main/run_command.h"
 
+#include <array>
 #include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "front/front.h"
@@ -74,6 +76,14 @@ Effective ReadAll(const RunLine& line, const Caller& caller) {
   return all;
 }
 
+// What a service manager tells us, and is none of the app's business.
+constexpr std::array kOfTheService = {"NOTIFY_SOCKET",
+                                      "WATCHDOG_USEC",
+                                      "WATCHDOG_PID",
+                                      "LISTEN_FDS",
+                                      "LISTEN_PID",
+                                      "LISTEN_FDNAMES"};
+
 supervise::BoxSettings MakeBoxSettings(const Config& config,
                                        const Caller& caller,
                                        const std::string& python_side) {
@@ -101,6 +111,9 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .front = {},
       .front_print = {},
   };
+  for (const char* name : kOfTheService) {
+    box.environment.erase(name);
+  }
   for (const auto& [name, value] : config.app_variables) {
     box.environment[name] = value;
   }
@@ -229,6 +242,7 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
       .died = [&](supervise::Role role) { account.Died(role); },
       .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },
       .workers_changed = [&](const supervise::WorkersNow& now) { account.Changed(now); },
+      .notify = supervise::ReadNotifyWish(caller.environment, ::getpid()),
   };
   return supervise::RunBox(MakeBox(decided, place), outside);
 }

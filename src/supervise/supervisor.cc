@@ -19,6 +19,7 @@
 #include "supervise/generation.h"
 #include "supervise/json.h"
 #include "supervise/news.h"
+#include "supervise/notifier.h"
 #include "supervise/pool.h"
 #include "supervise/zygote.h"
 
@@ -29,6 +30,7 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
+constexpr Duration kFrontPause = seconds(3);         // after it the front counts as silent
 constexpr Duration kDrainGrace = seconds(2);         // for a front that is late with its own end
 constexpr Duration kWorkerGrace = seconds(2);        // for a worker, after its longest request
 constexpr Duration kEndTimeout = seconds(5);         // from SIGTERM to SIGKILL
@@ -69,7 +71,8 @@ class Box {
   Box(BoxSettings settings, const Outside& outside)
       : outside_(outside),
         now_(std::make_shared<Generation>(Generation{.settings = std::move(settings)})),
-        began_(outside.clock.Now()) {}
+        began_(outside.clock.Now()),
+        notifier_(outside.clock, outside.log) {}
 
   // Once, before Run().
   Status Open();
@@ -157,6 +160,7 @@ class Box {
   void SignalAll(int number) const;
   void TellFront(Process& front, const json& message) const;
 
+  void TellService();
   std::string StatusText() const;
   json ProcessStatus(const Process& process) const;
 
@@ -185,6 +189,7 @@ class Box {
   os::Fd state_lock_;
   std::optional<os::SignalQueue> signals_;
   std::optional<ControlSocket> control_;
+  Notifier notifier_;
   Listeners listeners_;
   std::vector<std::unique_ptr<Process>> processes_;
 };
@@ -204,6 +209,7 @@ Status Box::Open() {
   control_ = TRY(ControlSocket::Open(settings().state));
   signals_ = TRY(os::SignalQueue::Open({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}));
   os::AdoptOrphans();
+  notifier_.Open(outside_.notify);
   now_->front = &AddFront(now_);
   TRY(OpenAttachSockets(*now_->front));
   if (settings().preload != Preload::kOff) now_->zygote = &AddZygote(now_);
@@ -277,6 +283,7 @@ void Box::Turn() {
   StartWhatIsDue();
   BuryTheDead();
   TellWorkers();
+  TellService();
 }
 
 std::vector<int> Box::WantedFds() const {
@@ -303,6 +310,7 @@ std::optional<Duration> Box::UntilNextDeadline() const {
     }
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
+  next = std::min(next, notifier_.next());
   if (next == Time::max()) return std::nullopt;
   return next - Now();
 }
@@ -633,6 +641,7 @@ void Box::FailBoot(Process& process, const std::string& reason) {
   }
   boot_failed_ = true;
   exit_status_ = 1;
+  notifier_.Stopping(reason);
   SignalAll(SIGKILL);
   BeginEnd();
 }
@@ -862,6 +871,7 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
   state_lock_.Reset();
   signals_->Close();
   control_->Close();
+  notifier_.Close();
   FrontHeritage heritage{.listeners = {},
                          .admin = {},
                          .attach = std::move(front.attach),
@@ -943,6 +953,7 @@ void Box::CheckBooted() {
                                 : fmt::format(", Python {}", now_->python);
     if (now_->zygote != nullptr) app += ", preloaded";
     outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
+    notifier_.Ready();
     return;
   }
   if (boot_noticed_ || Now() < began_ + kBootNotice) return;
@@ -1008,6 +1019,7 @@ void Box::BeginReload(std::vector<ControlSocket::Client> askers) {
   reload_ = std::make_unique<Reload>();
   reload_->askers = std::move(askers);
   reload_->began = Now();
+  notifier_.Reloading();
   auto read = outside_.read_settings();
   if (!read.ok()) return FailReload(read.error().message, nullptr);
   reload_->generation = std::make_shared<Generation>(
@@ -1077,6 +1089,7 @@ void Box::CheckReloaded() {
   const auto done = std::move(reload_);
   const double took = SecondsOf(Now() - done->began);
   outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
+  notifier_.Ready();  // before the answer: systemd's own reload may be who has asked
   AnswerReload({{"reloaded", true}, {"generation", now_->number}, {"seconds", took}}, done->askers);
 }
 
@@ -1102,6 +1115,7 @@ void Box::FailReload(const std::string& reason, Process* culprit) {
     }
     listeners_.Keep(settings().listen);
   }
+  notifier_.ReloadFailed();
   AnswerReload({{"error", reason}, {"story", story}, {"generation", now_->number}}, failed->askers);
 }
 
@@ -1121,6 +1135,7 @@ void Box::BeginDrain() {
     return;
   }
   phase_ = Phase::kDraining;
+  notifier_.Stopping("draining: finishing what has begun");
   CloseListeners();
   for (const auto& process : processes_) {
     if (process->role != Role::kFront) continue;
@@ -1131,6 +1146,7 @@ void Box::BeginDrain() {
 
 void Box::BeginEnd() {
   phase_ = Phase::kEnding;
+  notifier_.Stopping("ending");
   deadline_ = Now() + kEndTimeout;
   CloseListeners();
   for (const auto& process : processes_) {
@@ -1155,6 +1171,19 @@ void Box::TellFront(Process& front, const json& message) const {
 }
 
 // --- status ------------------------------------------------------------------
+
+void Box::TellService() {
+  if (!notifier_.on()) return;
+  const Traffic traffic = outside_.traffic();
+  notifier_.Tell({.phase = kPhaseNames[static_cast<std::size_t>(phase_)],
+                  .reloading = reload_ != nullptr,
+                  .front_answers =
+                      front().life == Life::kReady && Now() < front().spoke_at + kFrontPause,
+                  .workers_ready = CountWorkers().ready,
+                  .workers_wanted = settings().workers,
+                  .requests = traffic.requests,
+                  .waiting = traffic.queue});
+}
 
 std::string Box::StatusText() const {
   const Traffic traffic = outside_.traffic();

@@ -13,6 +13,7 @@
 #include "os/process.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
+#include "supervise/notifier.h"
 #include "supervise/process.h"
 #include "telemetry/log.h"
 
@@ -79,6 +80,8 @@ struct Outside {
   std::function<void(Role)> died;  // and nobody has asked for it
   std::function<void(std::size_t first_lane)> front_ended;
   std::function<void(const WorkersNow&)> workers_changed;
+
+  NotifyWish notify = {};  // of the service manager that has started us
 };
 
 // Runs the box until a signal ends it. The exit status: 0, or 1 where it could not start (the reason

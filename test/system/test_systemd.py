@@ -1,0 +1,150 @@
+"""Does a service manager hear what it needs, are its sockets served, and are the privileges gone?"""
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from onebox import APPS, BINARY, PYTHON, Onebox, onebox
+from wire import Connection, until
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """The folder through which versions.py and the tests speak."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    (folder / "version").write_text("one")
+    return folder
+
+
+class Manager:
+    """The end of NOTIFY_SOCKET that systemd has: keeps what is said, with its time."""
+
+    def __init__(self, name):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
+        self.heard = []
+        threading.Thread(target=self._hear, daemon=True).start()
+
+    def _hear(self):
+        while True:
+            text = self.socket.recv(4096).decode()
+            self.heard.append((time.monotonic(), text))
+
+    def said(self, *, status=False):
+        """All so far; the lines for people and the signs of life only if asked for."""
+        return [text for _, text in self.heard
+                if status or not text.startswith(("STATUS=", "WATCHDOG="))]
+
+    def signs(self):
+        return [when for when, text in self.heard if text == "WATCHDOG=1"]
+
+    def status(self):
+        lines = [text for _, text in self.heard if text.startswith("STATUS=")]
+        return lines[-1] if lines else ""
+
+
+@pytest.fixture
+def notified(serve, hold, tmp_path):
+    """notified(): a box with a service manager that listens."""
+    def start(name=None, **options):
+        name = name or f"@onebox-test-{os.getpid()}-{time.monotonic_ns()}"
+        manager = Manager(name)
+        environment = {"NOTIFY_SOCKET": name, "HOLD": str(hold), **options.pop("environment", {})}
+        return manager, serve("versions:app", environment=environment, **options)
+    return start
+
+
+def reload(running):
+    return subprocess.run([BINARY, "reload", "--state", running.state], capture_output=True,
+                          text=True, timeout=60)
+
+
+# --- what the service manager hears ------------------------------------------
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_it_hears_of_the_start_and_of_the_end(notified, tmp_path, kind):
+    manager, running = notified(str(tmp_path / "notify") if kind == "path" else None, workers=2)
+    until(lambda: manager.said() == ["READY=1"], "it is ready")
+    until(lambda: re.fullmatch(r"STATUS=serving: 2 of 2 workers, \d+ requests/s, 0 waiting",
+                               manager.status()), "the line for people")
+    assert manager.said(status=True)[0].startswith("STATUS=booting: 0 of 2 workers")
+    running.stop()
+    assert [text.split("\n")[0] for text in manager.said()] == ["READY=1", "STOPPING=1"]
+
+
+def test_it_hears_why_the_start_has_failed(tmp_path):
+    name = str(tmp_path / "notify")
+    manager = Manager(name)
+    result = onebox("run", "not_there:app", "--chdir", APPS, "--python", PYTHON, "--admin", "off",
+                    "--listen", "127.0.0.1:0", "--state", tmp_path / "state",
+                    environment={"NOTIFY_SOCKET": name})
+    assert result.returncode == 1
+    until(lambda: manager.said() == ["STOPPING=1\nSTATUS=not_there:app could not be loaded"], "why")
+
+
+def test_it_hears_of_a_reload_before_who_asked_has_the_answer(notified):
+    manager, running = notified()
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert reload(running).returncode == 0
+    said = manager.said()
+    reloading = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", said[1])
+    assert reloading and before <= int(reloading[1]) <= time.monotonic_ns() // 1000
+    assert [said[0], *said[2:]] == ["READY=1", "READY=1"]
+
+
+def test_a_reload_by_signal_that_fails_ends_with_ready_too(notified, hold):
+    manager, running = notified()
+    (hold / "import").write_text("raise RuntimeError('not today')")
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: len(manager.said()) == 3, "it is told")
+    assert [text.split("\n")[0] for text in manager.said()] == ["READY=1", "RELOADING=1", "READY=1"]
+    until(lambda: manager.status().endswith("; the last reload has failed"), "the line says so")
+    (hold / "import").unlink()
+    assert reload(running).returncode == 0
+    until(lambda: "failed" not in manager.status(), "a good one ends that")
+
+
+def test_signs_of_life_stop_while_the_front_is_stopped(notified):
+    """Watched for 1 s, and so told each half; 3 s after its last word the front counts as silent."""
+    manager, running = notified(environment={"WATCHDOG_USEC": "1000000"})
+    until(lambda: len(manager.signs()) >= 4, "signs of life")
+    gaps = [b - a for a, b in zip(manager.signs(), manager.signs()[1:])]
+    assert max(gaps) < 1, gaps
+    front = running.pids("front")[0]
+    os.kill(front, signal.SIGSTOP)
+    until(lambda: "the front does not answer" in manager.status(), "the line says so")
+    count = len(manager.signs())
+    until(lambda: running.pids("front") not in ([front], [None]), "it is killed and replaced", 30)
+    until(lambda: len(manager.signs()) > count, "signs of life again")
+    last, next_one = manager.signs()[count - 1:count + 1]
+    assert next_one - last > 3, "none meanwhile"
+
+
+def test_another_process_watchdog_is_not_fed(notified):
+    manager, running = notified(environment={"WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"})
+    until(lambda: manager.status().startswith("STATUS=serving"), "it serves")
+    assert running.get("/").status == 200 and not manager.signs()
+
+
+def test_a_service_manager_that_is_not_there_is_said_once_and_no_more(serve, tmp_path):
+    running = serve("targets:app", environment={"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    running.wait_for_line("the service manager cannot be told")
+    assert running.get("/").status == 200
+    assert running.output().count("cannot be told") == 1
+
+
+def test_the_app_sees_nothing_of_it(notified, hold):
+    (hold / "import").write_text("(HOLD / 'seen').write_text(repr(dict(os.environ)))")
+    notified(environment={"WATCHDOG_USEC": "30000000", "LISTEN_FDNAMES": "x", "LISTEN_FDS": "0",
+                          "LISTEN_PID": "1"})
+    seen = (hold / "seen").read_text()
+    assert "HOLD" in seen
+    assert not re.search("NOTIFY_SOCKET|WATCHDOG_|LISTEN_(FDS|PID|FDNAMES)", seen), seen
