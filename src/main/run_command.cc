@@ -14,12 +14,14 @@
 #include "main/environment.h"
 #include "main/facts.h"
 #include "main/front_role.h"
+#include "main/handed_over.h"
 #include "main/python.h"
 #include "main/reference.h"
 #include "main/toml_file.h"
 #include "main/version.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/handed_over.h"
 #include "plan/workers.h"
 #include "supervise/supervisor.h"
 
@@ -191,6 +193,7 @@ struct Place {
   const std::string& python_side;
   const Clock& clock;
   telemetry::Metrics& metrics;
+  const std::vector<os::HandedOver>& handed_over;
 };
 
 // The settings as the box takes them, with the life of a front that has them.
@@ -208,17 +211,20 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
 }
 
 // Everything anew, from the same line, for a reload.
-Result<Decided> ReadAgain(const RunLine& line, const Caller& caller, const Config& before) {
-  Effective all = ReadAll(line, caller);
+Result<Decided> ReadAgain(const RunLine& line, const Place& place, const Config& before) {
+  Effective all = ReadAll(line, place.caller);
   if (!all.mistakes.empty()) return OperatorError(fmt::format("{}", fmt::join(all.mistakes, "\n")));
   Config config = TRY(MakeConfig(all.settings));
+  TRY(PlaceHandedOver(place.handed_over, all.settings, config));
   if (config.error_log != before.error_log || config.log_level != before.log_level) {
     return OperatorError("[log] error and level cannot be changed by a reload");
   }
   return Decided{std::move(all.settings), std::move(config)};
 }
 
-Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& caller) {
+Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller) {
+  const auto handed_over = TRY(os::FindHandedOver(caller.environment, ::getpid()));
+  TRY(PlaceHandedOver(handed_over, decided.settings, decided.config));
   const Config& config = decided.config;
   const std::string python_side = TRY(FindPythonSide(caller.program));
   const os::SystemClock clock;
@@ -228,13 +234,13 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
-  const Place place{caller, python_side, clock, metrics};
+  const Place place{caller, python_side, clock, metrics, handed_over};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,
       .print = Tell,
       .read_settings = [&]() -> Result<supervise::BoxSettings> {
-        return MakeBox(TRY(ReadAgain(line, caller, config)), place);
+        return MakeBox(TRY(ReadAgain(line, place, config)), place);
       },
       .lanes_max = lanes_max,
       .traffic = [&] { return ReadTraffic(metrics); },
@@ -243,6 +249,7 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
       .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },
       .workers_changed = [&](const supervise::WorkersNow& now) { account.Changed(now); },
       .notify = supervise::ReadNotifyWish(caller.environment, ::getpid()),
+      .handed_over = handed_over,
   };
   return supervise::RunBox(MakeBox(decided, place), outside);
 }

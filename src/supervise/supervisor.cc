@@ -205,6 +205,7 @@ Status Box::Open() {
                     settings().state));
   }
   state_lock_ = TRY(std::move(lock));
+  listeners_.Adopt(outside_.handed_over);
   TRY(listeners_.Open(settings().listen));
   control_ = TRY(ControlSocket::Open(settings().state));
   signals_ = TRY(os::SignalQueue::Open({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}));
@@ -1175,14 +1176,14 @@ void Box::TellFront(Process& front, const json& message) const {
 void Box::TellService() {
   if (!notifier_.on()) return;
   const Traffic traffic = outside_.traffic();
-  notifier_.Tell({.phase = kPhaseNames[static_cast<std::size_t>(phase_)],
-                  .reloading = reload_ != nullptr,
-                  .front_answers =
-                      front().life == Life::kReady && Now() < front().spoke_at + kFrontPause,
-                  .workers_ready = CountWorkers().ready,
-                  .workers_wanted = settings().workers,
-                  .requests = traffic.requests,
-                  .waiting = traffic.queue});
+  notifier_.Tell(
+      {.phase = kPhaseNames[static_cast<std::size_t>(phase_)],
+       .reloading = reload_ != nullptr,
+       .front_answers = front().life == Life::kReady && Now() < front().spoke_at + kFrontPause,
+       .workers_ready = CountWorkers().ready,
+       .workers_wanted = settings().workers,
+       .requests = traffic.requests,
+       .waiting = traffic.queue});
 }
 
 std::string Box::StatusText() const {

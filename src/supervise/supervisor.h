@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "os/handed_over.h"
 #include "os/process.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
@@ -81,7 +82,9 @@ struct Outside {
   std::function<void(std::size_t first_lane)> front_ended;
   std::function<void(const WorkersNow&)> workers_changed;
 
-  NotifyWish notify = {};  // of the service manager that has started us
+  // Of the service manager that has started us.
+  NotifyWish notify = {};
+  std::vector<os::HandedOver> handed_over = {};  // the box takes them; settings.listen names them
 };
 
 // Runs the box until a signal ends it. The exit status: 0, or 1 where it could not start (the reason

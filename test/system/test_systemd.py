@@ -4,10 +4,8 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -148,3 +146,129 @@ def test_the_app_sees_nothing_of_it(notified, hold):
     seen = (hold / "seen").read_text()
     assert "HOLD" in seen
     assert not re.search("NOTIFY_SOCKET|WATCHDOG_|LISTEN_(FDS|PID|FDNAMES)", seen), seen
+
+
+# --- socket activation -------------------------------------------------------
+
+# What systemd does: descriptors from 3 on, and LISTEN_PID is who runs then.
+LAUNCHER = """
+import os, sys
+names, descriptors = sys.argv[1], [int(number) for number in sys.argv[2].split(",")]
+kept = [os.dup(descriptor) for descriptor in descriptors]
+kept = [os.dup2(one, 100 + place) for place, one in enumerate(kept)]
+for place, one in enumerate(kept):
+    os.dup2(one, 3 + place, inheritable=True)
+    os.close(one)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(kept)), LISTEN_FDNAMES=names)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Activated(Onebox):
+    """A box that is handed sockets: {name: [socket, ...]}."""
+
+    def __init__(self, folder, sockets, *target, admin=None, **options):
+        super().__init__(folder, *target, listen=options.pop("listen", ()), **options)
+        flag = self.command.index("--admin")
+        self.command[flag:flag + 2] = ["--admin", admin] if admin else []
+        self.sockets = [one for several in sockets.values() for one in several]
+        names = ":".join(name for name, several in sockets.items() for _ in several)
+        numbers = ",".join(str(one.fileno()) for one in self.sockets)
+        self.command = [PYTHON, "-c", LAUNCHER, names, numbers, *self.command]
+
+    def start(self):
+        self.popen_options = {"pass_fds": [one.fileno() for one in self.sockets]}
+        super().start()
+
+
+@pytest.fixture
+def activated(tmp_path):
+    servers = []
+
+    def start(sockets, *target, **options):
+        running = Activated(tmp_path, sockets, *target, **options)
+        running.start()
+        servers.append(running)
+        return running
+    yield start
+    for running in servers:
+        running.stop()
+
+
+def listening(address=("127.0.0.1", 0)):
+    if isinstance(address, tuple):
+        return socket.create_server(address)
+    one = socket.socket(socket.AF_UNIX)
+    one.bind(str(address))
+    one.listen()
+    return one
+
+
+def text_of(one):
+    return "%s:%s" % one.getsockname()
+
+
+def test_sockets_that_are_handed_over_are_served(activated, tmp_path):
+    path = tmp_path / "app.sock"
+    web, unix, admin = listening(), listening(path), listening()
+    running = activated({"web": [web, unix], "admin": [admin]}, "targets:app")
+    first = next(line for line in running.lines if line.startswith("onebox "))
+    assert f"http://{text_of(web)} (handed over)   unix:{path} (handed over)" in first
+    assert f"admin http://{text_of(admin)} (handed over)" in first
+    for address in (web.getsockname(), path):
+        with Connection(address) as connection:
+            assert connection.get("/").status == 200
+    with Connection(admin.getsockname()) as connection:
+        assert connection.get("/metrics").status == 200
+    running.stop()
+    assert path.is_socket(), "it is the service manager's"
+
+
+def test_a_request_that_came_before_the_start_is_answered(activated):
+    web, admin = listening(), listening()
+    with Connection(web.getsockname()) as early:
+        early.request("GET", "/")
+        activated({"web": [web], "admin": [admin]}, "targets:app")
+        assert early.response().status == 200
+
+
+def test_a_socket_takes_its_place_in_front_listen_and_the_rest_is_bound(activated):
+    web = listening()
+    running = activated({"web": [web]}, "targets:app", admin="127.0.0.1:0",
+                        listen=("127.0.0.1:0", text_of(web)))
+    assert len(running.urls) == 2 and running.urls[1] == f"http://{text_of(web)}"
+    assert running.get("/").status == 200
+    with Connection(web.getsockname()) as connection:
+        assert connection.get("/").status == 200
+
+
+@pytest.mark.parametrize("names, options, words", [
+    ({"web": 1}, ["--listen", "127.0.0.1:0"], "it is not in front.listen"),
+    ({"admin": 1}, ["--admin", "off"], "admin.listen says otherwise"),
+    ({"admin": 2}, [], "there is one admin address"),
+])
+def test_a_socket_that_is_not_used_ends_the_start(tmp_path, names, options, words):
+    sockets = [listening() for count in names.values() for _ in range(count)]
+    result = subprocess.run(
+        [PYTHON, "-c", LAUNCHER, ":".join(name for name, count in names.items() for _ in range(count)),
+         ",".join(str(one.fileno()) for one in sockets), BINARY, "run", "targets:app",
+         "--chdir", APPS, "--python", PYTHON, "--state", tmp_path / "state", *options],
+        pass_fds=[one.fileno() for one in sockets], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "was handed over" in result.stderr and words in result.stderr, result.stderr
+
+
+def test_handed_over_sockets_stay_across_a_reload_and_a_dead_front(activated, hold, tmp_path):
+    web, admin = listening(), listening()
+    config = tmp_path / "onebox.toml"
+    running = activated({"web": [web], "admin": [admin]}, "versions:app",
+                        environment={"HOLD": str(hold)}, toml="[front]\nbody_bytes_max = 10\n")
+    config.write_text("[front]\nbody_bytes_max = 20\n")
+    (hold / "version").write_text("two")
+    assert reload(running).returncode == 0
+    assert running.get("/").body.startswith(b"two")
+    config.write_text('[front]\nlisten = ["127.0.0.1:0"]\n')
+    result = reload(running)
+    assert result.returncode == 1 and "is not used" in result.stderr
+    os.kill(running.pids("front")[-1], signal.SIGKILL)
+    until(lambda: running.get("/").status == 200, "the next front serves them")
