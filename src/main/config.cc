@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::string_view kOff = "off";
 
+// For bodies that memory does not hold, where the state folder is another user's: on disk, and open to
+// everybody. The files have no names there.
+constexpr std::string_view kCommonFolder = "/var/tmp";
+
 std::string VariableOr(const os::Variables& environment,
                        const char* name,
                        const std::string& otherwise) {
@@ -32,6 +36,8 @@ std::uint64_t HashOf(std::string_view text) {
   }
   return hash;
 }
+
+constexpr unsigned kRoot = 0;
 
 bool IsFolder(const std::string& path) {
   std::error_code ignored;
@@ -169,8 +175,34 @@ std::string At(const Settings& settings, std::string_view name) {
   return fmt::format("{}: {}", SourceOf(settings, name), Place(*FindOption(name)));
 }
 
+// Who the app is to run as; nothing where that is who we are.
+Result<std::optional<os::User>> MakeUser(const Values& values) {
+  const std::string name = values.Text("app.user");
+  const std::string group = values.Text("app.group");
+  if (name.empty() && group.empty()) return std::optional<os::User>();
+  if (name.empty()) return OperatorError("a group needs a user: set app.user too");
+  os::User user = TRY(os::FindUser(name, group));
+  if (user.id == os::OurUser() && group.empty()) return std::optional<os::User>();
+  if (user.id == kRoot) return OperatorError("root is who it is without app.user and app.group");
+  if (os::OurUser() != kRoot) {
+    return OperatorError(fmt::format("root alone may run the app as \"{}\"", name));
+  }
+  return std::optional(std::move(user));
+}
+
+// Of "027"; nothing where it is none.
+std::optional<mode_t> ParseUmask(std::string_view digits) {
+  if (digits.empty() || digits.size() > 4) return std::nullopt;
+  mode_t mask = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '7') return std::nullopt;
+    mask = mask * 8 + static_cast<mode_t>(c - '0');
+  }
+  return mask <= 0777 ? std::optional(mask) : std::nullopt;
+}
+
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 11> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 12> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
@@ -180,6 +212,7 @@ constexpr std::array<std::string_view, 11> kNotOfTheFront = {"app.target",
                                                              "app.health",
                                                              "app.boot_timeout",
                                                              "app.recycle_age",
+                                                             "app.no_new_privileges",
                                                              "state"};
 
 struct Pair {
@@ -210,7 +243,10 @@ std::string DefaultState(const std::string& chdir, const os::Variables& environm
 void FillIn(Settings& settings, const os::Variables& environment) {
   const std::string chdir = TextOf(settings, "app.chdir");
   SetDefault(settings, "state", DefaultState(chdir, environment));
-  SetDefault(settings, "front.spool_folder", TextOf(settings, "state"));
+  const bool others = !TextOf(settings, "app.user").empty();
+  SetDefault(settings,
+             "front.spool_folder",
+             others ? std::string(kCommonFolder) : TextOf(settings, "state"));
   SetDefault(settings,
              "app.python",
              FindPython({.venv = VariableOr(environment, "VIRTUAL_ENV", ""),
@@ -239,6 +275,15 @@ Mistakes CheckTogether(const Settings& settings) {
   if (const std::string health = values.Text("app.health"); !health.empty() && health[0] != '/') {
     mistakes.push_back(fmt::format(
         "{}: expected a path that begins with /, got \"{}\"", At(settings, "app.health"), health));
+  }
+  if (const auto user = MakeUser(values); !user.ok()) {
+    const bool by_group = values.Text("app.user").empty();
+    mistakes.push_back(fmt::format(
+        "{}: {}", At(settings, by_group ? "app.group" : "app.user"), user.error().message));
+  }
+  if (const std::string mask = values.Text("app.umask"); !mask.empty() && !ParseUmask(mask)) {
+    mistakes.push_back(fmt::format(
+        "{}: expected octal digits like \"027\", got \"{}\"", At(settings, "app.umask"), mask));
   }
   if (!IsFolder(values.Text("app.chdir"))) {
     mistakes.push_back(fmt::format(
@@ -283,6 +328,9 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.threads = values.Count<unsigned>("app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
+  config.confinement = {.user = TRY(MakeUser(values)),
+                        .umask = ParseUmask(values.Text("app.umask")),
+                        .no_new_privileges = values.Bool("app.no_new_privileges")};
   config.boot_timeout = values.Time("app.boot_timeout");
   config.recycle_age = values.Time("app.recycle_age");
   for (const Element& address : values.All("front.listen")) {

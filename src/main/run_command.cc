@@ -86,6 +86,24 @@ constexpr std::array kOfTheService = {"NOTIFY_SOCKET",
                                       "LISTEN_PID",
                                       "LISTEN_FDNAMES"};
 
+std::vector<std::string> LogFiles(const Config& config) {
+  std::vector<std::string> files;
+  for (const std::string& path : {config.error_log, config.front.access_log}) {
+    if (path.starts_with('/')) files.push_back(path);  // not "-", and not off
+  }
+  return files;
+}
+
+// Who the app runs as, where that is worth a line: empty where it is who started us, and not root.
+std::string DescribeUser(const Config& config) {
+  if (const auto& user = config.confinement.user) {
+    return fmt::format("user      {}, without privileges",
+                       user->name.empty() ? std::to_string(user->id) : user->name);
+  }
+  return os::OurUser() == 0 ? "user      root: the app may do anything here; --user chooses another"
+                            : "";
+}
+
 supervise::BoxSettings MakeBoxSettings(const Config& config,
                                        const Caller& caller,
                                        const std::string& python_side) {
@@ -109,12 +127,21 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .target = config.target,
       .chdir = config.chdir,
       .environment = caller.environment,
+      .confinement = {},
+      .logs = {},
       .start_lines = {},
       .front = {},
       .front_print = {},
   };
   for (const char* name : kOfTheService) {
     box.environment.erase(name);
+  }
+  box.confinement = config.confinement;
+  if (const auto& user = config.confinement.user) {
+    box.logs = LogFiles(config);
+    box.environment["HOME"] = user->home.empty() ? "/" : user->home;
+    box.environment["USER"] = box.environment["LOGNAME"] =
+        user->name.empty() ? std::to_string(user->id) : user->name;
   }
   for (const auto& [name, value] : config.app_variables) {
     box.environment[name] = value;
@@ -126,6 +153,9 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
                   box.threads,
                   config.workers ? "as set" : planned.reason),
   };
+  if (std::string user = DescribeUser(config); !user.empty()) {
+    box.start_lines.push_back(std::move(user));
+  }
   return box;
 }
 
@@ -219,6 +249,13 @@ Result<Decided> ReadAgain(const RunLine& line, const Place& place, const Config&
   if (config.error_log != before.error_log || config.log_level != before.log_level) {
     return OperatorError("[log] error and level cannot be changed by a reload");
   }
+  const auto id = [](const Config& one) {
+    const auto& user = one.confinement.user;
+    return user ? std::optional(std::pair(user->id, user->group)) : std::nullopt;
+  };
+  if (id(config) != id(before)) {
+    return OperatorError("[app] user and group cannot be changed by a reload");
+  }
   return Decided{std::move(all.settings), std::move(config)};
 }
 
@@ -228,6 +265,12 @@ Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller) {
   const Config& config = decided.config;
   const std::string python_side = TRY(FindPythonSide(caller.program));
   const os::SystemClock clock;
+  if (const auto& user = config.confinement.user) {
+    TRY(os::KeepWhatASupervisorNeeds());
+    for (const std::string& path : LogFiles(config)) {
+      TRY(os::MakeFileFor(*user, path));
+    }
+  }
   auto log = TRY(telemetry::Log::Open(
       clock, {.role = "supervisor", .path = config.error_log, .level = config.log_level}));
   const std::size_t lanes_max = std::max<std::size_t>(config.front.reactors, kReloadReactorsMax);

@@ -14,7 +14,8 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
-constexpr Duration kLinePause = seconds(5);  // between two lines, while the phase is the same
+constexpr std::string_view kBooting = "booting";  // then nobody expects an answer
+constexpr Duration kLinePause = seconds(5);       // between two lines, while the phase is the same
 constexpr microseconds kWatchdogMax = std::chrono::hours(24);
 
 std::string Of(const os::Variables& environment, const char* name) {
@@ -97,15 +98,16 @@ void Notifier::Tell(const ServiceNow& now) {
 }
 
 std::string Notifier::Line(const ServiceNow& now) const {
-  return fmt::format("{}{}: {} of {} workers, {} requests/s, {} waiting{}{}",
-                     now.phase,
-                     now.reloading ? ", loading anew" : "",
-                     now.workers_ready,
-                     now.workers_wanted,
-                     rate_,
-                     now.waiting,
-                     now.front_answers ? "" : "; the front does not answer",
-                     reload_failed_ ? "; the last reload has failed" : "");
+  return fmt::format(
+      "{}{}: {} of {} workers, {} requests/s, {} waiting{}{}",
+      now.phase,
+      now.reloading ? ", loading anew" : "",
+      now.workers_ready,
+      now.workers_wanted,
+      rate_,
+      now.waiting,
+      now.front_answers || now.phase == kBooting ? "" : "; the front does not answer",
+      reload_failed_ ? "; the last reload has failed" : "");
 }
 
 // While the front says nothing there is nothing to say: its next word is a turn of its own.

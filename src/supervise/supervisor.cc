@@ -325,6 +325,10 @@ void Box::TakeSignals() {
 }
 
 void Box::ReopenLogs() {
+  for (const std::string& path : settings().logs) {
+    const Status made = os::MakeFileFor(*settings().confinement.user, path);
+    if (!made.ok()) outside_.log.Warning("{}", made.error().message);
+  }
   if (const Status reopened = outside_.log.Reopen(); !reopened.ok()) {
     outside_.log.Warning("{}", reopened.error().message);
   }
@@ -859,6 +863,13 @@ Status Box::LaunchFront(Process& front) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
   os::Child child = TRY(os::Fork([&] {
     control.ours.Reset();
+    os::Confinement confinement = front.generation->settings.confinement;
+    confinement.no_new_privileges = true;  // it starts no programs
+    if (confinement.user) os::OwnStandardOutput();
+    if (const Status confined = os::Confine(confinement); !confined.ok()) {
+      outside_.print(fmt::format("onebox: the front: {}\n", confined.error().message));
+      return 1;
+    }
     return front.generation->settings.front(BecomeFront(front, std::move(control.theirs)));
   }));
   front.child.emplace(std::move(child));
@@ -918,7 +929,8 @@ Status Box::LaunchZygote(Process& zygote) {
   if (zygote.generation->settings.preload == Preload::kOn) words.emplace_back("--unsafe");
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
                                        .environment = zygote.generation->settings.environment,
-                                       .control = std::move(control.theirs)}));
+                                       .control = std::move(control.theirs),
+                                       .confinement = zygote.generation->settings.confinement}));
   zygote.child.emplace(std::move(spawned.child));
   zygote.output = std::move(spawned.output);
   zygote.control = std::move(control.ours);
@@ -934,8 +946,9 @@ Status Box::LaunchWorker(Process& worker) {
   }
   std::vector<std::string> words = AppWords(*worker.generation, "worker");
   words.insert(words.end(), {"--number", std::to_string(worker.number)});
-  os::Spawned spawned = TRY(os::Spawn(
-      {.words = std::move(words), .environment = worker.generation->settings.environment}));
+  os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
+                                       .environment = worker.generation->settings.environment,
+                                       .confinement = worker.generation->settings.confinement}));
   worker.child.emplace(std::move(spawned.child));
   worker.output = std::move(spawned.output);
   return Done();

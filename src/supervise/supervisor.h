@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "os/handed_over.h"
+#include "os/privileges.h"
 #include "os/process.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
@@ -42,7 +43,9 @@ struct BoxSettings {
   std::string python_side;  // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
   std::string chdir;
-  os::Variables environment;  // of the workers
+  os::Variables environment;      // of the workers
+  os::Confinement confinement;    // of front, zygote and workers
+  std::vector<std::string> logs;  // files that the front writes as its user
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
 

@@ -1,11 +1,14 @@
 """Does a service manager hear what it needs, are its sockets served, and are the privileges gone?"""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -272,3 +275,186 @@ def test_handed_over_sockets_stay_across_a_reload_and_a_dead_front(activated, ho
     assert result.returncode == 1 and "is not used" in result.stderr
     os.kill(running.pids("front")[-1], signal.SIGKILL)
     until(lambda: running.get("/").status == 200, "the next front serves them")
+
+
+# --- privileges --------------------------------------------------------------
+
+USER, UID, GID = "nobody", 65534, 65534
+SUPERVISORS = {0, 1, 5, 6, 7, 8, 10, 19}  # CHOWN DAC_OVERRIDE KILL SETGID SETUID SETPCAP BIND PTRACE
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that another user may look into, which pytest's own are not."""
+    path = Path(tempfile.mkdtemp(prefix="onebox-user-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def as_user(open_folder):
+    """as_user(target, ...): a box of root whose app is nobody's."""
+    servers = []
+
+    def start(*target, arguments=(), **options):
+        running = Onebox(open_folder, *target, arguments=["--user", USER, *arguments], **options)
+        servers.append(running)
+        running.start()
+        return running
+    yield start
+    for running in servers:
+        running.stop()
+
+
+@pytest.fixture
+def open_hold(open_folder):
+    folder = open_folder / "hold"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "version").write_text("one")
+    return folder
+
+
+def status_of(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {line.split(":")[0]: line.split(":")[1].split() for line in lines}
+
+
+def capabilities(status, which):
+    number = int(status[which][0], 16)
+    return {bit for bit in range(64) if number >> bit & 1}
+
+
+def children(running):
+    return [one["pid"] for one in running.status()["processes"]]
+
+
+def assert_unprivileged(pid, user=UID, group=GID):
+    status = status_of(pid)
+    assert status["Uid"] == [str(user)] * 4 and status["Gid"] == [str(group)] * 4, status
+    assert status["Groups"] == [str(group)], status
+    for which in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert capabilities(status, which) == set(), (which, status)
+    assert status["NoNewPrivs"] == ["1"]
+
+
+@pytest.mark.parametrize("preload", ["on", "off"])
+def test_front_zygote_and_workers_are_the_user_and_can_do_nothing_more(as_user, preload):
+    running = as_user("targets:app", workers=2, arguments=["--preload", preload])
+    assert len(children(running)) == (4 if preload == "on" else 3)
+    for pid in children(running):
+        assert_unprivileged(pid)
+    supervisor = status_of(running.process.pid)
+    for which in ("CapPrm", "CapEff", "CapBnd"):
+        assert capabilities(supervisor, which) <= SUPERVISORS, which
+    front = Path(f"/proc/{running.pids('front')[0]}")
+    assert (front / "mem").stat().st_uid == 0, "the app, although the same user, cannot attach to it"
+    assert "user      nobody, without privileges" in running.output()
+    assert running.get("/").status == 200
+
+
+def test_the_group_can_be_another(as_user):
+    running = as_user("targets:app", arguments=["--group", "daemon"])
+    for pid in children(running):
+        assert_unprivileged(pid, group=1)
+
+
+def test_without_a_user_nobody_gets_new_privileges_all_the_same(serve):
+    running = serve("targets:app", workers=1)
+    assert [status_of(pid)["NoNewPrivs"] for pid in children(running)] == [["1"]] * 3
+    assert status_of(running.process.pid)["NoNewPrivs"] == ["0"]
+
+
+def test_an_app_that_needs_sudo_can_have_it(as_user, open_folder):
+    running = as_user("targets:app", toml="[app]\nno_new_privileges = false\n")
+    for pid in running.pids("app worker") + running.pids("zygote"):
+        status = status_of(pid)
+        assert status["NoNewPrivs"] == ["0"] and capabilities(status, "CapEff") == set()
+        assert capabilities(status, "CapBnd"), "the bounds stay: sudo's root would have nothing"
+    assert_unprivileged(running.pids("front")[0])
+
+
+def test_everything_goes_on_working_as_the_user(as_user, open_folder, open_hold):
+    """A low port, a reload with a new front, a death of each role, rotated logs, a spooled body."""
+    logs = open_folder / "logs"
+    logs.mkdir()  # root's: the user may not make files here
+    config = '[front]\nbody_bytes_max = "1 MiB"\n'
+    running = as_user("versions:app", listen=("127.0.0.1:897",), toml=config,
+                      environment={"HOLD": str(open_hold)}, access_log=logs / "access.log",
+                      arguments=["--error-log", logs / "error.log"])
+    for name in ("access.log", "error.log"):
+        assert ((logs / name).stat().st_uid, (logs / name).stat().st_mode & 0o777) == (UID, 0o640)
+
+    assert running.ask("POST", "/", body=b"x" * 500_000).status == 200, "a body that goes to a file"
+
+    (running.folder / "onebox.toml").write_text(config.replace("1", "2"))
+    (open_hold / "version").write_text("two")
+    result = reload(running)
+    assert result.returncode == 0, result
+    assert running.get("/").body.startswith(b"two")
+    until(lambda: len(running.pids("front")) == 1, "the front before ends")
+
+    for role in ("app worker", "zygote", "front"):
+        before = running.pids(role)[0]
+        os.kill(before, signal.SIGKILL)
+        until(lambda: running.pids(role)[:1] not in ([before], [None], [])
+              and all(one["state"] == "ready" for one in running.status()["processes"]),
+              f"another {role}")
+        assert running.get("/").status == 200
+        for pid in children(running):
+            assert_unprivileged(pid)
+
+    for name in ("access.log", "error.log"):
+        (logs / name).rename(logs / f"{name}.1")
+    running.process.send_signal(signal.SIGUSR1)
+    until(lambda: (logs / "error.log").exists() and (logs / "access.log").exists(), "new ones")
+    until(lambda: running.get("/rotated").status == 200
+          and "/rotated" in (logs / "access.log").read_text(), "the front writes to the new one")
+    assert (logs / "access.log").stat().st_uid == UID
+    os.kill(running.pids("app worker")[0], signal.SIGKILL)
+    until(lambda: "SIGKILL" in (logs / "error.log").read_text(), "so does the supervisor")
+
+
+def test_all_end_with_a_supervisor_of_another_user(as_user):
+    running = as_user("targets:app", workers=2)
+    running.process.kill()
+    running.process.wait()
+    until(lambda: not running.processes(), "the kernel ends them")
+    running.forget()
+
+
+def test_the_app_finds_itself_at_home(as_user, open_hold):
+    (open_hold / "import").write_text(
+        "(HOLD / 'seen').write_text(' '.join(os.environ[name] for name in ('HOME', 'USER', 'LOGNAME'))"
+        " + f' {os.umask(0):03o}')")
+    as_user("versions:app", environment={"HOLD": str(open_hold)}, toml='[app]\numask = "027"\n')
+    assert (open_hold / "seen").read_text() == "/nonexistent nobody nobody 027"
+
+
+def test_the_apps_user_may_not_ask_roots_box(as_user):
+    running = as_user("targets:app")
+    result = subprocess.run([BINARY, "status", "--state", running.state], capture_output=True,
+                            text=True, user=UID, group=GID, extra_groups=[])
+    assert result.returncode == 1
+    assert "answers root and the user that started it alone" in result.stderr, result
+
+
+def test_a_reload_cannot_change_the_user(as_user, open_folder):
+    running = as_user("targets:app", toml="[app]\n")
+    (open_folder / "onebox.toml").write_text('[app]\ngroup = "daemon"\n')
+    result = reload(running)
+    assert result.returncode == 1 and "user and group" in result.stderr
+
+
+@pytest.mark.parametrize("arguments, user, words", [
+    (["--user", "not-there"], 0, 'no user "not-there"'),
+    (["--user", USER, "--group", "not-there"], 0, 'no group "not-there"'),
+    (["--group", "daemon"], 0, "a group needs a user"),
+    (["--user", "daemon"], UID, "root alone"),
+])
+def test_a_user_that_cannot_be_is_refused(open_folder, arguments, user, words):
+    result = subprocess.run(
+        [BINARY, "run", "targets:app", "--check-config", "--chdir", APPS, "--state",
+         open_folder / "state", *arguments], capture_output=True, text=True, user=user, cwd="/")
+    assert result.returncode == 2 and words in result.stderr, result
