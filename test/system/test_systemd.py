@@ -458,3 +458,82 @@ def test_a_user_that_cannot_be_is_refused(open_folder, arguments, user, words):
         [BINARY, "run", "targets:app", "--check-config", "--chdir", APPS, "--state",
          open_folder / "state", *arguments], capture_output=True, text=True, user=user, cwd="/")
     assert result.returncode == 2 and words in result.stderr, result
+
+
+# --- the unit ----------------------------------------------------------------
+
+PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
+EXPOSURE_MAX = 1.6  # of 10; 1.5 was reached
+
+
+def test_the_units_are_right(tmp_path):
+    """systemd asks that the program is there: ours stands in its place."""
+    for name in ("onebox.service", "onebox.socket"):
+        text = (PACKAGING / name).read_text().replace("/usr/bin/onebox", str(BINARY))
+        (tmp_path / name).write_text(text)
+    result = subprocess.run(["systemd-analyze", "verify", *tmp_path.glob("onebox.*")],
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and not re.search(r"onebox\.", result.stderr), result.stderr
+
+
+def test_the_service_is_exposed_no_more_than_it_was():
+    result = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager",
+                             PACKAGING / "onebox.service"],
+                            capture_output=True, text=True, timeout=60)
+    level = re.search(r"Overall exposure level for onebox.service: ([\d.]+)", result.stdout)
+    assert level and float(level[1]) <= EXPOSURE_MAX, result.stdout
+
+
+def test_the_unit_gives_the_drain_its_time():
+    text = (PACKAGING / "onebox.service").read_text()
+    standard = onebox("run", "--print-config", "targets:app").stdout
+    drain = int(re.search(r'drain_timeout = "(\d+)s"', standard)[1])
+    assert int(re.search(r"^TimeoutStopSec=(\d+)s", text, re.M)[1]) >= drain + 2 + 5
+    assert int(re.search(r"^WatchdogSec=(\d+)s", text, re.M)[1]) >= 2 * 10
+
+
+# As systemd has it: what is not allowed is EPERM.
+FILTER = """
+import ctypes, errno, os, sys
+library = ctypes.CDLL("libseccomp.so.2")
+library.seccomp_init.restype = ctypes.c_void_p
+library.seccomp_load.argtypes = [ctypes.c_void_p]
+library.seccomp_rule_add.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint]
+rules = library.seccomp_init(0x00050000 | errno.EPERM)
+for name in sys.argv[1].split(","):
+    number = library.seccomp_syscall_resolve_name(name.encode())
+    if number >= 0:
+        assert library.seccomp_rule_add(rules, 0x7FFF0000, number, 0) == 0
+assert library.seccomp_load(rules) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def calls_of(group):
+    """The system calls of a group such as @system-service, as systemd-analyze lists them."""
+    listed = subprocess.run(["systemd-analyze", "syscall-filter", group], capture_output=True,
+                            text=True, check=True).stdout.split("\n")[1:]
+    words = [line.strip() for line in listed if line.strip() and not line.strip().startswith("#")]
+    return {call for word in words
+            for call in (calls_of(word) if word.startswith("@") else {word})}
+
+
+def test_the_box_serves_under_the_units_filter_of_system_calls(open_folder, open_hold):
+    """As another user than root, reloads and replaces a worker."""
+    allowed, denied = re.findall(r"^SystemCallFilter=(~?)(.*)$",
+                                 (PACKAGING / "onebox.service").read_text(), re.M)
+    assert (allowed[0], denied[0]) == ("", "~")
+    calls = set().union(*map(calls_of, allowed[1].split()))
+    calls -= set().union(*map(calls_of, denied[1].split())) - calls_of("@default")
+    assert "capset" not in calls and "openat2" in calls
+    open_folder.chmod(0o777)
+    running = Onebox(open_folder, "versions:app", workers=2, environment={"HOLD": str(open_hold)})
+    running.command = [PYTHON, "-c", FILTER, ",".join(sorted(calls)), *running.command]
+    running.popen_options = {"user": UID, "group": GID, "extra_groups": []}
+    with running:
+        (open_hold / "version").write_text("two")
+        assert reload(running).returncode == 0
+        os.kill(running.pids("app worker")[0], signal.SIGKILL)
+        until(lambda: running.status()["workers"]["ready"] == 2, "it is replaced")
+        assert running.get("/").body.startswith(b"two")
+        assert status_of(running.pids("front")[0])["Seccomp"] == ["2"]
