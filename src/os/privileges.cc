@@ -88,6 +88,7 @@ Status Become(const User& user) {
   return Done();
 }
 
+// NOLINTBEGIN(concurrency-mt-unsafe): the supervisor asks, which has one thread
 Result<gid_t> FindGroup(const std::string& group) {
   if (const ::group* found = ::getgrnam(group.c_str())) return found->gr_gid;
   if (const auto number = ParseDecimal(group, kIdMax)) return static_cast<gid_t>(*number);
@@ -101,6 +102,7 @@ Result<User> FindUser(const std::string& user, const std::string& group) {
   const auto number = ParseDecimal(user, kIdMax);
   const ::passwd* entry = ::getpwnam(user.c_str());
   if (entry == nullptr && number) entry = ::getpwuid(static_cast<uid_t>(*number));
+  // NOLINTEND(concurrency-mt-unsafe)
   if (entry == nullptr && !number) {
     return OperatorError(fmt::format("there is no user \"{}\"", user));
   }

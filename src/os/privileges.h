@@ -21,7 +21,7 @@ struct User {
 };
 
 // By name or number; `group`, by name or number, instead of the one that the system gives him, where it
-// is not empty. An Error where there is no such user or group.
+// is not empty. An Error where there is no such user or group. REQUIRES: this process has one thread.
 Result<User> FindUser(const std::string& user, const std::string& group);
 
 // What a child of ours becomes.

@@ -1,6 +1,7 @@
 #include "supervise/notifier.h"
 
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -85,7 +86,8 @@ void Notifier::Tell(const ServiceNow& now) {
   if (head == head_ && moment < line_at_) return;
   if (const Duration passed = moment - counted_at_; passed >= seconds(1)) {
     const double took = std::chrono::duration<double>(passed).count();
-    rate_ = static_cast<std::uint64_t>(static_cast<double>(now.requests - counted_) / took + 0.5);
+    rate_ = static_cast<std::uint64_t>(
+        std::llround(static_cast<double>(now.requests - counted_) / took));
     counted_at_ = moment;
     counted_ = now.requests;
   }

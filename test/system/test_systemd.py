@@ -417,7 +417,10 @@ def test_everything_goes_on_working_as_the_user(as_user, open_folder, open_hold)
 
 
 def test_all_end_with_a_supervisor_of_another_user(as_user):
-    running = as_user("targets:app", workers=2)
+    """Even those that cannot notice: a change of user had made the kernel forget."""
+    running = as_user("targets:app", workers=2, arguments=["--preload", "off"])
+    for pid in children(running):
+        os.kill(pid, signal.SIGSTOP)
     running.process.kill()
     running.process.wait()
     until(lambda: not running.processes(), "the kernel ends them")
