@@ -8,7 +8,6 @@ import inspect
 import ipaddress
 import json
 import os
-import pwd
 import re
 import socket
 import sys
@@ -329,24 +328,10 @@ def _raw_env(maker: _Maker, setting: Setting, told: Told) -> Converted:
 
 
 def _user(maker: _Maker, setting: Setting, told: Told) -> Converted:
-    if setting.option in maker.options:
-        maker.put(setting.option, [str(told.value)], told)
-        return Verdict.MAPPED, setting.option, setting.why
-    if os.geteuid() == 0 and _is_other_user(told.value):
-        return Verdict.REFUSED, "", (f"Onebox was started by root and does not change to "
-                                     f"{told.value} in this release, so the app would run as root: "
-                                     f"start it as {told.value} (systemd: User=)")
-    return Verdict.IGNORED, "", setting.without
-
-
-def _is_other_user(value: Any) -> bool:
-    if value is None:
-        return False
-    try:
-        uid = int(value) if str(value).isdigit() else pwd.getpwnam(str(value)).pw_uid
-    except KeyError:
-        return True
-    return uid != 0
+    if told.value is None:
+        return Verdict.IGNORED, "", setting.without
+    maker.put(setting.option, [str(told.value)], told)
+    return Verdict.MAPPED, setting.option, setting.why
 
 
 def _trusted(maker: _Maker, setting: Setting, told: Told) -> Converted:

@@ -21,6 +21,10 @@ namespace {
 constexpr std::string_view kOff = "off";
 constexpr std::string_view kAll = "all";
 
+// For bodies that memory does not hold, where the state folder is another user's: on disk, and open to
+// everybody. The files have no names there.
+constexpr std::string_view kCommonFolder = "/var/tmp";
+
 std::string VariableOr(const os::Variables& environment,
                        const char* name,
                        const std::string& otherwise) {
@@ -36,6 +40,8 @@ std::uint64_t HashOf(std::string_view text) {
   }
   return hash;
 }
+
+constexpr unsigned kRoot = 0;
 
 bool IsFolder(const std::string& path) {
   std::error_code ignored;
@@ -247,8 +253,35 @@ std::string At(const Settings& settings, std::string_view name) {
   return fmt::format("{}: {}", SourceOf(settings, name), Place(*FindOption(name)));
 }
 
+// Who the app is to run as; nothing where that is who we are.
+Result<std::optional<os::User>> MakeUser(const Values& values) {
+  const std::string name = values.Text("app.user");
+  const std::string group = values.Text("app.group");
+  if (name.empty() && group.empty()) return std::optional<os::User>();
+  if (name.empty()) return OperatorError("a group needs a user: set app.user too");
+  os::User user = TRY(os::FindUser(name, group));
+  const bool ours = user.id == os::OurUser() && (group.empty() || user.group == os::OurGroup());
+  if (ours) return std::optional<os::User>();
+  if (user.id == kRoot) return OperatorError("root is who it is without app.user and app.group");
+  if (os::OurUser() != kRoot) {
+    return OperatorError(fmt::format("root alone may run the app as \"{}\"", name));
+  }
+  return std::optional(std::move(user));
+}
+
+// Of "027"; nothing where it is none.
+std::optional<mode_t> ParseUmask(std::string_view digits) {
+  if (digits.empty() || digits.size() > 4) return std::nullopt;
+  mode_t mask = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '7') return std::nullopt;
+    mask = mask * 8 + static_cast<mode_t>(c - '0');
+  }
+  return mask <= 0777 ? std::optional(mask) : std::nullopt;
+}
+
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 16> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 17> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
@@ -263,6 +296,7 @@ constexpr std::array<std::string_view, 16> kNotOfTheFront = {"app.target",
                                                              "app.memory_soft",
                                                              "app.memory_hard",
                                                              "app.memory_max",
+                                                             "app.no_new_privileges",
                                                              "state"};
 // A route that never matches, and more of them than there may be.
 void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
@@ -322,7 +356,10 @@ std::string DefaultState(const std::string& chdir, const os::Variables& environm
 void FillIn(Settings& settings, const os::Variables& environment) {
   const std::string chdir = TextOf(settings, "app.chdir");
   SetDefault(settings, "state", DefaultState(chdir, environment));
-  SetDefault(settings, "front.spool_folder", TextOf(settings, "state"));
+  const bool others = !TextOf(settings, "app.user").empty();
+  SetDefault(settings,
+             "front.spool_folder",
+             others ? std::string(kCommonFolder) : TextOf(settings, "state"));
   SetDefault(settings,
              "app.python",
              FindPython({.venv = VariableOr(environment, "VIRTUAL_ENV", ""),
@@ -364,6 +401,15 @@ Mistakes CheckTogether(const Settings& settings) {
         "{}: expected a path that begins with /, got \"{}\"", At(settings, "app.health"), health));
   }
   CheckRoutes(values.All("route"), mistakes);
+  if (const auto user = MakeUser(values); !user.ok()) {
+    const bool by_group = values.Text("app.user").empty();
+    mistakes.push_back(fmt::format(
+        "{}: {}", At(settings, by_group ? "app.group" : "app.user"), user.error().message));
+  }
+  if (const std::string mask = values.Text("app.umask"); !mask.empty() && !ParseUmask(mask)) {
+    mistakes.push_back(fmt::format(
+        "{}: expected octal digits like \"027\", got \"{}\"", At(settings, "app.umask"), mask));
+  }
   if (!IsFolder(values.Text("app.chdir"))) {
     mistakes.push_back(fmt::format(
         "{}: there is no folder {}", At(settings, "app.chdir"), values.Text("app.chdir")));
@@ -413,6 +459,9 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.threads = values.Count<unsigned>("app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
+  config.confinement = {.user = TRY(MakeUser(values)),
+                        .umask = ParseUmask(values.Text("app.umask")),
+                        .no_new_privileges = values.Bool("app.no_new_privileges")};
   config.boot_timeout = values.Time("app.boot_timeout");
   config.recycle_age = values.Time("app.recycle_age");
   config.memory = {.soft = values.Bytes("app.memory_soft"),

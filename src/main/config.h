@@ -7,6 +7,7 @@
 
 #include "front/settings.h"
 #include "main/settings.h"
+#include "os/privileges.h"
 #include "os/process.h"
 #include "os/socket.h"
 #include "supervise/supervisor.h"
@@ -23,6 +24,7 @@ struct Config {
   unsigned threads = 0;
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
+  os::Confinement confinement;
   Duration boot_timeout{};
   Duration recycle_age{};
   supervise::MemoryLimits memory;

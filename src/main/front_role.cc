@@ -1,6 +1,9 @@
 #include "main/front_role.h"
 
+#include <iostream>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "front/front.h"
@@ -17,7 +20,10 @@ int RunFront(const front::Settings& settings,
   os::RaiseDescriptorLimit();
   const auto own_log =
       telemetry::Log::Open(clock, {.role = "front", .path = log.path, .level = log.level});
-  if (!own_log.ok()) return 1;  // the supervisor has opened the same path before
+  if (!own_log.ok()) {  // the supervisor could open it, but we may be another user
+    std::cerr << fmt::format("onebox: the front: {}\n", own_log.error().message);
+    return 1;
+  }
   return front::Run(settings,
                     {.listeners = std::move(heritage.listeners),
                      .admin = std::move(heritage.admin),

@@ -1,9 +1,11 @@
 #include "main/run_command.h"
 
+#include <array>
 #include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "front/front.h"
@@ -14,6 +16,7 @@
 #include "main/facts.h"
 #include "main/front_role.h"
 #include "main/gunicorn.h"
+#include "main/handed_over.h"
 #include "main/python.h"
 #include "main/reference.h"
 #include "main/successor.h"
@@ -22,6 +25,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/folder.h"
+#include "os/handed_over.h"
 #include "plan/workers.h"
 #include "supervise/supervisor.h"
 
@@ -143,6 +147,32 @@ std::vector<std::string> GunicornLines(const RunLine& line,
   return {fmt::format("gunicorn  {} is here and not read: -c {} reads it", kUsualName, kUsualName)};
 }
 
+// What a service manager tells us, and is none of the app's business.
+constexpr std::array kOfTheService = {"NOTIFY_SOCKET",
+                                      "WATCHDOG_USEC",
+                                      "WATCHDOG_PID",
+                                      "LISTEN_FDS",
+                                      "LISTEN_PID",
+                                      "LISTEN_FDNAMES"};
+
+std::vector<std::string> LogFiles(const Config& config) {
+  std::vector<std::string> files;
+  for (const std::string& path : {config.error_log, config.front.access_log}) {
+    if (path.starts_with('/')) files.push_back(path);  // not "-", and not off
+  }
+  return files;
+}
+
+// Who the app runs as, where that is worth a line: empty where it is who started us, and not root.
+std::string DescribeUser(const Config& config) {
+  if (const auto& user = config.confinement.user) {
+    return fmt::format("user      {}, without privileges",
+                       user->name.empty() ? std::to_string(user->id) : user->name);
+  }
+  return os::OurUser() == 0 ? "user      root: the app may do anything here; --user chooses another"
+                            : "";
+}
+
 supervise::BoxSettings MakeBoxSettings(const Config& config,
                                        const Caller& caller,
                                        const std::string& python_side) {
@@ -174,10 +204,22 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .chdir = config.chdir,
       .worker_words = {},
       .environment = caller.environment,
+      .confinement = {},
+      .logs = {},
       .start_lines = {},
       .front = {},
       .front_print = {},
   };
+  for (const char* name : kOfTheService) {
+    box.environment.erase(name);
+  }
+  box.confinement = config.confinement;
+  if (const auto& user = config.confinement.user) {
+    box.logs = LogFiles(config);
+    box.environment["HOME"] = user->home.empty() ? "/" : user->home;
+    box.environment["USER"] = box.environment["LOGNAME"] =
+        user->name.empty() ? std::to_string(user->id) : user->name;
+  }
   for (const auto& [name, value] : config.app_variables) {
     box.environment[name] = value;
   }
@@ -186,6 +228,9 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       fmt::format(
           "plan      {} workers x {} threads ({})", box.workers, box.threads, box.workers_reason),
   };
+  if (std::string user = DescribeUser(config); !user.empty()) {
+    box.start_lines.push_back(std::move(user));
+  }
   return box;
 }
 
@@ -255,6 +300,7 @@ struct Place {
   const std::string& python_side;
   const Clock& clock;
   telemetry::Metrics& metrics;
+  const std::vector<os::HandedOver>& handed_over;
 };
 
 // The settings as the box takes them, with the life of a front that has them.
@@ -277,23 +323,36 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
 }
 
 // Everything anew, from the same line, for a reload.
-Result<Decided> ReadAgain(const RunLine& line, const Caller& caller, const Config& before) {
-  Effective all = ReadAll(line, caller);
+Result<Decided> ReadAgain(const RunLine& line, const Place& place, const Config& before) {
+  Effective all = ReadAll(line, place.caller);
   if (!all.mistakes.empty()) return OperatorError(fmt::format("{}", fmt::join(all.mistakes, "\n")));
   Config config = TRY(MakeConfig(all.settings));
+  TRY(PlaceHandedOver(place.handed_over, all.settings, config));
   if (config.error_log != before.error_log || config.log_level != before.log_level) {
     return OperatorError("[log] error and level cannot be changed by a reload");
+  }
+  const auto id = [](const Config& one) {
+    const auto& user = one.confinement.user;
+    return user ? std::optional(std::pair(user->id, user->group)) : std::nullopt;
+  };
+  if (id(config) != id(before)) {
+    return OperatorError("[app] user and group cannot be changed by a reload");
   }
   return Decided{std::move(all), std::move(config)};
 }
 
-Result<int> Serve(const Decided& decided,
-                  const RunLine& line,
-                  const Caller& caller,
-                  os::Fd inherited) {
+Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os::Fd inherited) {
+  const auto handed_over = TRY(os::FindHandedOver(caller.environment, ::getpid()));
+  TRY(PlaceHandedOver(handed_over, decided.all.settings, decided.config));
   const Config& config = decided.config;
   const std::string python_side = TRY(FindPythonSide(caller.program));
   const os::SystemClock clock;
+  if (const auto& user = config.confinement.user) {
+    TRY(os::KeepWhatASupervisorNeeds());
+    for (const std::string& path : LogFiles(config)) {
+      TRY(os::MakeFileFor(*user, path));
+    }
+  }
   auto log = TRY(telemetry::Log::Open(
       clock, {.role = "supervisor", .path = config.error_log, .level = config.log_level}));
   const std::size_t lanes_max = std::max<std::size_t>(config.front.reactors, kReloadReactorsMax);
@@ -301,13 +360,13 @@ Result<int> Serve(const Decided& decided,
   Account account(metrics, clock);
   SetCrashRole("supervisor");
   const Successor successor(caller);
-  const Place place{line, caller, python_side, clock, metrics};
+  const Place place{line, caller, python_side, clock, metrics, handed_over};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,
       .print = Tell,
       .read_settings = [&]() -> Result<supervise::BoxSettings> {
-        return MakeBox(TRY(ReadAgain(line, caller, config)), place);
+        return MakeBox(TRY(ReadAgain(line, place, config)), place);
       },
       .check_successor = [&] { return successor.Check(); },
       .succeed = [&](const os::Fd& left) { return successor.Become(left); },
@@ -317,6 +376,8 @@ Result<int> Serve(const Decided& decided,
       .died = [&](supervise::Role role) { account.Died(role); },
       .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },
       .workers_changed = [&](const supervise::WorkersNow& now) { account.Changed(now); },
+      .notify = supervise::ReadNotifyWish(caller.environment, ::getpid()),
+      .handed_over = handed_over,
   };
   return supervise::RunBox(MakeBox(decided, place), outside, std::move(inherited));
 }

@@ -10,6 +10,7 @@
 #include "main/config.h"
 #include "main/environment.h"
 #include "main/facts.h"
+#include "main/handed_over.h"
 #include "main/python.h"
 #include "main/reference.h"
 #include "main/toml_file.h"
@@ -293,6 +294,55 @@ TEST(MakeConfig, HasTheSameDefaultsAsTheFront) {
   EXPECT_EQ(ours.compression.brotli_level, its.compression.brotli_level);
   EXPECT_EQ(ours.compression.zstd_level, its.compression.zstd_level);
   EXPECT_EQ(ours.server_name, its.server_name);
+}
+
+TEST(PlaceHandedOver, UsesEachOrSaysWhyNot) {
+  struct Case {
+    const char* toml;
+    std::vector<std::pair<std::string, std::string>> given;  // name, address
+    std::string served, admin;                               // empty: an error
+    const char* why;
+  };
+  const Case cases[] = {
+      {"", {}, "127.0.0.1:8000", "127.0.0.1:9000", "none"},
+      {"", {{"web", "[::]:80"}}, "[::]:80", "127.0.0.1:9000", "the default gives way"},
+      {"", {{"", "1.2.3.4:80"}, {"admin", "unix:/a"}}, "1.2.3.4:80", "unix:/a", "both"},
+      {"[front]\nlisten = ['*:80', '*:81']",
+       {{"", "0.0.0.0:81"}},
+       "0.0.0.0:80 0.0.0.0:81",
+       "127.0.0.1:9000",
+       "its place"},
+      {"[front]\nlisten = ['*:80']", {{"", "0.0.0.0:81"}}, "", "", "not asked for"},
+      {"[front]\nlisten = ['*:80']", {{"", "0.0.0.0:80"}, {"", "0.0.0.0:80"}}, "", "", "once"},
+      {"[admin]\nlisten = '*:9'",
+       {{"admin", "0.0.0.0:9"}},
+       "127.0.0.1:8000",
+       "0.0.0.0:9",
+       "as set"},
+      {"[admin]\nlisten = '*:9'", {{"admin", "0.0.0.0:8"}}, "", "", "set otherwise"},
+      {"[admin]\nlisten = 'off'", {{"admin", "0.0.0.0:8"}}, "", "", "off"},
+      {"", {{"admin", "0.0.0.0:8"}, {"admin", "0.0.0.0:9"}}, "", "", "two of them"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.why);
+    Settings settings = Defaults("/");
+    Overlay(settings, ReadToml(c.toml, "onebox.toml", "/").settings);
+    FillIn(settings, {});
+    Config config = MakeConfig(settings).value();
+    std::vector<os::HandedOver> given;
+    for (const auto& [name, address] : c.given) {
+      given.push_back({.name = name, .address = os::SocketAddress::Parse(address).value()});
+    }
+    const Status placed = PlaceHandedOver(given, settings, config);
+    ASSERT_EQ(placed.ok(), !c.served.empty());
+    if (!placed.ok()) continue;
+    std::string served;
+    for (const os::SocketAddress& address : config.listen) {
+      served += (served.empty() ? "" : " ") + address.text();
+    }
+    EXPECT_EQ(served, c.served);
+    EXPECT_EQ(config.admin->text(), c.admin);
+  }
 }
 
 TEST(DefaultState, DependsOnTheAppsFolder) {

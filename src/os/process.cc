@@ -85,7 +85,19 @@ struct Descriptors {
   int output, failure, control;
 };
 
-[[noreturn]] void Execute(Descriptors fds, char* const* words, char* const* variables) {
+// What a child says that cannot become the program.
+struct Failure {
+  int number = 0;  // errno
+  bool confined = false;
+};
+
+struct Program {
+  char* const* words;
+  char* const* variables;
+  const Confinement& confinement;
+};
+
+[[noreturn]] void Execute(Descriptors fds, const Program& program) {
   // What stands where the control socket is to be goes out of its way.
   if (fds.control >= 0 && fds.failure == kControlFd) {
     fds.failure = ::fcntl(fds.failure, F_DUPFD_CLOEXEC, kControlFd + 1);
@@ -96,10 +108,11 @@ struct Descriptors {
   ::dup2(fds.output, STDERR_FILENO);
   if (fds.control == kControlFd) ::fcntl(kControlFd, F_SETFD, 0);
   if (fds.control >= 0 && fds.control != kControlFd) ::dup2(fds.control, kControlFd);
-  ::execvpe(words[0], words, variables);
-  const int number = errno;
-  const auto told = ::write(fds.failure, &number, sizeof number);
-  ::_exit(told == sizeof number ? 126 : 127);
+  const Status confined = Confine(program.confinement);
+  if (confined.ok()) ::execvpe(program.words[0], program.words, program.variables);
+  const Failure failure{confined.ok() ? errno : confined.error().system_error, confined.ok()};
+  const auto told = ::write(fds.failure, &failure, sizeof failure);
+  ::_exit(told == sizeof failure ? 126 : 127);
 }
 
 }  // namespace
@@ -145,20 +158,19 @@ Result<Spawned> Spawn(const Command& command) {
   const pid_t pid = TRY(ForkProcess());
   if (pid == 0) {
     Execute({output.writer.get(), failure.writer.get(), command.control.get()},
-            word_pointers.data(),
-            variable_pointers.data());
+            {word_pointers.data(), variable_pointers.data(), command.confinement});
   }
   Child child = TRY(Watch(pid));
   output.writer.Reset();
   failure.writer.Reset();
-  int number = 0;
+  Failure told;
   ssize_t size = -1;
   do {  // ends when the program has begun: the pipe closes at exec
-    size = ::read(failure.reader.get(), &number, sizeof number);
+    size = ::read(failure.reader.get(), &told, sizeof told);
   } while (size < 0 && errno == EINTR);
-  if (size == sizeof number) {
+  if (size == sizeof told) {
     ::waitpid(pid, nullptr, 0);
-    return SystemError(words.front(), number);
+    return SystemError(told.confined ? words.front() : "becoming the app's user", told.number);
   }
   return Spawned{std::move(child), std::move(output.reader)};
 }

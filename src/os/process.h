@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "os/fd.h"
+#include "os/privileges.h"
 
 namespace onebox::os {
 
@@ -57,6 +58,7 @@ struct Command {
   std::vector<std::string> words;  // the first is the program's path, or a name in PATH
   Variables environment;           // the whole of it
   Fd control = {};                 // the program's kControlFd; not valid: it has none
+  Confinement confinement = {};
 };
 
 struct Spawned {

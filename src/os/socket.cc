@@ -195,6 +195,10 @@ unsigned OurUser() {
   return ::geteuid();
 }
 
+unsigned OurGroup() {
+  return ::getegid();
+}
+
 Result<Pair> NewSocketPair(int type) {
   int ends[2];
   if (::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {

@@ -66,6 +66,7 @@ Result<Fd> Connect(const SocketAddress& address, int type);
 Result<unsigned> PeerUser(const Fd& socket);
 
 unsigned OurUser();
+unsigned OurGroup();
 
 struct Pair {
   Fd ours, theirs;

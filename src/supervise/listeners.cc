@@ -23,12 +23,27 @@ std::string ShownAs(const os::SocketAddress& address) {
   return address.is_unix() ? address.text() : fmt::format("http://{}", address.text());
 }
 
+}  // namespace
+
 // The path goes with the socket: the next box may want it before this one has ended.
-void RemovePath(const os::SocketAddress& address) {
-  if (!address.unix_path().empty()) os::RemoveFile(address.unix_path());
+void Listeners::RemovePath(const Listener& listener) {
+  const std::string path = listener.asked.unix_path();
+  if (!path.empty() && !listener.handed_over) os::RemoveFile(path);
 }
 
-}  // namespace
+void Listeners::Adopt(const std::vector<os::HandedOver>& handed_over) {
+  for (const os::HandedOver& one : handed_over) {
+    auto found = std::find_if(open_.begin(), open_.end(), [&one](const Listener& listener) {
+      return listener.socket.get() == one.descriptor;
+    });
+    if (found == open_.end()) {
+      found = open_.insert(found,
+                           {.asked = one.address, .socket = os::Fd(one.descriptor), .shown = {}});
+    }
+    found->shown = ShownAs(one.address) + " (handed over)";
+    found->handed_over = true;
+  }
+}
 
 std::vector<int> Listeners::Match(const Addresses& addresses) const {
   std::vector<int> matched;
@@ -54,13 +69,14 @@ Status Listeners::Open(const Addresses& addresses) {
     auto bound = socket.ok() ? os::SocketAddress::Of(socket.value())
                              : Result<os::SocketAddress>(socket.error());
     if (bound.ok()) {
-      open_.push_back({all[i], std::move(socket).value(), ShownAs(bound.value())});
+      open_.push_back(
+          {.asked = all[i], .socket = std::move(socket).value(), .shown = ShownAs(bound.value())});
     } else {
       opened = bound.error();
     }
   }
   for (; !opened.ok() && open_.size() > before; open_.pop_back()) {
-    RemovePath(open_.back().asked);
+    RemovePath(open_.back());
   }
   return opened;
 }
@@ -72,7 +88,7 @@ void Listeners::Keep(const Addresses& addresses) {
     if (std::find(matched.begin(), matched.end(), static_cast<int>(i)) != matched.end()) {
       kept.push_back(std::move(open_[i]));
     } else {
-      RemovePath(open_[i].asked);
+      RemovePath(open_[i]);
     }
   }
   open_ = std::move(kept);

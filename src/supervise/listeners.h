@@ -1,5 +1,5 @@
 #pragma once
-// The sockets that clients come to: opened once, shared by all fronts, closed at the end.
+// The sockets that clients come to: opened once or handed over, shared by all fronts, closed at the end.
 
 #include <optional>
 #include <string>
@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "os/fd.h"
+#include "os/handed_over.h"
 #include "os/socket.h"
 
 namespace onebox::supervise {
@@ -20,6 +21,9 @@ struct Addresses {
 
 class Listeners {
  public:
+  // Takes sockets that were opened for us, if the program before has not left them: Open() finds them.
+  // Closing them leaves their paths.
+  void Adopt(const std::vector<os::HandedOver>& handed_over);
   // Opens what is not open yet. Where one cannot be opened, all is as it was.
   Status Open(const Addresses& addresses);
   // Closes what is none of them; paths of unix sockets go.
@@ -49,7 +53,10 @@ class Listeners {
     os::SocketAddress asked;  // as it was asked for: the port may be 0
     os::Fd socket;
     std::string shown;
+    bool handed_over = false;
   };
+
+  static void RemovePath(const Listener& listener);
 
   // Each address with its own listener, also where one is asked for twice: -1 where it has none.
   std::vector<int> Match(const Addresses& addresses) const;

@@ -65,5 +65,16 @@ TEST_F(ListenersTest, GivesAFrontItsSocketsAndTheAdminsApart) {
   std::filesystem::remove(path_);
 }
 
+TEST_F(ListenersTest, ServesWhatWasHandedOverAndLeavesItsPath) {
+  const Addresses wanted = {{At("unix:" + path_)}, {}};
+  os::Fd socket = os::Listen(At("unix:" + path_), {}).value();
+  listeners_.Adopt({{.name = "", .address = At("unix:" + path_), .descriptor = socket.Release()}});
+  ASSERT_TRUE(listeners_.Open(wanted).ok()) << "it is not bound a second time";
+  EXPECT_EQ(listeners_.Shown(wanted), std::vector(1, "unix:" + path_ + " (handed over)"));
+  listeners_.Close();
+  EXPECT_TRUE(std::filesystem::exists(path_));
+  std::filesystem::remove(path_);
+}
+
 }  // namespace
 }  // namespace onebox::supervise

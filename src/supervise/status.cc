@@ -62,6 +62,11 @@ Result<std::string> Ask(const std::string& state, const Question& question) {
     if (number == ENOENT || number == ECONNREFUSED || number == ENOTDIR) {
       return OperatorError(fmt::format("no onebox runs with the state folder {}", state));
     }
+    if (number == EACCES) {
+      return OperatorError(fmt::format(
+          "the onebox with the state folder {} answers root and the user that started it alone",
+          state));
+    }
     return socket.error();
   }
   TRY(os::SendDescriptors(socket.value(), json{{"ask", question.what}}.dump(), {}));

@@ -21,6 +21,7 @@
 #include "supervise/generation.h"
 #include "supervise/json.h"
 #include "supervise/news.h"
+#include "supervise/notifier.h"
 #include "supervise/pool.h"
 #include "supervise/succession.h"
 #include "supervise/zygote.h"
@@ -32,6 +33,7 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
+constexpr Duration kFrontPause = seconds(3);         // after it the front counts as silent
 constexpr Duration kDrainGrace = seconds(2);         // for a front that is late with its own end
 constexpr Duration kWorkerGrace = seconds(2);        // for a worker, after its longest request
 constexpr Duration kEndTimeout = seconds(5);         // from SIGTERM to SIGKILL
@@ -79,7 +81,8 @@ class Box {
   Box(BoxSettings settings, const Outside& outside)
       : outside_(outside),
         now_(std::make_shared<Generation>(Generation{.settings = std::move(settings)})),
-        began_(outside.clock.Now()) {
+        began_(outside.clock.Now()),
+        notifier_(outside.clock, outside.log) {
     BeginScaling(this->settings().workers);
   }
 
@@ -184,6 +187,7 @@ class Box {
   void SignalAll(int number) const;
   void TellFront(Process& front, const json& message) const;
 
+  void TellService();
   std::string StatusText() const;
   json ProcessStatus(const Process& process) const;
 
@@ -218,6 +222,7 @@ class Box {
   os::Fd state_lock_;
   std::optional<os::SignalQueue> signals_;
   std::optional<ControlSocket> control_;
+  Notifier notifier_;
   Listeners listeners_;
   std::vector<std::unique_ptr<Process>> processes_;
 };
@@ -233,10 +238,12 @@ Status Box::Open() {
                     settings().state));
   }
   state_lock_ = TRY(std::move(lock));
+  listeners_.Adopt(outside_.handed_over);
   TRY(listeners_.Open(settings().listen));
   control_ = TRY(ControlSocket::Open(settings().state));
   signals_ = TRY(os::SignalQueue::Open(kSignals));
   os::AdoptOrphans();
+  notifier_.Open(outside_.notify);
   now_->front = &AddFront(now_);
   TRY(OpenAttachSockets(*now_->front));
   if (settings().preload != Preload::kOff) now_->zygote = &AddZygote(now_);
@@ -313,6 +320,7 @@ void Box::Turn() {
   StartWhatIsDue();
   BuryTheDead();
   TellWorkers();
+  TellService();
 }
 
 std::vector<int> Box::WantedFds() const {
@@ -343,6 +351,7 @@ std::optional<Duration> Box::UntilNextDeadline() const {
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
   if (phase_ == Phase::kServing && !settings().scaling.fixed()) next = std::min(next, load_at_);
+  next = std::min(next, notifier_.next());
   if (next == Time::max()) return std::nullopt;
   return next - Now();
 }
@@ -356,6 +365,10 @@ void Box::TakeSignals() {
 }
 
 void Box::ReopenLogs() {
+  for (const std::string& path : settings().logs) {
+    const Status made = os::MakeFileFor(*settings().confinement.user, path);
+    if (!made.ok()) outside_.log.Warning("{}", made.error().message);
+  }
   if (const Status reopened = outside_.log.Reopen(); !reopened.ok()) {
     outside_.log.Warning("{}", reopened.error().message);
   }
@@ -695,6 +708,7 @@ void Box::FailBoot(Process& process, const std::string& reason) {
   }
   boot_failed_ = true;
   exit_status_ = 1;
+  notifier_.Stopping(reason);
   SignalAll(SIGKILL);
   BeginEnd();
 }
@@ -985,6 +999,13 @@ Status Box::LaunchFront(Process& front) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
   os::Child child = TRY(os::Fork([&] {
     control.ours.Reset();
+    os::Confinement confinement = front.generation->settings.confinement;
+    confinement.no_new_privileges = true;  // it starts no programs
+    if (confinement.user) os::OwnStandardOutput();
+    if (const Status confined = os::Confine(confinement); !confined.ok()) {
+      outside_.print(fmt::format("onebox: the front: {}\n", confined.error().message));
+      return 1;
+    }
     return front.generation->settings.front(BecomeFront(front, std::move(control.theirs)));
   }));
   front.child.emplace(std::move(child));
@@ -998,6 +1019,7 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
   state_lock_.Reset();
   signals_->Close();
   control_->Close();
+  notifier_.Close();
   FrontHeritage heritage{.listeners = {},
                          .admin = {},
                          .attach = std::move(front.attach),
@@ -1044,7 +1066,8 @@ Status Box::LaunchZygote(Process& zygote) {
   if (zygote.generation->settings.preload == Preload::kOn) words.emplace_back("--unsafe");
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
                                        .environment = zygote.generation->settings.environment,
-                                       .control = std::move(control.theirs)}));
+                                       .control = std::move(control.theirs),
+                                       .confinement = zygote.generation->settings.confinement}));
   zygote.child.emplace(std::move(spawned.child));
   zygote.output = std::move(spawned.output);
   zygote.control = std::move(control.ours);
@@ -1060,8 +1083,9 @@ Status Box::LaunchWorker(Process& worker) {
   }
   std::vector<std::string> words = AppWords(*worker.generation, "worker");
   words.insert(words.end(), {"--number", std::to_string(worker.number)});
-  os::Spawned spawned = TRY(os::Spawn(
-      {.words = std::move(words), .environment = worker.generation->settings.environment}));
+  os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
+                                       .environment = worker.generation->settings.environment,
+                                       .confinement = worker.generation->settings.confinement}));
   worker.child.emplace(std::move(spawned.child));
   worker.output = std::move(spawned.output);
   return Done();
@@ -1080,6 +1104,7 @@ void Box::CheckBooted() {
                                 : fmt::format(", Python {}", now_->python);
     if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
     outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
+    notifier_.Ready();
     return;
   }
   if (boot_noticed_ || Now() < began_ + kBootNotice) return;
@@ -1150,6 +1175,7 @@ void Box::BeginReload(std::vector<ControlSocket::Client> askers) {
   reload_ = std::make_unique<Reload>();
   reload_->askers = std::move(askers);
   reload_->began = Now();
+  notifier_.Reloading();
   auto read = outside_.read_settings();
   if (!read.ok()) return FailReload(read.error().message, nullptr);
   reload_->generation = std::make_shared<Generation>(
@@ -1227,6 +1253,7 @@ void Box::CheckReloaded() {
   const auto done = std::move(reload_);
   const double took = SecondsOf(Now() - done->began);
   outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
+  notifier_.Ready();  // before the answer: systemd's own reload may be who has asked
   AnswerReload({{"reloaded", true}, {"generation", now_->number}, {"seconds", took}}, done->askers);
 }
 
@@ -1252,6 +1279,7 @@ void Box::FailReload(const std::string& reason, Process* culprit) {
     }
     listeners_.Keep(settings().listen);
   }
+  notifier_.ReloadFailed();
   AnswerReload({{"error", reason}, {"story", story}, {"generation", now_->number}}, failed->askers);
 }
 
@@ -1336,6 +1364,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
   for (const auto& [asked, socket] : left.listeners) {
     TRY(listeners_.Adopt(asked, os::Fd(socket)));
   }
+  listeners_.Adopt(outside_.handed_over);
   std::vector<os::Fd> waiting;
   for (const int asker : left.askers) {
     waiting.push_back(own(asker));
@@ -1343,6 +1372,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
   control_ = ControlSocket::Adopt(settings().state, own(left.control), std::move(waiting));
   signals_ = TRY(os::SignalQueue::Open(kSignals));
   os::AdoptOrphans();
+  notifier_.Open(outside_.notify);
   now_->number = left.generation;
   now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
   unsigned serving = 0;
@@ -1397,6 +1427,7 @@ void Box::BeginDrain() {
     return;
   }
   phase_ = Phase::kDraining;
+  notifier_.Stopping("draining: finishing what has begun");
   CloseListeners();
   for (const auto& process : processes_) {
     if (process->role != Role::kFront) continue;
@@ -1407,6 +1438,7 @@ void Box::BeginDrain() {
 
 void Box::BeginEnd() {
   phase_ = Phase::kEnding;
+  notifier_.Stopping("ending");
   deadline_ = Now() + kEndTimeout;
   CloseListeners();
   for (const auto& process : processes_) {
@@ -1431,6 +1463,19 @@ void Box::TellFront(Process& front, const json& message) const {
 }
 
 // --- status ------------------------------------------------------------------
+
+void Box::TellService() {
+  if (!notifier_.on()) return;
+  const Traffic traffic = outside_.traffic();
+  notifier_.Tell(
+      {.phase = kPhaseNames[static_cast<std::size_t>(phase_)],
+       .reloading = reload_ != nullptr,
+       .front_answers = front().life == Life::kReady && Now() < front().spoke_at + kFrontPause,
+       .workers_ready = CountWorkers().ready,
+       .workers_wanted = Wanted(),
+       .requests = traffic.requests,
+       .waiting = traffic.queue});
+}
 
 std::string Box::StatusText() const {
   const Traffic traffic = outside_.traffic();

@@ -10,10 +10,13 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "os/handed_over.h"
+#include "os/privileges.h"
 #include "os/process.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
 #include "supervise/memory.h"
+#include "supervise/notifier.h"
 #include "supervise/process.h"
 #include "supervise/scaling.h"
 #include "telemetry/log.h"
@@ -48,6 +51,8 @@ struct BoxSettings {
   std::string chdir;
   std::vector<std::string> worker_words;  // at the end of a worker's command line
   os::Variables environment;              // of the workers
+  os::Confinement confinement;            // of front, zygote and workers
+  std::vector<std::string> logs;          // files that the front writes as its user
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
 
@@ -91,6 +96,10 @@ struct Outside {
   std::function<void(Role)> died;  // and nobody has asked for it
   std::function<void(std::size_t first_lane)> front_ended;
   std::function<void(const WorkersNow&)> workers_changed;
+
+  // Of the service manager that has started us.
+  NotifyWish notify = {};
+  std::vector<os::HandedOver> handed_over = {};  // the box takes them; settings.listen names them
 };
 
 // Runs the box until a signal ends it. `inherited`: what the program has left whose place we take; not

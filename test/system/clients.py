@@ -18,7 +18,16 @@ def pid_of(answer):
 
 def reload(running):
     """`onebox reload` to its end."""
-    return subprocess.run([BINARY, "reload", "--state", running.state], capture_output=True,
+    return _order("reload", running)
+
+
+def upgrade(running):
+    """`onebox upgrade` to its end."""
+    return _order("upgrade", running)
+
+
+def _order(name, running):
+    return subprocess.run([BINARY, name, "--state", running.state], capture_output=True,
                           text=True, timeout=60)
 
 

@@ -81,6 +81,7 @@ class Onebox:
             if value is not None:
                 self.command += [flag, str(value)]
         self.command += arguments
+        self.popen_options = {}
         self.process = None
         self.lines = []
         self.news = threading.Condition()
@@ -101,7 +102,7 @@ class Onebox:
         self.process = subprocess.Popen(
             [*map(str, self.command)], env=self.environment, cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True)
+            start_new_session=True, **self.popen_options)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         running.append(self)

@@ -2,12 +2,11 @@
 import os
 import shutil
 import signal
-import subprocess
 
 import pytest
 
 from onebox import BINARY
-from clients import Client, version_of
+from clients import Client, upgrade, version_of
 from wire import until
 
 
@@ -19,11 +18,6 @@ def installed(tmp_path):
     shutil.copy(BINARY, program)
     (program.parent.parent / "python").symlink_to(BINARY.parent.parent / "python")
     return program
-
-
-def upgrade(running):
-    return subprocess.run([BINARY, "upgrade", "--state", running.state], capture_output=True,
-                          text=True, timeout=60)
 
 
 def replace(program, source=None, text=None):
