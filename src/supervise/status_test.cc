@@ -8,7 +8,7 @@ namespace {
 TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
   const std::string text = DescribeStatus(R"({"version":"0.1.0","uptime":61.5,"phase":"serving",
     "listen":["http://127.0.0.1:8000"],"target":"app:app","chdir":"/srv",
-    "workers":{"total":2,"ready":1,"threads":4,"busy":3,"concurrency":6,"reason":"as set"},
+    "workers":{"total":2,"ready":1,"threads":4,"busy":3,"concurrency":3,"reason":"as set"},
     "requests":10,"errors":1,"queue":2,"connections":5,
     "processes":[{"role":"front","number":0,"pid":41,"state":"ready","uptime":60.0,"restarts":0},
                  {"role":"zygote","number":0,"pid":42,"state":"ready","uptime":60.0},
@@ -20,7 +20,7 @@ TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
             "onebox 0.1.0   up 61s   serving\n"
             "  listens   http://127.0.0.1:8000\n"
             "  app       app:app in /srv\n"
-            "  workers   1 of 2 ready, 4 threads each, 3 busy of at most 6 (as set)\n"
+            "  workers   1 of 2 ready, 4 threads each, 3 busy of at most 3 (as set)\n"
             "  requests  10, 1 errors; 2 in the queue, 5 connections\n"
             "\n"
             "  process             pid  state            up     memory\n"
