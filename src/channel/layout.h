@@ -22,12 +22,19 @@ constexpr std::uint64_t SlotWord(std::uint32_t generation, SlotState state) {
   return std::uint64_t{generation} << 32U | static_cast<std::uint32_t>(state);
 }
 
+// Who waits for the front, and how it is woken.
+enum class Sleeper : std::uint32_t {
+  kNobody = 0,
+  kThread = 1,  // on the futex beside this word
+  kLoop = 2,    // an event loop, on the worker's wakeup
+};
+
 struct alignas(64) Slot {
   std::atomic<std::uint64_t> word;          // SlotWord()
   std::atomic<std::uint64_t> acknowledged;  // bytes of the response that have left the front
   std::atomic<std::uint32_t> cancelled;     // the generation that nobody waits for
-  std::atomic<std::uint32_t> changed;       // raised by the front; the worker sleeps on it
-  std::atomic<std::uint32_t> thread_waits;  // 1 while the worker sleeps on `changed`
+  std::atomic<std::uint32_t> changed;       // raised by the front; a thread sleeps on it
+  std::atomic<Sleeper> waits;               // for `acknowledged` or `cancelled`
 };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what two sides write shares no line
@@ -37,7 +44,7 @@ struct Page {
   std::uint32_t slots;
   alignas(64) std::atomic<std::uint32_t> front_sleeps;   // 1: write the front's wakeup
   alignas(64) std::atomic<std::uint32_t> worker_sleeps;  // 1: write the worker's wakeup
-  alignas(64) std::atomic<std::uint32_t> space_wanted;   // 1: a thread waits for `space`
+  alignas(64) std::atomic<Sleeper> space_wanted;         // somebody waits for `space`
   std::atomic<std::uint32_t> space;                      // raised when responses were read
   std::atomic<std::uint32_t> draining;                   // 1: the worker takes no more requests
   alignas(64) shm::RingHead requests;
