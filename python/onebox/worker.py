@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import health, target
+from onebox import gevent_worker, health, target
 from onebox._onebox import Worker
 
 # Exit statuses that the supervisor knows.
@@ -22,7 +22,11 @@ HEALTH_FAILED = 4
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     app = load(options)
-    return IMPORT_FAILED if app is None else run(app, options, options.number)
+    if app is None:
+        return IMPORT_FAILED
+    if options.number == 1:
+        warn(options)
+    return run(app, options, options.number)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -36,6 +40,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             command.add_argument(f"--{number}", type=int, required=True)
         command.add_argument("--target", required=True)
         command.add_argument("--chdir", required=True)
+        command.add_argument("--worker-class", choices=("threads", "gevent"), default="threads")
         command.add_argument("--health", default="", help="a path that the app must answer first")
     commands.choices["worker"].add_argument("--number", type=int, required=True)
     commands.choices["zygote"].add_argument("--unsafe", action="store_true",
@@ -48,8 +53,10 @@ def load(options: argparse.Namespace) -> Callable[..., Any] | None:
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     _prepare_interpreter(options.chdir)
     try:
+        if options.worker_class == "gevent":
+            gevent_worker.patch()
         return target.load(options.target)
-    except target.LoadError as error:
+    except (gevent_worker.Unusable, target.LoadError) as error:
         print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
               f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
         return None
@@ -57,12 +64,20 @@ def load(options: argparse.Namespace) -> Callable[..., Any] | None:
 
 def run(app: Callable[..., Any], options: argparse.Namespace, number: int) -> int:
     """Serves until drained; the exit status of the process."""
+    if options.worker_class == "gevent":
+        gevent_worker.after_fork()
     if options.health and not health.is_well(app, options.health):
         return HEALTH_FAILED
     worker = Worker(attach=options.attach, reactors=options.reactors, number=number,
                     threads=options.threads, multiprocess=options.workers > 1,
-                    app=framework_of(app), python=sys.version.split()[0])
-    _serve(worker, app, options.threads)
+                    app=framework_of(app), python=python_of(options))
+    # The main thread takes the signals: of threads it runs none, so that they never wait for the app.
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: worker.drain())
+    if options.worker_class == "gevent":
+        gevent_worker.serve(worker, app, options.threads)
+    else:
+        _serve(worker, app, options.threads)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
         return 1
@@ -78,6 +93,18 @@ def framework_of(app: Callable[..., Any]) -> str:
         return ""
 
 
+def python_of(options: argparse.Namespace) -> str:
+    """"3.11.2", and what else runs the app: "3.11.2, gevent 22.10.2"."""
+    python = sys.version.split()[0]
+    return f"{python}, gevent {gevent_worker.version()}" if options.worker_class == "gevent" else python
+
+
+def warn(options: argparse.Namespace) -> None:
+    """Of what the app has imported and its worker class makes slow. Once for all workers."""
+    for sentence in gevent_worker.advice() if options.worker_class == "gevent" else []:
+        print(f"onebox: {sentence}", file=sys.stderr, flush=True)
+
+
 def _prepare_interpreter(chdir: str) -> None:
     """As the app expects it: its folder first in the path, its output not held back."""
     os.chdir(chdir)
@@ -90,9 +117,7 @@ def _prepare_interpreter(chdir: str) -> None:
 
 
 def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
-    """Until drained. The main thread takes signals alone, so that they never wait for the app."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.drain())
+    """Until drained."""
     serving = [threading.Thread(target=worker.serve, args=(app,), name=f"onebox-{number}")
                for number in range(1, threads + 1)]
     for thread in serving:

@@ -170,12 +170,14 @@ std::string At(const Settings& settings, std::string_view name) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 11> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 13> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
                                                              "app.workers",
                                                              "app.threads",
+                                                             "app.worker_class",
+                                                             "app.greenlets",
                                                              "app.preload",
                                                              "app.health",
                                                              "app.boot_timeout",
@@ -280,7 +282,9 @@ Result<Config> MakeConfig(const Settings& settings) {
     config.app_variables[variable.name] = variable.text;
   }
   if (values.Text("app.workers") != "auto") config.workers = values.Count<unsigned>("app.workers");
-  config.threads = values.Count<unsigned>("app.threads");
+  const bool gevent = values.Text("app.worker_class") == "gevent";
+  config.worker_class = gevent ? supervise::WorkerClass::kGevent : supervise::WorkerClass::kThreads;
+  config.threads = values.Count<unsigned>(gevent ? "app.greenlets" : "app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
   config.boot_timeout = values.Time("app.boot_timeout");

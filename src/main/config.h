@@ -18,7 +18,8 @@ struct Config {
   std::string target, chdir, python, state;
   os::Variables app_variables;      // of [app] env alone
   std::optional<unsigned> workers;  // nothing: to be planned
-  unsigned threads = 0;
+  supervise::WorkerClass worker_class = supervise::WorkerClass::kThreads;
+  unsigned threads = 0;  // or greenlets
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
   Duration boot_timeout{};

@@ -86,6 +86,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .reactors = config.front.reactors,
       .drain_timeout = config.front.drain_timeout,
       .workers = config.workers.value_or(planned.workers),
+      .worker_class = config.worker_class,
       .threads = config.threads,
       .preload = config.preload,
       .request_timeout = config.front.request_timeout,
@@ -106,9 +107,10 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   }
   box.start_lines = {
       fmt::format("machine   {}", plan::DescribeMachine(facts)),
-      fmt::format("plan      {} workers x {} threads ({})",
+      fmt::format("plan      {} workers x {} {} ({})",
                   box.workers,
                   box.threads,
+                  supervise::NameOfUnits(box.worker_class),
                   config.workers ? "as set" : planned.reason),
   };
   return box;

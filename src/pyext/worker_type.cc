@@ -102,9 +102,49 @@ std::optional<worker::TakenRequest> NextRequest(worker::Worker& worker) {
 PyObject* Serve(PyObject* self, PyObject* app) {
   const Ref held = Ref::Share(self);
   while (auto taken = NextRequest(*Of(self).worker)) {
-    RunExchange(std::move(*taken), Of(self).environ_maker, app);
+    const Ref exchange = NewExchange(std::move(*taken));
+    if (!exchange) return nullptr;
+    RunExchange(exchange.get(), {.environ_maker = Of(self).environ_maker, .app = app});
   }
   Py_RETURN_NONE;
+}
+
+// --- for an event loop ---------------------------------------------------------
+
+PyObject* Descriptor(PyObject* self, PyObject* /*none*/) {
+  return PyLong_FromLong(Of(self).worker->descriptor());
+}
+
+PyObject* Attend(PyObject* self, PyObject* /*none*/) {
+  const auto at_latest = Of(self).worker->Attend();
+  if (!at_latest) Py_RETURN_NONE;
+  return PyFloat_FromDouble(std::chrono::duration<double>(*at_latest).count());
+}
+
+PyObject* Take(PyObject* self, PyObject* /*none*/) {
+  auto taken = Of(self).worker->TryNext();
+  if (!taken) Py_RETURN_NONE;
+  return NewExchange(std::move(*taken)).Release();
+}
+
+PyObject* MayWait(PyObject* self, PyObject* /*none*/) {
+  return PyBool_FromLong(Of(self).worker->MayWait() ? 1 : 0);
+}
+
+PyObject* Run(PyObject* self, PyObject* arguments) {
+  PyObject *exchange = nullptr, *app = nullptr, *wait = nullptr;
+  if (PyArg_ParseTuple(arguments, "OOO:run", &exchange, &app, &wait) == 0) return nullptr;
+  if (!IsExchange(exchange)) {
+    PyErr_SetString(PyExc_TypeError, "run() takes what take() gives");
+    return nullptr;
+  }
+  const Ref held = Ref::Share(self);
+  RunExchange(exchange, {.environ_maker = Of(self).environ_maker, .app = app, .wait = wait});
+  Py_RETURN_NONE;
+}
+
+PyObject* HeldBack(PyObject* /*self*/, PyObject* exchange) {
+  return PyBool_FromLong(IsExchange(exchange) && IsHeldBack(exchange) ? 1 : 0);
 }
 
 PyObject* Drain(PyObject* self, PyObject* /*none*/) {
@@ -129,10 +169,35 @@ PyMethodDef methods[] = {
      "serve(app): runs the app for one request after the other, until drained. Any number of "
      "threads."},
     {"drain", Drain, METH_NOARGS, "Asks for no more requests: serve() ends with those that came."},
+    {"fileno",
+     Descriptor,
+     METH_NOARGS,
+     "What an event loop watches for reading, to call attend()."},
+    {"attend",
+     Attend,
+     METH_NOARGS,
+     "Reads what has come, without waiting. Seconds after which to call it again; None: when "
+     "fileno() is ready."},
+    {"take", Take, METH_NOARGS, "The next request, to be run; None where none is there."},
+    {"may_wait",
+     MayWait,
+     METH_NOARGS,
+     "Whether an event loop may go on, since nothing is left to take()."},
+    {"run",
+     Run,
+     METH_VARARGS,
+     "run(exchange, app, wait): runs the app for a request. wait(exchange) is called where the "
+     "front must read first."},
+    {"held_back", HeldBack, METH_O, "held_back(exchange): whether trying again cannot help yet."},
     {nullptr, nullptr, 0, nullptr},
 };
 
+PyObject* Draining(PyObject* self, void* /*none*/) {
+  return PyBool_FromLong(Of(self).worker->draining() ? 1 : 0);
+}
+
 PyGetSetDef attributes[] = {
+    {"draining", Draining, nullptr, "Whether what take() does not give is not to come.", nullptr},
     {"failure", Failure, nullptr, "Why no front takes this worker, or an empty text.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

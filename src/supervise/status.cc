@@ -103,10 +103,11 @@ std::string DescribeStatus(const std::string& status) {
   }
   text += fmt::format("  app       {} in {}\n", Text(At(box, "target")), Text(At(box, "chdir")));
   const json& workers = At(box, "workers");
-  text += fmt::format("  workers   {} of {} ready, {} threads each, {} busy\n",
+  text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy\n",
                       Number(At(workers, "ready")),
                       Number(At(workers, "total")),
                       Number(At(workers, "threads")),
+                      Text(At(workers, "units")),
                       Number(At(workers, "busy")));
   text += fmt::format("  requests  {}, {} errors; {} in the queue, {} connections\n\n",
                       Number(At(box, "requests")),

@@ -897,6 +897,9 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
                                     settings.target,
                                     "--chdir",
                                     settings.chdir};
+  if (settings.worker_class == WorkerClass::kGevent) {
+    words.insert(words.end(), {"--worker-class", "gevent"});
+  }
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
   return words;
 }
@@ -1176,6 +1179,7 @@ std::string Box::StatusText() const {
                         {{"total", settings().workers},
                          {"ready", CountWorkers().ready},
                          {"threads", settings().threads},
+                         {"units", NameOfUnits(settings().worker_class)},
                          {"busy", traffic.workers_busy}}},
                        {"queue", traffic.queue},
                        {"connections", traffic.connections},
@@ -1209,6 +1213,10 @@ bool Box::AnyAlive() const {
 }
 
 }  // namespace
+
+std::string_view NameOfUnits(WorkerClass worker_class) {
+  return worker_class == WorkerClass::kGevent ? "greenlets" : "threads";
+}
 
 int RunBox(const BoxSettings& settings, const Outside& outside) {
   Box box(settings, outside);

@@ -9,8 +9,9 @@ import pytest
 from onebox import APPS, shared
 from wire import Closed, until
 
-server = shared("answers:app", workers=1, threads=4)
-seen_server = shared("seen:app")
+BOTH = ("threads", "gevent")
+server = shared("answers:app", workers=1, threads=4, worker_classes=BOTH)
+seen_server = shared("seen:app", worker_classes=BOTH)
 
 
 def remembered(server, what):
