@@ -96,6 +96,7 @@ def set_event(environ, start_response, name):
 
 def blocks(environ, start_response, seconds):
     """Stops the hub."""
+    print("the hub stands still")
     get_original("time", "sleep")(float(seconds))
     start_response("200 OK", TEXT)
     return [b"blocked"]
