@@ -58,6 +58,9 @@ def advice() -> list[str]:
 def serve(worker: Worker, app: Callable[..., Any], greenlets: int) -> None:
     """Runs the app for each request, until the worker is drained."""
     import gevent
+
+    from onebox._onebox import keep_stacks
+    keep_stacks(greenlets)
     _Server(gevent, worker, app, greenlets).run()
 
 

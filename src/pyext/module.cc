@@ -3,6 +3,7 @@
 #include "os/process.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
+#include "pyext/stack_cache.h"
 #include "pyext/worker_type.h"
 
 namespace {
@@ -16,12 +17,23 @@ PyObject* BecomeChildOf(PyObject* /*module*/, PyObject* pid) {
   return nullptr;
 }
 
+PyObject* KeepStacks(PyObject* /*module*/, PyObject* count) {
+  const std::size_t kept_max = PyLong_AsSize_t(count);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  onebox::pyext::KeepPythonStacks(kept_max);
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
     {"become_child_of",
      BecomeChildOf,
      METH_O,
      "become_child_of(pid): waits until this process has been adopted by that one, and dies with "
      "it."},
+    {"keep_stacks",
+     KeepStacks,
+     METH_O,
+     "keep_stacks(count): keeps the memory of that many greenlets that have ended for the next."},
     {nullptr, nullptr, 0, nullptr},
 };
 

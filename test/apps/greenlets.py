@@ -1,5 +1,6 @@
 """Looks at the greenlet that runs each request, and waits by gevent. For worker_class = "gevent"."""
 import json
+import resource
 import time
 
 import gevent
@@ -102,8 +103,21 @@ def blocks(environ, start_response, seconds):
     return [b"blocked"]
 
 
+def page_faults(environ, start_response, count):
+    """How many more greenlets cost that run Python than such that need no stack of Python's."""
+    def faults_of(work):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(int(count)):
+            gevent.spawn(work).join()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    start_response("200 OK", TEXT)
+    without = faults_of(dict)
+    return [b"%d" % (faults_of(lambda: None) - without)]
+
+
 PATHS = {"sleep": sleep, "most": most_inside, "seen": seen, "endless": endless, "waits": waits,
-         "kill": kill, "set": set_event, "blocks": blocks, "writes_elsewhere": writes_elsewhere}
+         "kill": kill, "set": set_event, "blocks": blocks, "writes_elsewhere": writes_elsewhere,
+         "page_faults": page_faults}
 
 
 def app(environ, start_response):

@@ -94,6 +94,11 @@ def test_write_works_from_another_greenlet(server):
     assert server.get("/writes_elsewhere").body == b"x" * 5_000_000 + b"end"
 
 
+def test_a_greenlet_takes_its_stack_from_the_one_before(server):
+    """Each would else cost mmap, munmap and a fault for each page that it touches."""
+    assert int(server.get("/page_faults/2000").body) < 1000
+
+
 # --- clients -----------------------------------------------------------------
 
 def test_slow_readers_do_not_hold_up_the_others(server):
