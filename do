@@ -43,7 +43,8 @@ do_test() { # setup and ci: what the README and CI call
 }
 
 do_ci() { # every check and test, one after the other
-  local steps=(lint headers "check dev" "check release" "check tsan" "check clang" fuzz "system dev")
+  local steps=(lint headers "check dev" "check release" "check tsan" "check clang" fuzz
+               "system dev" "system tsan -m threads")
   for step in "${steps[@]}"; do timed "$step"; done
   exec ./do system release  # its last line, pytest's, is the last line of all
 }
@@ -56,7 +57,7 @@ timed() { # STEP
   echo "== $1: $((SECONDS - began)) s"
 }
 
-do_system() { # [PRESET] [PYTEST ARGUMENT...] the tests of the whole program (release; dev)
+do_system() { # [PRESET] [PYTEST ARGUMENT...] the tests of the whole program (release; dev, tsan)
   local preset=release more=()
   case "${1:-}" in release | dev | tsan | clang) preset=$1; shift ;; esac
   cmake --preset "$preset" > /dev/null

@@ -1,4 +1,5 @@
-"""`python FOLDER worker ...` or `zygote ...`: what Onebox starts of the app's Python."""
+"""`python FOLDER worker ...` or `zygote ...`: what Onebox starts of the app's Python; `gunicorn ...` for a
+gunicorn.conf.py, once."""
 import sys
 
 if sys.version_info < (3, 11):
@@ -6,7 +7,11 @@ if sys.version_info < (3, 11):
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     sys.exit("onebox: this Python is free-threaded, which Onebox does not support")
 
-from onebox import worker, zygote  # noqa: E402
+if sys.argv[1:2] == ["worker"]:
+    from onebox.worker import main  # noqa: E402
+elif sys.argv[1:2] == ["zygote"]:
+    from onebox.zygote import main  # noqa: E402
+else:
+    from onebox.gunicorn_report import main  # noqa: E402
 
-roles = {"worker": worker.main, "zygote": zygote.main}
-sys.exit(roles[sys.argv[1]](sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))

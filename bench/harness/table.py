@@ -172,6 +172,10 @@ def debian() -> str:
         return platform.system()
 
 
+def congestion_control() -> str:
+    return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+
+
 def git(root: Path, *arguments: str) -> str:
     return version("git", "-C", str(root), *arguments)
 
@@ -182,6 +186,7 @@ def machine_facts(root: Path, onebox: Path) -> str:
     facts = [
         ("machine", f"{len(os.sched_getaffinity(0))} CPUs, {cpu_model()}, {memory_gib():.1f} GiB"),
         ("system", f"{debian()}, Linux {platform.release()}"),
+        ("TCP's congestion control", congestion_control()),
         ("load before", f"{os.getloadavg()[0]:.2f}"),
         ("onebox", f"{version(str(onebox), '--version')}, commit "
                    f"{git(root, 'rev-parse', '--short', 'HEAD')}{changed}"),

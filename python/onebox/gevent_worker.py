@@ -4,6 +4,8 @@ Nothing here may make a hub before the zygote has forked, nor import what patchi
 """
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -48,6 +50,12 @@ def after_fork() -> None:
     gevent.reinit()
 
 
+def current() -> Callable[[], Any]:
+    """What tells which greenlet runs."""
+    import gevent
+    return gevent.getcurrent  # type: ignore[no-any-return]
+
+
 def advice() -> list[str]:
     """A sentence for each thing that the app has imported and that does not go with greenlets."""
     return [f"{module} waits for the database in C, where no other greenlet of the worker runs: "
@@ -81,14 +89,24 @@ class _Server:
         self._taking = False  # _take() will be called anyway
         self._readable = self._loop.io(worker.fileno(), READ)
         self._later = self._loop.timer(0.0)
+        self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._signal_came = self._loop.io(self._signals, READ)
         self._ended = Event()
 
     def run(self) -> None:
+        # Python hears of a signal between two steps: one that comes just before the hub sleeps wakes it.
+        signal.set_wakeup_fd(self._signalled, warn_on_full_buffer=False)
+        self._signal_came.start(self._hear)
         self._readable.start(self._attend)
         self._attend()
         self._ended.wait()
-        self._readable.close()
-        self._later.close()
+        signal.set_wakeup_fd(-1)
+        for watcher in (self._signal_came, self._readable, self._later):
+            watcher.close()
+
+    def _hear(self) -> None:
+        """Python runs, so it has called the signal's handler."""
+        os.read(self._signals, 4096)
 
     def _attend(self) -> None:
         """A channel is ready, or it is time to look again for a front that has gone."""
@@ -97,10 +115,18 @@ class _Server:
             self._later.close()
             self._later = self._loop.timer(seconds)
             self._later.start(self._attend)
+        self._throw()
         for waiter, exchange in list(self._waiting.items()):
             if waiter in self._waiting and not self._worker.held_back(exchange):
                 waiter.switch(None)
         self._take()
+
+    def _throw(self) -> None:
+        """What ends requests that nobody waits for. Each waits somewhere now, since the hub runs, and is
+        asked for just before: while one ends, another may end by itself."""
+        while raised := self._worker.next_raised():
+            greenlet, exception = raised
+            greenlet.throw(exception)
 
     def _take_soon(self) -> None:
         """After the greenlets that are to run now: what comes meanwhile needs no wakeup."""

@@ -12,21 +12,35 @@ from importlib import metadata
 from typing import Any
 
 from onebox import gevent_worker, health, target
-from onebox._onebox import Worker
+from onebox._onebox import DUMP_SIGNAL, Worker
+from onebox.gunicorn_conf import ConfError
+from onebox.gunicorn_hooks import HookError, Hooks
+from onebox.gunicorn_hooks import load as load_hooks
 
 # Exit statuses that the supervisor knows.
 IMPORT_FAILED = 3
 HEALTH_FAILED = 4
+# Python hears of a signal between two steps: one that comes just before it sleeps is heard when it
+# wakes. So it sleeps in turns.
+JOIN_SECONDS = 1
 
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    app = load(options)
-    if app is None:
+    try:
+        begin(options)
+    except gevent_worker.Unusable as error:
+        tell(error, options)
         return IMPORT_FAILED
+    return run(options, lambda: _load(options))
+
+
+def _load(options: argparse.Namespace) -> Callable[..., Any]:
+    """Raises LoadError."""
+    app = target.load(options.target)
     if options.number == 1:
         warn(options)
-    return run(app, options, options.number)
+    return app
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -42,38 +56,60 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--chdir", required=True)
         command.add_argument("--worker-class", choices=("threads", "gevent"), default="threads")
         command.add_argument("--health", default="", help="a path that the app must answer first")
+        command.add_argument("--gunicorn", help="a gunicorn.conf.py, or python:MODULE")
+        command.add_argument("--gunicorn-name", help="of that file, as it is shown")
+        command.add_argument("--gunicorn-folder", help="where it is executed")
+        command.add_argument("--listen", action="append", help="for its hooks")
     commands.choices["worker"].add_argument("--number", type=int, required=True)
     commands.choices["zygote"].add_argument("--unsafe", action="store_true",
                                             help="fork whatever the import has left behind")
     return parser.parse_args(arguments)
 
 
-def load(options: argparse.Namespace) -> Callable[..., Any] | None:
-    """The app; None where it cannot be loaded, which has been told."""
+def begin(options: argparse.Namespace) -> None:
+    """What comes before anything of the app. Raises gevent_worker.Unusable."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
+    faulthandler.register(DUMP_SIGNAL)  # and where nothing runs any more, in which lines
     _prepare_interpreter(options.chdir)
-    try:
-        if options.worker_class == "gevent":
-            gevent_worker.patch()
-        return target.load(options.target)
-    except (gevent_worker.Unusable, target.LoadError) as error:
-        print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
-              f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
-        return None
+    if options.worker_class == "gevent":
+        gevent_worker.patch()
 
 
-def run(app: Callable[..., Any], options: argparse.Namespace, number: int) -> int:
+def run(options: argparse.Namespace, find_app: Callable[[], Callable[..., Any]]) -> int:
     """Serves until drained; the exit status of the process."""
+    hooks = None
     if options.worker_class == "gevent":
         gevent_worker.after_fork()
+    try:
+        if options.gunicorn:
+            hooks = load_hooks(options)
+            hooks.prepare()
+        return _run(options, find_app(), hooks)
+    except (ConfError, HookError, target.LoadError) as error:
+        tell(error, options)
+        return IMPORT_FAILED
+    finally:
+        if hooks:
+            hooks.ended()
+
+
+def tell(error: Exception, options: argparse.Namespace) -> None:
+    print(f"{error}\ntried: {options.target!r} in {options.chdir}, "
+          f"with {sys.executable} ({sys.version.split()[0]})", file=sys.stderr, flush=True)
+
+
+def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | None) -> int:
+    """Raises HookError."""
     if options.health and not health.is_well(app, options.health):
         return HEALTH_FAILED
-    worker = Worker(attach=options.attach, reactors=options.reactors, number=number,
+    worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
-                    app=framework_of(app), python=python_of(options))
-    # The main thread takes the signals: of threads it runs none, so that they never wait for the app.
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: worker.drain())
+                    app=framework_of(app), python=python_of(options),
+                    current=gevent_worker.current() if options.worker_class == "gevent" else None)
+    if hooks:
+        hooks.loaded(lambda: worker.requests)
+        app = hooks.wrap(app)
+    _take_signals(worker, hooks)
     if options.worker_class == "gevent":
         gevent_worker.serve(worker, app, options.threads)
     else:
@@ -116,6 +152,14 @@ def _prepare_interpreter(chdir: str) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
+def _take_signals(worker: Worker, hooks: Hooks | None) -> None:
+    """In the main thread. Of threads it runs none of the app's, so that they never wait for it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.drain())
+    if hooks:
+        hooks.take_signals(worker.drain)
+
+
 def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
     """Until drained."""
     serving = [threading.Thread(target=worker.serve, args=(app,), name=f"onebox-{number}")
@@ -123,4 +167,5 @@ def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
     for thread in serving:
         thread.start()
     for thread in serving:
-        thread.join()
+        while thread.is_alive():
+            thread.join(JOIN_SECONDS)

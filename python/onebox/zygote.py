@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from os import fork, waitpid
 from socket import recv_fds, socket
 
-from onebox import forking, worker
+from onebox import forking, gevent_worker, target, worker
 from onebox._onebox import become_child_of
 
 CONTROL = 3  # the descriptor that the supervisor speaks on; src/supervise/zygote.h has the messages
@@ -21,8 +21,11 @@ MESSAGE_BYTES_MAX = 4096
 def main(arguments: Sequence[str]) -> int:
     options = worker.parse(arguments)
     supervisor = os.getppid()
-    app = worker.load(options)
-    if app is None:
+    try:
+        worker.begin(options)
+        app = target.load(options.target)
+    except (gevent_worker.Unusable, target.LoadError) as error:
+        worker.tell(error, options)
         return worker.IMPORT_FAILED
     about = {"app": worker.framework_of(app), "python": worker.python_of(options)}
     forking.close_pools()
@@ -42,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         number = _fork_when_told(control, supervisor)
     if number is None:
         return 0
-    return worker.run(app, options, number)
+    options.number = number
+    return worker.run(options, lambda: app)
 
 
 def _fork_when_told(control: socket, supervisor: int) -> int | None:

@@ -32,6 +32,7 @@ Request SomeRequest() {
           .version_minor = 0,
           .id = "abc",
           .deadline = 1'234'567'890'123,
+          .cancel_disconnected = true,
           .body_place = BodyPlace::kInline,
           .body_size = 4,
           .fields = {{"Host", "box"}, {"X-Empty", ""}}};
@@ -57,6 +58,7 @@ TEST(Request, ComesBackAsItWas) {
   EXPECT_EQ(request.client_port, 65535);
   EXPECT_EQ(request.version_minor, 0);
   EXPECT_EQ(request.deadline, 1'234'567'890'123);
+  EXPECT_TRUE(request.cancel_disconnected);
   EXPECT_EQ(request.body, "body");
   ASSERT_EQ(request.fields.size(), 2U);
   EXPECT_EQ(request.fields[1].name, "X-Empty");
@@ -101,7 +103,7 @@ TEST(Hello, IsRefusedWhereItIsNotOurs) {
     bool ok;
   } cases[] = {
       {"as it is", Encode(Hello{.threads = 1}), true},
-      {"another version", Encode(Hello{.version = 2, .threads = 1}), false},
+      {"another version", Encode(Hello{.version = kVersion + 1, .threads = 1}), false},
       {"no threads", Encode(Hello{}), false},
       {"too many threads", Encode(Hello{.threads = kThreadsMax + 1}), false},
       {"too long", Encode(Hello{.threads = 1}) + "x", false},
@@ -182,8 +184,9 @@ TEST_F(Channel, ACancelledResponseStillEnds) {
   ASSERT_EQ(Send(1, "/a"), Sent::kSent);
   EXPECT_EQ(Take(), "/a");
   EXPECT_FALSE(worker_->Cancelled(taken_->ticket));
-  front_->Cancel(1);
+  front_->Cancel(1, CancelReason::kDeadline);
   EXPECT_TRUE(worker_->Cancelled(taken_->ticket));
+  EXPECT_EQ(worker_->ReasonOf(taken_->ticket), CancelReason::kDeadline);
   EXPECT_EQ(Head("x", End::kComplete), Delivery::kCancelled);
   EXPECT_EQ(worker_->SendEnd(taken_->ticket, End::kBrokenOff, kReturn), Delivery::kSent);
   EXPECT_EQ(front_->Next().value()->end, End::kBrokenOff);
@@ -191,6 +194,8 @@ TEST_F(Channel, ACancelledResponseStillEnds) {
   ASSERT_EQ(Send(1, "/b"), Sent::kSent);
   EXPECT_EQ(Take(), "/b");
   EXPECT_FALSE(worker_->Cancelled(taken_->ticket)) << "of another generation";
+  front_->Cancel(1, CancelReason::kAnswering);
+  EXPECT_EQ(worker_->ReasonOf(taken_->ticket), CancelReason::kAnswering);
 }
 
 TEST_F(Channel, AFullRingTakesMoreWhenItWasRead) {
@@ -290,7 +295,7 @@ TEST_F(Channel, ALoopThatCouldNotSendIsWokenWhenItCan) {
   EXPECT_FALSE(worker_->HeldBack(taken_->ticket));
   while (fill(kBodyFrameBytesMax) > 0)
     read_all();
-  front_->Cancel(0);
+  front_->Cancel(0, CancelReason::kClientLeft);
   EXPECT_TRUE(woken());
   EXPECT_FALSE(worker_->HeldBack(taken_->ticket));
 }
@@ -301,6 +306,41 @@ TEST_F(Channel, TheFrontHearsThatAWorkerDrains) {
   EXPECT_TRUE(front_->draining());
   std::uint64_t value = 0;
   EXPECT_EQ(::read(front_->wakeup(), &value, sizeof value), 8);
+}
+
+TEST_F(Channel, TheWorkerHearsOfEachCancelOnAWakeupOfItsOwn) {
+  const auto count = [this] {
+    std::uint64_t value = 0;
+    return ::read(worker_->cancel_wakeup().get(), &value, sizeof value) == sizeof value ? value : 0;
+  };
+  Send(0, "/a");
+  EXPECT_EQ(Take(), "/a");
+  front_->Flush();
+  EXPECT_EQ(count(), 0U);
+  front_->Cancel(0, CancelReason::kDeadline);
+  EXPECT_EQ(count(), 1U);
+  front_->Cancel(1, CancelReason::kDeadline);
+  EXPECT_EQ(count(), 0U) << "nothing runs there";
+}
+
+TEST_F(Channel, TheFrontHearsThatAWorkerIsStuck) {
+  EXPECT_EQ(front_->stuck(), Stuck::kNo);
+  for (const Stuck how : {Stuck::kThread, Stuck::kProcess}) {
+    EXPECT_TRUE(front_->PrepareToSleep());
+    worker_->ReportStuck(how);
+    EXPECT_EQ(front_->stuck(), how);
+    std::uint64_t value = 0;
+    EXPECT_EQ(::read(front_->wakeup(), &value, sizeof value), 8);
+  }
+}
+
+TEST(FrontEnd, TakesAnyWordOfAStuckWorkerForTheLesserOne) {
+  ForgedWorker worker(1);
+  for (const std::uint32_t word : {1U, 3U, 0xffffffffU}) {
+    SCOPED_TRACE(word);
+    worker.page().stuck = word;
+    EXPECT_EQ(worker.front().stuck(), Stuck::kThread);
+  }
 }
 
 TEST_F(Channel, AnEndThatClosesIsNoticedAndItsFramesAreRead) {

@@ -45,29 +45,34 @@ Result<std::unique_ptr<FrontEnd>> FrontEnd::Welcome(os::Fd socket, const Hello& 
   os::Mapping memory = TRY(os::Mapping::Share(shared, size));
   os::Fd front_wakeup = TRY(os::NewWakeup());
   os::Fd worker_wakeup = TRY(os::NewWakeup());
+  os::Fd cancel_wakeup = TRY(os::NewWakeup());
   Page& page = *new (memory.data()) Page{};
   page.magic = kMagic;
   page.version = kVersion;
   page.slots = hello.slots();
-  const std::array descriptors{shared.get(), front_wakeup.get(), worker_wakeup.get()};
+  const std::array descriptors{
+      shared.get(), front_wakeup.get(), worker_wakeup.get(), cancel_wakeup.get()};
   TRY(os::SendDescriptors(socket, Encode(channel::Welcome{.slots = hello.slots()}), descriptors));
   return std::unique_ptr<FrontEnd>(new FrontEnd(std::move(socket),
                                                 hello,
                                                 std::move(memory),
                                                 std::move(front_wakeup),
-                                                std::move(worker_wakeup)));
+                                                std::move(worker_wakeup),
+                                                std::move(cancel_wakeup)));
 }
 
 FrontEnd::FrontEnd(os::Fd socket,
                    const Hello& hello,
                    os::Mapping memory,
                    os::Fd front_wakeup,
-                   os::Fd worker_wakeup)
+                   os::Fd worker_wakeup,
+                   os::Fd cancel_wakeup)
     : socket_(std::move(socket)),
       hello_(hello),
       memory_(std::move(memory)),
       front_wakeup_(std::move(front_wakeup)),
       worker_wakeup_(std::move(worker_wakeup)),
+      cancel_wakeup_(std::move(cancel_wakeup)),
       page_(PageOf(memory_)),
       requests_(page_.requests, {memory_.data() + RequestsOffset(hello.slots()), kRingBytes}),
       responses_(page_.responses, {memory_.data() + ResponsesOffset(hello.slots()), kRingBytes}),
@@ -83,6 +88,12 @@ std::optional<std::uint32_t> FrontEnd::FreeSlot() const {
 
 bool FrontEnd::draining() const {
   return page_.draining.load(std::memory_order_acquire) != 0;
+}
+
+Stuck FrontEnd::stuck() const {
+  const std::uint32_t said = page_.stuck.load(std::memory_order_acquire);
+  if (said == 0) return Stuck::kNo;
+  return said == static_cast<std::uint32_t>(Stuck::kProcess) ? Stuck::kProcess : Stuck::kThread;
 }
 
 Sent FrontEnd::Send(std::uint32_t slot,
@@ -144,11 +155,14 @@ bool FrontEnd::Taken(std::uint32_t slot) const {
                          SlotWord(use.generation, SlotState::kOffered);
 }
 
-void FrontEnd::Cancel(std::uint32_t slot) {
+void FrontEnd::Cancel(std::uint32_t slot, CancelReason reason) {
   CHECK(slot < slots());
   if (!uses_[slot].busy) return;
-  SlotOf(memory_, slot).cancelled.store(uses_[slot].generation, std::memory_order_release);
+  Slot& shared = SlotOf(memory_, slot);
+  shared.cancel_reason.store(static_cast<std::uint32_t>(reason), std::memory_order_relaxed);
+  shared.cancelled.store(uses_[slot].generation, std::memory_order_release);
   WakeSender(slot);
+  os::Wake(cancel_wakeup_);  // rare: no flag says whether somebody sleeps
 }
 
 void FrontEnd::Acknowledge(std::uint32_t slot, std::uint64_t bytes) {

@@ -55,6 +55,7 @@ class FrontEnd final {
   std::uint32_t free_slots() const { return free_slots_; }
   std::optional<std::uint32_t> FreeSlot() const;  // the lowest
   bool draining() const;                          // the worker asks for no more requests
+  Stuck stuck() const;                            // what it says of itself, and no more than that
 
   // Offers a request on a free slot. `head`: of EncodeRequest(), up to kRequestHeadBytesMax.
   // `body`: inline, up to kInlineBodyBytesMax; or `file`, sent from its beginning, borrowed for the
@@ -70,9 +71,8 @@ class FrontEnd final {
   bool Taken(std::uint32_t slot) const;
   // Whether the worker has read all that was sent to it, taken back or not.
   bool AllRead() const { return requests_.AllRead(); }
-  // Nobody wants the response any more: the worker stops when it notices. Frames still come, up to
-  // the end.
-  void Cancel(std::uint32_t slot);
+  // Nobody wants the response any more: the worker is told. Frames still come, up to the end.
+  void Cancel(std::uint32_t slot, CancelReason reason);
   // `bytes` more of the response (body and file bytes) have left the front: the worker may go on.
   void Acknowledge(std::uint32_t slot, std::uint64_t bytes);
 
@@ -107,7 +107,8 @@ class FrontEnd final {
            const Hello& hello,
            os::Mapping memory,
            os::Fd front_wakeup,
-           os::Fd worker_wakeup);
+           os::Fd worker_wakeup,
+           os::Fd cancel_wakeup);
 
   Result<ResponseFrame> Decode(std::string_view bytes);
   Status DecodeContent(std::string_view bytes, Use& use, ResponseFrame& frame);
@@ -124,6 +125,7 @@ class FrontEnd final {
   os::Mapping memory_;
   os::Fd front_wakeup_;
   os::Fd worker_wakeup_;
+  os::Fd cancel_wakeup_;
   Page& page_;
   shm::RingWriter requests_;
   shm::RingReader responses_;

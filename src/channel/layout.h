@@ -29,12 +29,27 @@ enum class Sleeper : std::uint32_t {
   kLoop = 2,    // an event loop, on the worker's wakeup
 };
 
+// Why nobody waits for a response.
+enum class CancelReason : std::uint32_t {
+  kClientLeft = 0,  // or has an answer of ours, or the front is gone
+  kDeadline = 1,    // its deadline has passed: the client has its 504
+  kAnswering = 2,   // the client has left in the middle of the answer, which has no deadline
+};
+
+// What a worker says of itself: each is worse than the one before, and none is taken back.
+enum class Stuck : std::uint32_t {
+  kNo = 0,
+  kThread = 1,   // a thread does not end its request: the worker finishes the others, and drains
+  kProcess = 2,  // nothing in it runs: a thread holds the lock that all of them need
+};
+
 struct alignas(64) Slot {
-  std::atomic<std::uint64_t> word;          // SlotWord()
-  std::atomic<std::uint64_t> acknowledged;  // bytes of the response that have left the front
-  std::atomic<std::uint32_t> cancelled;     // the generation that nobody waits for
-  std::atomic<std::uint32_t> changed;       // raised by the front; a thread sleeps on it
-  std::atomic<Sleeper> waits;               // for `acknowledged` or `cancelled`
+  std::atomic<std::uint64_t> word;           // SlotWord()
+  std::atomic<std::uint64_t> acknowledged;   // bytes of the response that have left the front
+  std::atomic<std::uint32_t> cancelled;      // the generation that nobody waits for
+  std::atomic<std::uint32_t> changed;        // raised by the front; a thread sleeps on it
+  std::atomic<Sleeper> waits;                // for `acknowledged` or `cancelled`
+  std::atomic<std::uint32_t> cancel_reason;  // CancelReason; stored before `cancelled`
 };
 
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what two sides write shares no line
@@ -47,6 +62,7 @@ struct Page {
   alignas(64) std::atomic<Sleeper> space_wanted;         // somebody waits for `space`
   std::atomic<std::uint32_t> space;                      // raised when responses were read
   std::atomic<std::uint32_t> draining;                   // 1: the worker takes no more requests
+  std::atomic<std::uint32_t> stuck;                      // Stuck: the worker wants to be replaced
   alignas(64) shm::RingHead requests;
   shm::RingHead responses;
 };

@@ -9,7 +9,7 @@
 
 namespace onebox::channel {
 
-inline constexpr std::uint32_t kVersion = 1;        // of messages, page and frames together
+inline constexpr std::uint32_t kVersion = 2;        // of messages, page and frames together
 inline constexpr std::uint32_t kThreadsMax = 1024;  // of one worker
 inline constexpr std::uint32_t kAheadMax = 64;      // of one worker, beyond its threads
 inline constexpr std::uint32_t kSlotsMax = kThreadsMax + kAheadMax;
@@ -32,7 +32,8 @@ struct Hello {
   std::uint32_t slots() const { return threads + ahead; }
 };
 
-// The front's answer; it carries the memory, the front's wakeup and the worker's wakeup.
+// The front's answer; it carries the memory and three wakeups: the front's, the worker's, and the one
+// that says that a request was cancelled.
 struct Welcome {
   std::uint32_t version = kVersion;
   std::uint32_t slots = 0;

@@ -214,7 +214,7 @@ inline void CheckFrontEnd(std::string_view bytes) {
         if (!front.ReadMessages().ok()) return;
         break;
       case 6:
-        front.Cancel(here);
+        front.Cancel(here, static_cast<CancelReason>(steps.Number() % 3));
         break;
       case 7:
         front.Acknowledge(here, steps.Number());
@@ -225,6 +225,7 @@ inline void CheckFrontEnd(std::string_view bytes) {
       case 9:
         front.Flush();
         Steps::Ignore(front.PrepareToSleep() || front.Taken(here) || front.draining());
+        CHECK(front.stuck() <= Stuck::kProcess);
         break;
     }
     const auto busy = static_cast<std::uint32_t>(

@@ -23,6 +23,7 @@ void EncodeRequest(std::string& out, const Request& request) {
   writer.Write(request.client_port);
   writer.Write(request.version_minor);
   writer.Write(request.body_place);
+  writer.Write(static_cast<std::uint8_t>(request.cancel_disconnected));
   writer.WriteText(request.method);
   writer.WriteText(request.path);
   writer.WriteText(request.query);
@@ -47,6 +48,7 @@ Result<Request> DecodeRequest(std::string_view bytes) {
   request.client_port = reader.Read<std::uint16_t>();
   request.version_minor = reader.Read<std::uint8_t>();
   const auto place = reader.Read<std::uint8_t>();
+  const auto cancel = reader.Read<std::uint8_t>();
   request.method = reader.ReadText();
   request.path = reader.ReadText();
   request.query = reader.ReadText();
@@ -69,7 +71,9 @@ Result<Request> DecodeRequest(std::string_view bytes) {
   if (place > static_cast<std::uint8_t>(BodyPlace::kFile)) {
     return BadRequest("a request's body in a channel is at an unknown place");
   }
+  if (cancel > 1) return BadRequest("a request in a channel is neither to be cancelled nor not");
   request.body_place = static_cast<BodyPlace>(place);
+  request.cancel_disconnected = cancel == 1;
   request.body = reader.rest();
   const std::uint64_t here = request.body_place == BodyPlace::kInline ? request.body_size : 0;
   const bool none_has_none = request.body_place != BodyPlace::kNone || request.body_size == 0;

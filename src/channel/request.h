@@ -31,6 +31,7 @@ struct Request {
   std::uint8_t version_minor = 1;        // HTTP/1.x
   std::string_view id = {};              // X-Request-ID
   std::int64_t deadline = 0;             // steady clock, nanoseconds; 0: none
+  bool cancel_disconnected = false;      // a client that leaves ends it, as its deadline does
   BodyPlace body_place = BodyPlace::kNone;
   std::uint64_t body_size = 0;     // bytes; 0 with kNone
   std::vector<Field> fields = {};  // in the order in which they were sent

@@ -75,7 +75,9 @@ class ForgedFront : public ForgedEnd {
     ring_.emplace(page.requests, memory().subspan(RequestsOffset(threads), kRingBytes));
     const os::Fd front_wakeup = os::NewWakeup().value();
     const os::Fd worker_wakeup = os::NewWakeup().value();
-    const std::array descriptors{shared.get(), front_wakeup.get(), worker_wakeup.get()};
+    const os::Fd cancel_wakeup = os::NewWakeup().value();
+    const std::array descriptors{
+        shared.get(), front_wakeup.get(), worker_wakeup.get(), cancel_wakeup.get()};
     CHECK(SendMessage(Encode(Welcome{.slots = threads}), descriptors).ok());
     worker_ = WorkerEnd::ReceiveWelcome(pair.theirs, {.threads = threads}).value();
   }

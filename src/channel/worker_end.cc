@@ -36,7 +36,7 @@ Result<std::unique_ptr<WorkerEnd>> WorkerEnd::ReceiveWelcome(os::Fd& socket, con
   if (!message) return std::unique_ptr<WorkerEnd>();
   if (message->bytes.empty()) return BrokenFront("the front has not accepted this worker");
   const Welcome welcome = TRY(DecodeWelcome(message->bytes));
-  if (message->descriptors.size() != 3 || welcome.slots != hello.slots()) {
+  if (message->descriptors.size() != 4 || welcome.slots != hello.slots()) {
     return BrokenFront("the front's greeting is not complete");
   }
   os::Mapping memory = TRY(os::Mapping::Share(message->descriptors[0], MemoryBytes(welcome.slots)));
@@ -48,19 +48,22 @@ Result<std::unique_ptr<WorkerEnd>> WorkerEnd::ReceiveWelcome(os::Fd& socket, con
                                                   welcome.slots,
                                                   std::move(memory),
                                                   std::move(message->descriptors[1]),
-                                                  std::move(message->descriptors[2])));
+                                                  std::move(message->descriptors[2]),
+                                                  std::move(message->descriptors[3])));
 }
 
 WorkerEnd::WorkerEnd(os::Fd socket,
                      std::uint32_t slots,
                      os::Mapping memory,
                      os::Fd front_wakeup,
-                     os::Fd worker_wakeup)
+                     os::Fd worker_wakeup,
+                     os::Fd cancel_wakeup)
     : socket_(std::move(socket)),
       slots_(slots),
       memory_(std::move(memory)),
       front_wakeup_(std::move(front_wakeup)),
       worker_wakeup_(std::move(worker_wakeup)),
+      cancel_wakeup_(std::move(cancel_wakeup)),
       page_(PageOf(memory_)),
       requests_(page_.requests, {memory_.data() + RequestsOffset(slots), kRingBytes}),
       responses_(page_.responses, {memory_.data() + ResponsesOffset(slots), kRingBytes}) {}
@@ -153,6 +156,17 @@ bool WorkerEnd::LostNow() {
 void WorkerEnd::Drain() {
   page_.draining.store(1, std::memory_order_release);
   WakeFront();
+}
+
+void WorkerEnd::ReportStuck(Stuck how) {
+  page_.stuck.store(static_cast<std::uint32_t>(how), std::memory_order_release);
+  WakeFront();
+}
+
+CancelReason WorkerEnd::ReasonOf(const Ticket& ticket) const {
+  if (lost_.load(std::memory_order_acquire)) return CancelReason::kClientLeft;
+  return static_cast<CancelReason>(
+      SlotOf(memory_, ticket.slot).cancel_reason.load(std::memory_order_relaxed));
 }
 
 bool WorkerEnd::Cancelled(const Ticket& ticket) const {

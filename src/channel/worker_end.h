@@ -64,6 +64,8 @@ class WorkerEnd final {
   // Both to be watched for reading, edge-triggered.
   const os::Fd& socket() const { return socket_; }
   const os::Fd& wakeup() const { return worker_wakeup_; }
+  // Likewise, by whoever wants to hear that a request was cancelled; any number of threads may.
+  const os::Fd& cancel_wakeup() const { return cancel_wakeup_; }
 
   // One thread at a time may be in one of these three.
   //
@@ -80,9 +82,13 @@ class WorkerEnd final {
   void Lose();
   // Asks the front to send no more.
   void Drain();
+  // Says that this worker is to be replaced.
+  void ReportStuck(Stuck how);
   bool Cancelled(const Ticket& ticket) const;
   // Whether its next body would be kFull, whatever the ring has room for.
   bool HeldBack(const Ticket& ticket) const;
+  // REQUIRES: it is cancelled.
+  CancelReason ReasonOf(const Ticket& ticket) const;
 
   // `head`: of EncodeResponseHead(), up to kResponseHeadBytesMax. Takes from `body` what went along;
   // where nothing is left of it, `end` went along too, else SendBody() is to follow.
@@ -112,7 +118,8 @@ class WorkerEnd final {
             std::uint32_t slots,
             os::Mapping memory,
             os::Fd front_wakeup,
-            os::Fd worker_wakeup);
+            os::Fd worker_wakeup,
+            os::Fd cancel_wakeup);
 
   Result<std::optional<Taken>> TakeFrame(std::string_view bytes);
   std::optional<os::Fd> TakeFile(const FileMessage& wanted);
@@ -134,6 +141,7 @@ class WorkerEnd final {
   os::Mapping memory_;
   os::Fd front_wakeup_;
   os::Fd worker_wakeup_;
+  os::Fd cancel_wakeup_;
   Page& page_;
   shm::RingReader requests_;
   std::vector<Waiting> waiting_;  // files that came before their frames

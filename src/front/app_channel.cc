@@ -88,7 +88,7 @@ void AppChannel::SendBlocked() {
   }
 }
 
-void AppChannel::Abandon(std::uint32_t slot) {
+void AppChannel::Abandon(std::uint32_t slot, channel::CancelReason reason) {
   if (dead_) return;
   if (slot == kBlocked) {
     std::erase_if(blocked_, [](const Stream* stream) { return stream->channel_ == nullptr; });
@@ -100,7 +100,10 @@ void AppChannel::Abandon(std::uint32_t slot) {
     use = {};
     return shard_.dispatch().Leave(worker_, shard_.now());
   }
-  end_->Cancel(slot);
+  end_->Cancel(slot, reason);
+  if (reason == channel::CancelReason::kDeadline || use.stream->cancel_disconnected()) {
+    shard_.lane().Add(telemetry::Counter::kRequestsInterrupted);
+  }
   use = {.stream = nullptr, .since = shard_.now(), .abandoned = true};
 }
 
@@ -147,6 +150,7 @@ void AppChannel::ReadFrames() {
 
 void AppChannel::Read() {
   ReadFrames();
+  if (!dead_) HearStuck();
   SendBlocked();
 }
 
@@ -157,7 +161,7 @@ bool AppChannel::Settle() {
     shard_.dispatch().Retire(worker_);
   }
   end_->Flush();
-  return !end_->PrepareToSleep();
+  return !end_->PrepareToSleep() || end_->stuck() != heard_;
 }
 
 void AppChannel::Suspend(Time now) {
@@ -201,14 +205,48 @@ void AppChannel::Resume() {
   if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_);
 }
 
+// A worker may write there what it likes, and is believed one thing: that it wants to be replaced.
+void AppChannel::HearStuck() {
+  const channel::Stuck said = end_->stuck();
+  if (said == heard_) return;
+  heard_ = said;
+  retired_ = true;
+  shard_.dispatch().Retire(worker_);
+  if (said == channel::Stuck::kThread) {
+    shard_.ReportStuck(
+        worker_, Replacement::kAfterItsRequests, "a thread of it does not end its request");
+  } else {
+    shard_.ReportStuck(
+        worker_, Replacement::kAtOnce, "nothing in it runs: a thread holds the interpreter's lock");
+  }
+  TakeBackAll();
+}
+
+// What no thread of it has begun goes elsewhere at once.
+void AppChannel::TakeBackAll() {
+  std::vector<Orphan> orphans;
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].stream == nullptr || !end_->Revoke(slot)) continue;
+    orphans.push_back({std::exchange(slots_[slot], {}).stream, false});
+  }
+  for (Stream* const stream : std::exchange(blocked_, {}))
+    orphans.push_back({stream, false});
+  for (std::size_t i = 0; i < orphans.size(); ++i)
+    shard_.dispatch().Leave(worker_, shard_.now());
+  Return(std::move(orphans));
+}
+
 // Longer than any request may take: it takes nothing at all, or works for nobody in all its threads.
-bool AppChannel::Stuck(Time now) const {
+bool AppChannel::Stuck(Time now) {
   const Duration limit = shard_.settings().request_timeout;
   if (suspended_ && now - suspended_since_ >= limit) return true;
-  const auto for_nobody = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
+  const auto here = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
     return use.abandoned && now - use.since >= limit;
   });
-  return for_nobody >= end_->threads();  // there are more slots than threads
+  const std::int32_t change = static_cast<std::int32_t>(here) - for_nobody_;
+  for_nobody_ += change;
+  // The threads may be spread over the channels of all reactors.
+  return shard_.dispatch().AddForNobody(worker_, change) >= end_->threads();
 }
 
 void AppChannel::Check(Time now) {
@@ -225,7 +263,7 @@ void AppChannel::Check(Time now) {
   }
   if (!reported_ && Stuck(now)) {
     reported_ = true;
-    shard_.ReportStuck(*worker_);
+    shard_.ReportStuck(worker_, Replacement::kAtOnce, "it does not take or end requests");
   }
 }
 

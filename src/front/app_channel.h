@@ -28,14 +28,15 @@ class AppChannel {
   // The stream has a place at this worker. Where the ring is full it waits for the next frame.
   void Send(Stream& stream);
   // The stream no longer wants an answer. An offered request is taken back.
-  void Abandon(std::uint32_t slot);
+  void Abandon(std::uint32_t slot, channel::CancelReason reason);
   void Acknowledge(std::uint32_t slot, std::uint64_t bytes);
 
   // Once a turn: what the worker has sent.
   void Read();
   // The last of a turn: wakes the worker if it has to be. Whether more waits to be read.
   bool Settle();
-  // Once a second: takes back what the worker does not take, and reports it if it is stuck.
+  // Once a second: takes back what the worker does not take, and reports one that does not speak for
+  // itself.
   void Check(Time now);
 
  private:
@@ -78,7 +79,9 @@ class AppChannel {
   void SendBlocked();
   void Suspend(Time now);
   void Resume();
-  bool Stuck(Time now) const;
+  bool Stuck(Time now);
+  void HearStuck();
+  void TakeBackAll();
   void Die(std::string_view why);
 
   Shard& shard_;
@@ -90,9 +93,11 @@ class AppChannel {
   std::vector<Slot> slots_;
   std::vector<Stream*> blocked_;
   Time suspended_since_;
+  std::int32_t for_nobody_ = 0;  // what Dispatch was told
   bool watched_ = false;
   bool suspended_ = false;
   bool reported_ = false;
+  channel::Stuck heard_ = channel::Stuck::kNo;  // what it said of itself
   bool retired_ = false;
   bool dead_ = false;
 };

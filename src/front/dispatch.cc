@@ -154,6 +154,28 @@ void Dispatch::Retire(const Worker& worker) {
   std::erase(workers_, worker);
 }
 
+void Dispatch::Retire(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(workers_, [number](const Worker& worker) {
+    if (worker->number != number) return false;
+    worker->leaving = true;
+    return true;
+  });
+}
+
+std::uint32_t Dispatch::AddForNobody(const Worker& worker, std::int32_t change) {
+  const std::lock_guard lock(mutex_);
+  worker->for_nobody += static_cast<std::uint32_t>(change);
+  return worker->for_nobody;
+}
+
+bool Dispatch::AskFor(Replacement replacement, const Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  if (replacement <= worker->replacement) return false;
+  worker->replacement = replacement;
+  return true;
+}
+
 Dispatch::Entered Dispatch::Enter(Ticket& ticket, Position position, Worker& worker) {
   const std::lock_guard lock(mutex_);
   CHECK(ticket.at_ == Ticket::At::kNowhere);

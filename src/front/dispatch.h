@@ -11,6 +11,9 @@
 
 namespace onebox::front {
 
+// Whether a worker is to be replaced, and how much of a hurry there is.
+enum class Replacement : unsigned char { kNone, kAfterItsRequests, kAtOnce };
+
 // What all reactors know of one app worker process. Its numbers belong to Dispatch.
 struct AppWorker {
   std::uint32_t number = 0;  // the supervisor's, unique among the living
@@ -18,14 +21,16 @@ struct AppWorker {
   std::uint32_t threads = 0;
   std::uint32_t ahead_max = 0;  // requests that it may be given beyond its threads
   std::uint32_t busy = 0;
-  std::uint32_t reactors = 0;    // that have a channel to it; usable when all have
-  std::uint32_t suspended = 0;   // reactors that it takes nothing from
-  bool leaving = false;          // drains, or is dead
-  Time left_at{};                // when a place was given back last
-  bool busy_since = false;       // others were taken at that moment
-  Duration pace{};               // between two such moments, smoothed
-  std::uint64_t served = 0;      // places that were given back
-  std::uint64_t served_max = 0;  // then it is to be replaced; 0: never
+  std::uint32_t reactors = 0;                    // that have a channel to it; usable when all have
+  std::uint32_t suspended = 0;                   // reactors that it takes nothing from
+  std::uint32_t for_nobody = 0;                  // threads that work for nobody, for too long
+  bool leaving = false;                          // drains, or is dead
+  Time left_at{};                                // when a place was given back last
+  bool busy_since = false;                       // others were taken at that moment
+  Duration pace{};                               // between two such moments, smoothed
+  std::uint64_t served = 0;                      // places that were given back
+  std::uint64_t served_max = 0;                  // then it is to be replaced; 0: never
+  Replacement replacement = Replacement::kNone;  // as the supervisor was told
 };
 
 // A stream that waits; a member of it. Gone from the queue when it is destroyed or cancelled.
@@ -99,6 +104,12 @@ class Dispatch {
   void Suspend(const Worker& worker);
   void Resume(const Worker& worker);
   void Retire(const Worker& worker);  // no new streams; for good
+  void Retire(std::uint32_t number);  // the same, where there is such a worker
+  // One reactor knows of so many more threads, or fewer, that work for nobody for too long; how many
+  // all reactors know of.
+  std::uint32_t AddForNobody(const Worker& worker, std::int32_t change);
+  // True for the first reactor that asks for it, or for more than was asked before.
+  bool AskFor(Replacement replacement, const Worker& worker);
 
   // A place at once (`worker` is set), a place in the queue, or neither.
   Entered Enter(Ticket& ticket, Position position, Worker& worker);

@@ -5,12 +5,14 @@
 #include <csignal>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
+#include "base/ascii.h"
 #include "front/listener.h"
 #include "front/shard.h"
 
@@ -90,6 +92,17 @@ class AttachListener final : public event::Watcher {
   std::vector<std::unique_ptr<Greeting>> greetings_;
 };
 
+// The number that follows `name` in a message; nothing where it is not there.
+std::optional<std::uint32_t> NumberOf(std::string_view text, std::string_view name) {
+  const std::size_t at = text.find(name);
+  if (at == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(at + name.size());
+  const auto number =
+      ParseDecimal(text.substr(0, text.find_first_not_of("0123456789")), UINT32_MAX);
+  if (!number) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
+
 // The supervisor's end of the control socket.
 class Control final : public event::Watcher {
  public:
@@ -103,6 +116,7 @@ class Control final : public event::Watcher {
   }
 
   std::function<void(Draining)> on_drain;
+  std::function<void(std::uint32_t worker)> on_retire;
   std::function<void()> on_end, on_reopen;
 
  private:
@@ -120,6 +134,7 @@ class Control final : public event::Watcher {
       } else if (text.find("\"drain\"") != std::string::npos) {
         on_drain(Draining::kNow);
       }
+      if (const auto worker = NumberOf(text, "\"retire\":")) on_retire(*worker);
       if (text.find("\"end\"") != std::string::npos) on_end();
       if (text.find("\"reopen\"") != std::string::npos) on_reopen();
     }
@@ -254,6 +269,10 @@ Status Front::Start() {
   control_ = std::make_unique<Control>(std::move(handover_.control), *lanes_[0].reactor);
   control_->on_drain = [this](Draining how) { Drain(how); };
   control_->on_end = [this] { lanes_[0].reactor->Stop(); };
+  control_->on_retire = [this](std::uint32_t worker) {
+    dispatch_.Retire(worker);
+    control_->Tell(fmt::format(R"({{"worker":{},"retired":true}})", worker));
+  };
   control_->on_reopen = [this] {
     if (access_log_ != nullptr) access_log_->Reopen();
     const Status reopened = handover_.log.Reopen();

@@ -60,6 +60,7 @@ struct Settings {
   Duration request_timeout = seconds(30);
   std::uint64_t recycle_requests = 0;  // that a worker runs before it is replaced; 0: no limit
   std::uint64_t recycle_jitter = 0;    // up to as many more, by chance
+  bool cancel_disconnected = false;    // a client that leaves ends its request in the app
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together

@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "front/stream.h"
+#include "http/basic_user.h"
 #include "http/media_type.h"
 #include "http/request_id.h"
 #include "http/response_head.h"
@@ -200,7 +201,8 @@ void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
   channels_.push_back(std::move(added));
   if (!watched.ok()) log().Error("worker {}: {}", hello.number, watched.error().message);
   if (index_ + 1 == settings().reactors) {
-    std::string news = fmt::format(R"({{"worker":{},"ready":true,"app":")", hello.number);
+    std::string news =
+        fmt::format(R"({{"worker":{},"ready":true,"pid":{},"app":")", hello.number, hello.pid);
     telemetry::AppendJson(news, hello.app);
     news += R"(","python":")";
     telemetry::AppendJson(news, hello.python);
@@ -222,11 +224,16 @@ void Shard::Assign(Stream& stream, const Dispatch::Worker& worker) {
   channel->Send(stream);
 }
 
-void Shard::ReportStuck(const AppWorker& worker) {
-  log().Error("worker {} is stuck: it is replaced", worker.pid);
-  shared_.tell_supervisor(
-      fmt::format(R"({{"worker":{},"stuck":true,"reason":"it does not take or end requests"}})",
-                  worker.number));
+void Shard::ReportStuck(const Dispatch::Worker& worker,
+                        Replacement replacement,
+                        std::string_view why) {
+  if (!dispatch().AskFor(replacement, worker)) return;
+  lane_.Add(telemetry::Counter::kWorkersStuck);
+  log().Error("worker {} is stuck, it is replaced: {}", worker->pid, why);
+  shared_.tell_supervisor(fmt::format(R"({{"worker":{},"stuck":true{},"reason":"{}"}})",
+                                      worker->number,
+                                      replacement == Replacement::kAtOnce ? R"(,"gil":true)" : "",
+                                      why));
 }
 
 // --- requests
@@ -451,6 +458,8 @@ void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   telemetry::AccessRecord record;
   record.time = shared_.clock.WallNow();
   record.client = client;
+  const std::string user = http::BasicUser(head.Value(http::KnownField::kAuthorization));
+  record.user = user;
   record.scheme = origin.scheme.empty() ? "http" : origin.scheme;
   record.method = head.method_name;
   record.target = head.target;

@@ -145,7 +145,8 @@ class Shard final : public event::TurnEnd {
   void AppendServer(std::string& out) const;
   bool LogsAnswerFields() const;
   void LogAccess(const Connection& connection, const Ended& ended);
-  void ReportStuck(const AppWorker& worker);
+  // `why`: a sentence without quotes.
+  void ReportStuck(const Dispatch::Worker& worker, Replacement replacement, std::string_view why);
 
   // The rest of their life; deleted at the turn's end.
   void PumpLater(Connection& connection);

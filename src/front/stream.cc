@@ -104,7 +104,11 @@ Stream::Stream(Connection& connection, std::string_view bytes, const http::Reque
 }
 
 Stream::~Stream() {
-  LeaveApp();
+  LeaveApp(channel::CancelReason::kClientLeft);
+}
+
+bool Stream::cancel_disconnected() const {
+  return shard_.settings().cancel_disconnected;
 }
 
 std::string_view Stream::request_line() const {
@@ -201,6 +205,7 @@ void Stream::Encode(const http::RequestHead& head) {
   request.version_minor = minor_version_;
   request.id = id_;
   request.deadline = deadline_.time_since_epoch().count();
+  request.cancel_disconnected = cancel_disconnected();
   request.body_size = body_.size();
   request.body_place = body_.size() == 0 ? channel::BodyPlace::kNone
                        : body_.in_file() ? channel::BodyPlace::kFile
@@ -255,9 +260,9 @@ void Stream::OnGrant(const Dispatch::Worker& worker) {
   shard_.Assign(*this, worker);  // calls back through OnLost() if the worker is gone
 }
 
-void Stream::LeaveApp() {
+void Stream::LeaveApp(channel::CancelReason reason) {
   if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this);
-  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(slot_);
+  if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(slot_, reason);
 }
 
 void Stream::OnClientGone() {
@@ -267,7 +272,8 @@ void Stream::OnClientGone() {
                        : step_ == Step::kWaiting ? EndStep::kWait
                        : step_ == Step::kRunning ? EndStep::kRun
                                                  : EndStep::kWrite;
-  LeaveApp();
+  LeaveApp(step_ == Step::kAnswering ? channel::CancelReason::kAnswering
+                                     : channel::CancelReason::kClientLeft);
   step_ = Step::kDone;
   if (status_ == 0) status_ = 499;  // nginx's word for it, in the log alone
   Record(step);
@@ -340,7 +346,7 @@ void Stream::OnLost(Lost lost) {
 }
 
 void Stream::Fail(int status, EndStep step, std::string_view why) {
-  LeaveApp();
+  LeaveApp(status == 504 ? channel::CancelReason::kDeadline : channel::CancelReason::kClientLeft);
   status_ = status;
   step_ = Step::kDone;
   body_.Drop();  // now, not at the turn's end: others may wait for the room in this turn

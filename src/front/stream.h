@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "channel/layout.h"
 #include "channel/response.h"
 #include "front/compress_filter.h"
 #include "front/dispatch.h"
@@ -51,6 +52,8 @@ class Stream final : public Ticket {
   std::string_view request_line() const;
   std::string_view id() const { return id_; }
   Time began() const { return began_; }
+  // Whether a client that leaves ends the request where it runs.
+  bool cancel_disconnected() const;
 
   // From the AppChannel; views are valid during the call.
   void OnHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
@@ -70,7 +73,7 @@ class Stream final : public Ticket {
   bool StoreBody(std::string_view bytes);
   void Enter(Dispatch::Position position);
   void Fail(int status, telemetry::Step step, std::string_view why);
-  void LeaveApp();
+  void LeaveApp(channel::CancelReason reason);
   void Finish(channel::End end);
   bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
   void WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end);

@@ -139,6 +139,7 @@ front::Settings MakeFront(const Values& values) {
   made.request_timeout = values.Time("app.timeout");
   made.recycle_requests = values.Count<std::uint64_t>("app.recycle_requests");
   made.recycle_jitter = values.Count<std::uint64_t>("app.recycle_jitter");
+  made.cancel_disconnected = values.Bool("app.cancel_disconnected");
   for (const Element& mount : values.All("static")) {
     made.static_mounts.push_back(MakeMount(mount));
   }
@@ -170,11 +171,13 @@ std::string At(const Settings& settings, std::string_view name) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 13> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 18> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
                                                              "app.workers",
+                                                             "app.workers_min",
+                                                             "app.workers_max",
                                                              "app.threads",
                                                              "app.worker_class",
                                                              "app.greenlets",
@@ -182,6 +185,9 @@ constexpr std::array<std::string_view, 13> kNotOfTheFront = {"app.target",
                                                              "app.health",
                                                              "app.boot_timeout",
                                                              "app.recycle_age",
+                                                             "app.memory_soft",
+                                                             "app.memory_hard",
+                                                             "app.memory_max",
                                                              "state"};
 
 struct Pair {
@@ -190,6 +196,11 @@ struct Pair {
 constexpr std::array kSizesInOrder = {
     Pair{"front.request_line_max", "front.head_bytes_max"},
     Pair{"front.body_memory_max", "front.buffer_bytes_max"},
+};
+// The same, where 0 is no limit.
+constexpr std::array kLimitsInOrder = {
+    Pair{"app.memory_soft", "app.memory_hard"},
+    Pair{"app.memory_hard", "app.memory_max"},
 };
 
 }  // namespace
@@ -223,7 +234,12 @@ void FillIn(Settings& settings, const os::Variables& environment) {
 Mistakes CheckTogether(const Settings& settings) {
   Mistakes mistakes;
   const Values values(settings);
-  for (const auto& [smaller, larger] : kSizesInOrder) {
+  std::vector<Pair> in_order(kSizesInOrder.begin(), kSizesInOrder.end());
+  std::copy_if(kLimitsInOrder.begin(),
+               kLimitsInOrder.end(),
+               std::back_inserter(in_order),
+               [&](const Pair& pair) { return values.Bytes(pair.larger) > 0; });
+  for (const auto& [smaller, larger] : in_order) {
     if (values.Bytes(smaller) <= values.Bytes(larger)) continue;
     const bool blame_larger = SourceOf(settings, smaller) == "default";
     mistakes.push_back(fmt::format("{}: {} ({}) must not be more than {} ({})",
@@ -282,6 +298,10 @@ Result<Config> MakeConfig(const Settings& settings) {
     config.app_variables[variable.name] = variable.text;
   }
   if (values.Text("app.workers") != "auto") config.workers = values.Count<unsigned>("app.workers");
+  config.workers_min = values.Count<unsigned>("app.workers_min");
+  if (values.Text("app.workers_max") != "auto") {
+    config.workers_max = values.Count<unsigned>("app.workers_max");
+  }
   const bool gevent = values.Text("app.worker_class") == "gevent";
   config.worker_class = gevent ? supervise::WorkerClass::kGevent : supervise::WorkerClass::kThreads;
   config.threads = values.Count<unsigned>(gevent ? "app.greenlets" : "app.threads");
@@ -289,6 +309,9 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.health = values.Text("app.health");
   config.boot_timeout = values.Time("app.boot_timeout");
   config.recycle_age = values.Time("app.recycle_age");
+  config.memory = {.soft = values.Bytes("app.memory_soft"),
+                   .hard = values.Bytes("app.memory_hard")};
+  config.memory_max = values.Bytes("app.memory_max");
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
   }

@@ -18,12 +18,16 @@ struct Config {
   std::string target, chdir, python, state;
   os::Variables app_variables;      // of [app] env alone
   std::optional<unsigned> workers;  // nothing: to be planned
+  unsigned workers_min = 0;
+  std::optional<unsigned> workers_max;  // nothing: to be planned
   supervise::WorkerClass worker_class = supervise::WorkerClass::kThreads;
   unsigned threads = 0;  // or greenlets
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
   Duration boot_timeout{};
   Duration recycle_age{};
+  supervise::MemoryLimits memory;
+  std::uint64_t memory_max = 0;
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;

@@ -23,13 +23,16 @@ using Words = std::span<const std::string>;
 
 constexpr int kMistaken = 2;
 
-int ShowReference(Words words, const Caller& /*caller*/) {
-  if (words.size() != 1 || words.front() != "options") {
-    std::cerr << "onebox reference options: prints every option, in Markdown\n";
-    return kMistaken;
+int ShowReference(Words words, const Caller& caller) {
+  const std::string asked_for = words.size() == 1 ? words.front() : "";
+  if (asked_for == "options") {
+    std::cout << onebox::main::OptionsPage();
+    return 0;
   }
-  std::cout << onebox::main::OptionsPage();
-  return 0;
+  if (asked_for == "gunicorn") return onebox::main::ShowGunicornPage(caller);
+  std::cerr << "onebox reference options: prints every option, in Markdown\n"
+               "onebox reference gunicorn: prints what becomes of each of Gunicorn's settings\n";
+  return kMistaken;
 }
 
 int ShowVersion(Words /*words*/, const Caller& /*caller*/) {
@@ -47,9 +50,11 @@ struct Command {
   int (*run)(Words words, const Caller& caller);
 };
 constexpr std::array kCommands = {
-    Command{"run", onebox::main::Run},
+    Command{"run",
+            [](Words words, const Caller& caller) { return onebox::main::Run(words, caller); }},
     Command{"status", onebox::main::ShowStatus},
     Command{"reload", onebox::main::ReloadBox},
+    Command{"upgrade", onebox::main::UpgradeBox},
     Command{"stop", onebox::main::StopBox},
     Command{"reference", ShowReference},
     Command{"version", ShowVersion},
@@ -82,6 +87,8 @@ int main(int argc, char** argv) {
   }
   std::error_code ignored;
   const Caller caller{.program = "/proc/self/exe",
+                      .name = argv[0],
+                      .words = words,
                       .folder = std::filesystem::current_path(ignored).string(),
                       .environment = onebox::os::Environment()};
   for (const Command& command : kCommands) {

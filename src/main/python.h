@@ -2,8 +2,10 @@
 // Where the app's Python is, and our own Python side.
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
+#include "os/process.h"
 
 namespace onebox::main {
 
@@ -19,5 +21,22 @@ std::string FindPython(const PythonPlaces& places);
 
 // The folder beside the program that the interpreter runs: ../python, or ../lib/onebox/python.
 Result<std::string> FindPythonSide(const std::string& program);
+
+// One thing that the Python side is asked, in a process of its own.
+struct PythonQuestion {
+  std::string python;
+  std::string python_side;
+  std::vector<std::string> words;  // behind `PYTHON PYTHON_SIDE`
+  os::Variables environment;
+};
+
+struct PythonAnswer {
+  std::string text;     // one line
+  std::string printed;  // what it wrote before that
+};
+
+// Waits for the answer for at most 30 s. Where there is none, the Error ends with all that the
+// process has written.
+Result<PythonAnswer> AskPython(const PythonQuestion& question);
 
 }  // namespace onebox::main

@@ -15,8 +15,9 @@ constexpr std::string_view kHelp =
   onebox run [TARGET] [options]     serve the app, in the foreground
   onebox status [--state DIR]       ask the running box how it is
   onebox reload [--state DIR]       let it read its settings and load its app anew
+  onebox upgrade [--state DIR]      put the program on the disk in the running one's place
   onebox stop [--state DIR]         let it finish what has begun, and end
-  onebox reference options          every option, in Markdown
+  onebox reference options          every option, in Markdown; gunicorn: Gunicorn's settings
   onebox version                    the version
   onebox help                       this text; onebox run --help for the options of run
 
@@ -32,7 +33,10 @@ struct Verb {
   std::string_view flag, help;
 };
 constexpr std::array kVerbs = {
-    Verb{"-c, --config FILE", "The file of options. [onebox.toml in the current folder, if there]"},
+    Verb{
+        "-c, --config FILE",
+        "The file of options, or Gunicorn's: FILE.py or python:MODULE. [onebox.toml in the current "
+        "folder, if there]"},
     Verb{"--check-config", "Say what is wrong with the options, or that nothing is, and end."},
     Verb{"--print-config", "Print every setting with its source, and end."},
     Verb{"-h, --help", "Print this text, and end."},

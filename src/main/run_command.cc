@@ -12,12 +12,15 @@
 #include "main/environment.h"
 #include "main/facts.h"
 #include "main/front_role.h"
+#include "main/gunicorn.h"
 #include "main/python.h"
 #include "main/reference.h"
+#include "main/successor.h"
 #include "main/toml_file.h"
 #include "main/version.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/folder.h"
 #include "plan/workers.h"
 #include "supervise/supervisor.h"
 
@@ -55,13 +58,44 @@ struct Effective {
   Settings settings;
   Mistakes mistakes;
   std::vector<std::string> warnings;
+  std::optional<GunicornFile> gunicorn;  // where -c named one
+  std::string gunicorn_folder;           // where it was executed
 };
+
+// A gunicorn.conf.py is executed by the app's Python, in the app's folder and with its variables, as
+// line and environment have them: the file itself cannot say where it runs.
+Layer ReadGunicorn(const RunLine& line,
+                   const Layer& variables,
+                   const Caller& caller,
+                   Effective& all) {
+  Settings before = Defaults(caller.folder);
+  Overlay(before, variables.settings);
+  Overlay(before, line.layer.settings);
+  FillIn(before, caller.environment);
+  const auto python_side = FindPythonSide(caller.program);
+  if (!python_side.ok()) return {{}, {python_side.error().message}};
+  GunicornReader reader{.python = TextOf(before, "app.python"),
+                        .python_side = python_side.value(),
+                        .chdir = TextOf(before, "app.chdir"),
+                        .environment = caller.environment};
+  for (const Element& variable : before["app.env"]) {
+    reader.environment[variable.name] = variable.text;
+  }
+  auto file = ReadGunicornFile(line.config, caller.folder, reader);
+  if (!file.ok()) return {{}, {file.error().message}};
+  Tell(file.value().printed);
+  all.gunicorn = std::move(file).value();
+  all.gunicorn_folder = reader.chdir;
+  return all.gunicorn->layer;
+}
 
 // The line over the variable over the file over the default.
 Effective ReadAll(const RunLine& line, const Caller& caller) {
-  Effective all{Defaults(caller.folder), {}, {}};
-  const Layer layers[] = {ReadConfigFile(line.config, caller.folder),
-                          ReadEnvironment(caller.environment, caller.folder),
+  Effective all{Defaults(caller.folder), {}, {}, {}, {}};
+  const Layer variables = ReadEnvironment(caller.environment, caller.folder);
+  const Layer layers[] = {IsGunicornFile(line.config) ? ReadGunicorn(line, variables, caller, all)
+                                                      : ReadConfigFile(line.config, caller.folder),
+                          variables,
                           line.layer};
   for (const Layer& layer : layers) {
     Overlay(all.settings, layer.settings);
@@ -74,29 +108,71 @@ Effective ReadAll(const RunLine& line, const Caller& caller) {
   return all;
 }
 
+supervise::ScalingLimits LimitsOf(const Config& config, unsigned planned) {
+  if (config.workers) return {*config.workers, *config.workers};
+  const unsigned most = config.workers_max.value_or(std::max(2 * planned, config.workers_min));
+  return {std::min(config.workers_min, most), most};
+}
+
+// What a worker needs to run the hooks of the file.
+std::vector<std::string> GunicornWords(const RunLine& line,
+                                       const Effective& all,
+                                       const Caller& caller) {
+  std::vector<std::string> words = {"--gunicorn",
+                                    GunicornLocation(line.config, caller.folder),
+                                    "--gunicorn-name",
+                                    line.config,
+                                    "--gunicorn-folder",
+                                    all.gunicorn_folder};
+  for (const Element& address : all.settings.find("front.listen")->second) {
+    words.insert(words.end(), {"--listen", address.text});
+  }
+  return words;
+}
+
+// The lines of the start that speak of Gunicorn's file: what became of it, or that it is not read.
+std::vector<std::string> GunicornLines(const RunLine& line,
+                                       const Effective& all,
+                                       const Caller& caller) {
+  constexpr std::string_view kUsualName = "gunicorn.conf.py";
+  if (all.gunicorn) return GunicornStartLines(*all.gunicorn, line.config);
+  const bool configured =
+      !line.config.empty() || os::FactsAt(PathFrom(caller.folder, kFileName)).has_value();
+  if (configured || !os::FactsAt(PathFrom(caller.folder, kUsualName))) return {};
+  return {fmt::format("gunicorn  {} is here and not read: -c {} reads it", kUsualName, kUsualName)};
+}
+
 supervise::BoxSettings MakeBoxSettings(const Config& config,
                                        const Caller& caller,
                                        const std::string& python_side) {
   const plan::MachineFacts facts = ReadMachineFacts();
   const plan::WorkersPlan planned = plan::PlanWorkers(facts);
+  const supervise::ScalingLimits scaling = LimitsOf(config, planned.workers);
+  const unsigned workers =
+      std::clamp(config.workers.value_or(planned.workers), scaling.min, scaling.max);
   supervise::BoxSettings box{
       .version = std::string(kVersion),
       .state = config.state,
       .listen = {config.listen, config.admin},
       .reactors = config.front.reactors,
       .drain_timeout = config.front.drain_timeout,
-      .workers = config.workers.value_or(planned.workers),
+      .workers = workers,
+      .workers_reason = config.workers ? "as set" : planned.reason,
+      .scaling = scaling,
       .worker_class = config.worker_class,
       .threads = config.threads,
       .preload = config.preload,
       .request_timeout = config.front.request_timeout,
       .boot_timeout = config.boot_timeout,
       .recycle_age = config.recycle_age,
+      .memory = config.memory,
+      .memory_max = config.memory_max,
       .health = config.health,
       .python = config.python,
       .python_side = python_side,
       .target = config.target,
       .chdir = config.chdir,
+      .worker_words = {},
       .environment = caller.environment,
       .start_lines = {},
       .front = {},
@@ -111,7 +187,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
                   box.workers,
                   box.threads,
                   supervise::NameOfUnits(box.worker_class),
-                  config.workers ? "as set" : planned.reason),
+                  box.workers_reason),
   };
   return box;
 }
@@ -170,12 +246,13 @@ constexpr std::size_t kReloadReactorsMax = 8;
 
 // The options, and what they come to.
 struct Decided {
-  Settings settings;
+  Effective all;
   Config config;
 };
 
 // What is the same for every generation; all of it outlives the box.
 struct Place {
+  const RunLine& line;
   const Caller& caller;
   const std::string& python_side;
   const Clock& clock;
@@ -185,7 +262,12 @@ struct Place {
 // The settings as the box takes them, with the life of a front that has them.
 supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   supervise::BoxSettings box = MakeBoxSettings(decided.config, place.caller, place.python_side);
-  box.front_print = FrontPrint(decided.settings);
+  if (decided.all.gunicorn) {
+    box.worker_words = GunicornWords(place.line, decided.all, place.caller);
+  }
+  const auto lines = GunicornLines(place.line, decided.all, place.caller);
+  box.start_lines.insert(box.start_lines.end(), lines.begin(), lines.end());
+  box.front_print = FrontPrint(decided.all.settings);
   box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
     return RunFront(config.front,
                     {.path = config.error_log, .level = config.log_level},
@@ -204,10 +286,13 @@ Result<Decided> ReadAgain(const RunLine& line, const Caller& caller, const Confi
   if (config.error_log != before.error_log || config.log_level != before.log_level) {
     return OperatorError("[log] error and level cannot be changed by a reload");
   }
-  return Decided{std::move(all.settings), std::move(config)};
+  return Decided{std::move(all), std::move(config)};
 }
 
-Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& caller) {
+Result<int> Serve(const Decided& decided,
+                  const RunLine& line,
+                  const Caller& caller,
+                  os::Fd inherited) {
   const Config& config = decided.config;
   const std::string python_side = TRY(FindPythonSide(caller.program));
   const os::SystemClock clock;
@@ -217,7 +302,8 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
-  const Place place{caller, python_side, clock, metrics};
+  const Successor successor(caller);
+  const Place place{line, caller, python_side, clock, metrics};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,
@@ -225,6 +311,8 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
       .read_settings = [&]() -> Result<supervise::BoxSettings> {
         return MakeBox(TRY(ReadAgain(line, caller, config)), place);
       },
+      .check_successor = [&] { return successor.Check(); },
+      .succeed = [&](const os::Fd& left) { return successor.Become(left); },
       .lanes_max = lanes_max,
       .traffic = [&] { return ReadTraffic(metrics); },
       .started = [&](supervise::Role role) { account.Started(role); },
@@ -232,12 +320,13 @@ Result<int> Serve(const Decided& decided, const RunLine& line, const Caller& cal
       .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },
       .workers_changed = [&](const supervise::WorkersNow& now) { account.Changed(now); },
   };
-  return supervise::RunBox(MakeBox(decided, place), outside);
+  return supervise::RunBox(MakeBox(decided, place), outside, std::move(inherited));
 }
 
 }  // namespace
 
-int Run(std::span<const std::string> words, const Caller& caller) {
+int Run(std::span<const std::string> words, Caller caller) {
+  os::Fd inherited = Successor::Inherited(caller.environment);
   const RunLine line = ReadRunLine(words, caller.folder);
   if (line.help) {
     std::cout << RunHelp();
@@ -247,15 +336,17 @@ int Run(std::span<const std::string> words, const Caller& caller) {
   for (const std::string& warning : all.warnings) {
     Tell(fmt::format("onebox: {}\n", warning));
   }
-  if (!all.mistakes.empty()) return TellMistakes(all.mistakes);
   if (line.print_config) {
-    std::cout << PrintSettings(all.settings);
-    return 0;
+    if (all.mistakes.empty()) std::cout << PrintSettings(all.settings);
+    if (all.gunicorn) std::cout << PrintGunicorn(*all.gunicorn);
+    std::cout << std::flush;
   }
+  if (!all.mistakes.empty()) return TellMistakes(all.mistakes);
+  if (line.print_config) return 0;
   if (TextOf(all.settings, "app.target").empty()) {
     return TellMistakes(
         {"onebox: which app? Say it on the line: onebox run \"app:create_app()\", or "
-         "in onebox.toml: [app] target"});
+         "in onebox.toml: [app] target, or in gunicorn.conf.py: wsgi_app"});
   }
   auto config = MakeConfig(all.settings);
   if (!config.ok()) return TellMistakes({fmt::format("onebox: {}", config.error().message)});
@@ -263,9 +354,28 @@ int Run(std::span<const std::string> words, const Caller& caller) {
     std::cout << "the options are right\n";
     return 0;
   }
-  const auto served = Serve({std::move(all.settings), std::move(config).value()}, line, caller);
+  const auto served =
+      Serve({std::move(all), std::move(config).value()}, line, caller, std::move(inherited));
   if (served.ok()) return served.value();
   Tell(fmt::format("onebox: {}\n", served.error().message));
+  return 1;
+}
+
+int ShowGunicornPage(const Caller& caller) {
+  Settings settings = Defaults(caller.folder);
+  Overlay(settings, ReadEnvironment(caller.environment, caller.folder).settings);
+  FillIn(settings, caller.environment);
+  const auto print = [&]() -> Status {
+    const std::string python_side = TRY(FindPythonSide(caller.program));
+    std::cout << TRY(GunicornPage({.python = TextOf(settings, "app.python"),
+                                   .python_side = python_side,
+                                   .chdir = caller.folder,
+                                   .environment = caller.environment}));
+    return Done();
+  };
+  const Status printed = print();
+  if (printed.ok()) return 0;
+  Tell(fmt::format("onebox: {}\n", printed.error().message));
   return 1;
 }
 

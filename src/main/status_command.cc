@@ -62,6 +62,18 @@ int ReloadBox(std::span<const std::string> words, const Caller& caller) {
       caller);
 }
 
+int UpgradeBox(std::span<const std::string> words, const Caller& caller) {
+  return AskBox(
+      {"onebox upgrade [--state DIR]: puts the program that lies on the disk now in the place of "
+       "the running one;\nreturns when its generation serves, or when it has failed.\n",
+       [](const std::string& state, const StatusLine&) -> Result<std::string> {
+         const std::uint64_t generation = TRY(supervise::AskUpgrade(state));
+         return fmt::format("generation {} serves\n", generation);
+       }},
+      words,
+      caller);
+}
+
 int StopBox(std::span<const std::string> words, const Caller& caller) {
   return AskBox({"onebox stop [--state DIR]: lets a running box finish what has begun, and end.\n",
                  [](const std::string& state, const StatusLine&) -> Result<std::string> {

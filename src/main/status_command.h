@@ -13,6 +13,7 @@ namespace onebox::main {
 // on the line.
 int ShowStatus(std::span<const std::string> words, const Caller& caller);
 int ReloadBox(std::span<const std::string> words, const Caller& caller);
+int UpgradeBox(std::span<const std::string> words, const Caller& caller);
 int StopBox(std::span<const std::string> words, const Caller& caller);
 
 }  // namespace onebox::main

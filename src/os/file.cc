@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,12 @@ Result<Fd> OpenTemporary(const std::string& folder) {
   if (!file.valid()) return SystemError(folder, errno);
   ::unlink(path.c_str());
   return file;
+}
+
+Result<Fd> OpenMemory(const char* name) {
+  Fd memory(::memfd_create(name, MFD_CLOEXEC));
+  if (!memory.valid()) return SystemError("memfd_create", errno);
+  return memory;
 }
 
 Result<Fd> Reopen(const Fd& file) {

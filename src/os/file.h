@@ -19,6 +19,9 @@ Result<Fd> OpenForAppend(const std::string& path);
 // A file without a name in `folder`: it goes when its last descriptor does.
 Result<Fd> OpenTemporary(const std::string& folder);
 
+// A file in memory, without a name; `name` is for people who look at /proc.
+Result<Fd> OpenMemory(const char* name);
+
 // The same file for reading, with a position of its own.
 Result<Fd> Reopen(const Fd& file);
 

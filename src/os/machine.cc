@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <utility>
 
 #include <fcntl.h>
 #include <sched.h>
@@ -12,6 +14,24 @@
 #include "os/process.h"
 
 namespace onebox::os {
+namespace {
+
+constexpr std::size_t kFactsBytesMax = 64 << 10;
+
+std::string ReadOrEmpty(const std::string& path) {
+  auto text = ReadKernelFile(path, kFactsBytesMax);
+  return text.ok() ? std::move(text).value() : std::string();
+}
+
+// The number that follows `name` and blanks; 0 where there is none.
+std::uint64_t NumberBehind(const std::string& text, const std::string& name) {
+  const std::size_t found = text.find(name);
+  return found == std::string::npos
+             ? 0
+             : std::strtoull(text.c_str() + found + name.size(), nullptr, 10);
+}
+
+}  // namespace
 
 unsigned CoresAllowed() {
   cpu_set_t set;
@@ -24,6 +44,34 @@ unsigned CoresAllowed() {
 std::uint64_t MemoryBytes() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t MemoryAvailable() {
+  const std::uint64_t available = NumberBehind(ReadOrEmpty("/proc/meminfo"), "MemAvailable:")
+                                  << 10U;
+  const std::string limit = ReadOrEmpty("/sys/fs/cgroup/memory.max");
+  const std::string used = ReadOrEmpty("/sys/fs/cgroup/memory.current");
+  if (limit.empty() || limit.starts_with("max")) return available;
+  const std::uint64_t most = NumberBehind(limit, "");
+  return std::min(available, most - std::min(most, NumberBehind(used, "")));
+}
+
+CpuTimes ReadCpuTimes() {
+  const std::string text = ReadOrEmpty("/proc/stat");
+  // "cpu  user nice system idle iowait irq softirq steal ...": guests are in user and nice already.
+  // What runs at a low priority gives way.
+  constexpr int kNice = 1, kIdle = 3, kWaits = 4, kColumns = 8;
+  const char* at = text.c_str() + std::min<std::size_t>(text.size(), 3);
+  CpuTimes times;
+  for (int column = 0; column < kColumns; ++column) {
+    char* end = nullptr;
+    const std::uint64_t ticks = std::strtoull(at, &end, 10);
+    if (end == at) return {};
+    at = end;
+    times.all += ticks;
+    if (column == kNice || column == kIdle || column == kWaits) times.idle += ticks;
+  }
+  return times;
 }
 
 Result<std::string> ReadKernelFile(const std::string& path, std::size_t bytes_max) {

@@ -208,10 +208,38 @@ Result<Child> Fork(const std::function<int()>& role) {
   return Watch(pid);
 }
 
+Error Execute(const Command& command) {
+  std::vector<std::string> words = command.words;
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : command.environment) {
+    variables.push_back(fmt::format("{}={}", name, value));
+  }
+  ::execve(words.front().c_str(), Pointers(words).data(), Pointers(variables).data());
+  return SystemError(words.front(), errno);
+}
+
+void KeepAtExecute(int descriptor) {
+  ::fcntl(descriptor, F_SETFD, 0);
+}
+
+void CloseAtExecute(int descriptor) {
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
 bool IsExecutable(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
          ::access(path.c_str(), X_OK) == 0;
+}
+
+std::string FindInPath(const std::string& name, std::string_view path) {
+  while (!path.empty()) {
+    const std::string_view folder = path.substr(0, path.find(':'));
+    path.remove_prefix(std::min(folder.size() + 1, path.size()));
+    std::string candidate = fmt::format("{}/{}", folder, name);
+    if (!folder.empty() && IsExecutable(candidate)) return candidate;
+  }
+  return {};
 }
 
 void RaiseDescriptorLimit() {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -86,8 +87,19 @@ struct OutputPipe {
 };
 Result<OutputPipe> NewOutputPipe();
 
+// Another program in this process: its children and the descriptors that are kept are that one's.
+// Returns only where that cannot be.
+Error Execute(const Command& command);
+// Whether a descriptor is there after Execute(). Those that are opened here are not.
+void KeepAtExecute(int descriptor);
+void CloseAtExecute(int descriptor);
+
 // Whether it is a file that this process may execute.
 bool IsExecutable(const std::string& path);
+
+// The first such file of that name in the folders of `path`, which colons separate; empty where there
+// is none.
+std::string FindInPath(const std::string& name, std::string_view path);
 
 // Lets this process have as many descriptors open as the system allows it.
 void RaiseDescriptorLimit();

@@ -42,6 +42,7 @@ bool EnvironMaker::Prepare(bool multithread, bool multiprocess, const std::strin
       {"REMOTE_PORT", keys_.remote_port},
       {"wsgi.input", keys_.input},
       {"wsgi.errors", keys_.errors},
+      {"onebox.disconnected", keys_.disconnected},
   };
   for (const auto& name : names) {
     name.key = PyUnicode_InternFromString(name.name);
@@ -139,7 +140,7 @@ Ref EnvironMaker::Input(const channel::Request& request, const os::Fd& file) con
   return Ref::Take(PyObject_CallFunction(Known().open, "is", reopened.value().Release(), "rb"));
 }
 
-Ref EnvironMaker::Make(const channel::Request& request, const os::Fd& file, PyObject* errors) {
+Ref EnvironMaker::Make(const channel::Request& request, const os::Fd& file, const Added& added) {
   Ref environ = Ref::Take(PyDict_Copy(template_.get()));
   if (!environ) return {};
   const auto set_usual = [&](PyObject* key, Usual& usual, std::string_view bytes) {
@@ -161,7 +162,9 @@ Ref EnvironMaker::Make(const channel::Request& request, const os::Fd& file, PyOb
       (request.client_port == 0 ||
        Set(environ, keys_.remote_port, Latin1(fmt::format_int(request.client_port).str()))) &&
       Set(environ, keys_.input, Input(request, file)) &&
-      PyDict_SetItem(environ.get(), keys_.errors, errors) == 0 && SetFields(environ, request);
+      PyDict_SetItem(environ.get(), keys_.errors, added.errors) == 0 &&
+      PyDict_SetItem(environ.get(), keys_.disconnected, added.disconnected) == 0 &&
+      SetFields(environ, request);
   if (!made) return {};
   return environ;
 }

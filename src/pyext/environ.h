@@ -20,8 +20,13 @@ class EnvironMaker final {
   // False with an exception. Once, before Make().
   bool Prepare(bool multithread, bool multiprocess, const std::string& software);
 
+  // What the request's exchange adds.
+  struct Added {
+    PyObject* errors = nullptr;        // wsgi.errors
+    PyObject* disconnected = nullptr;  // onebox.disconnected
+  };
   // A new dict, or empty with an exception. `file`: the body, with BodyPlace::kFile.
-  Ref Make(const channel::Request& request, const os::Fd& file, PyObject* errors);
+  Ref Make(const channel::Request& request, const os::Fd& file, const Added& added);
 
  private:
   // A text that is the same for most requests, made again where it is not.
@@ -49,7 +54,7 @@ class EnvironMaker final {
 
   struct Keys {
     PyObject *method, *path, *query, *raw_uri, *request_uri, *protocol, *scheme;
-    PyObject *server_name, *server_port, *remote_addr, *remote_port, *input, *errors;
+    PyObject *server_name, *server_port, *remote_addr, *remote_port, *input, *errors, *disconnected;
   };
   Keys keys_{};
   Ref template_;  // what is the same in every request

@@ -113,6 +113,11 @@ Ref NewErrorStream(std::string_view request_id) {
 }
 
 void LogLines(std::string_view request_id, std::string_view text) {
+  const WithoutGil others;
+  LogLinesWithoutGil(request_id, text);
+}
+
+void LogLinesWithoutGil(std::string_view request_id, std::string_view text) {
   std::string lines;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -122,7 +127,6 @@ void LogLines(std::string_view request_id, std::string_view text) {
     lines += '\n';
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  const WithoutGil others;
   os::Fd standard_error(STDERR_FILENO);
   // A log that cannot be written has nobody to be told to.
   static_cast<void>(os::WriteAll(standard_error, lines));

@@ -14,6 +14,8 @@ Ref NewErrorStream(std::string_view request_id);
 
 // Each line of `text` to the log, with the id before it. Lets go of the GIL.
 void LogLines(std::string_view request_id, std::string_view text);
+// The same for who has no GIL.
+void LogLinesWithoutGil(std::string_view request_id, std::string_view text);
 
 // The exception that is set, with its traceback, below a line that says `what`; clears it.
 void LogException(std::string_view request_id, std::string_view what);

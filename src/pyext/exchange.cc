@@ -13,9 +13,11 @@
 #include "channel/response.h"
 #include "http/characters.h"
 #include "http/response_head.h"
+#include "os/clock.h"
 #include "pyext/error_stream.h"
 #include "pyext/file_wrapper.h"
 #include "pyext/interned.h"
+#include "pyext/running.h"
 
 namespace onebox::pyext {
 namespace {
@@ -151,14 +153,17 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
  public:
   explicit Exchange(worker::TakenRequest taken)
       : taken_(std::move(taken)), is_head_(request().method == "HEAD") {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
-  // `self`: the object that holds this.
+  // `self`: the object that holds this. Once.
   void Run(PyObject* self, const Runner& runner);
   bool HeldBack() const { return taken_.HeldBack(); }
 
   // Of the app, with its exceptions.
   bool StartResponse(PyObject* status, PyObject* fields, PyObject* exc_info);
   bool Write(PyObject* data);
+  bool Disconnected() const { return taken_.Cancelled(); }
 
  private:
   const channel::Request& request() const { return taken_.request(); }
@@ -178,6 +183,8 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
   Delivery WaitAsGreenlet(const Step& step);
   void DeliverEnd(End end);
   bool HoldToLength(std::string_view& bytes);
+  void CallApp(const Runner& runner);
+  void LogFailure(std::string_view what);
   void Close(PyObject* result);
   void Finish();
   void Log(std::string_view what) const;
@@ -245,6 +252,15 @@ PyMethodDef start_response_method = {
     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(CallStartResponse)),
     METH_FASTCALL | METH_KEYWORDS,
     "start_response(status, headers, exc_info=None): see PEP 3333."};
+
+PyObject* CallDisconnected(PyObject* self, PyObject* /*none*/) {
+  return PyBool_FromLong(Of(self) == nullptr || Of(self)->Disconnected() ? 1 : 0);
+}
+PyMethodDef disconnected_method = {
+    "disconnected",
+    CallDisconnected,
+    METH_NOARGS,
+    "Whether nobody waits for the response: the client has left, or has had its 504."};
 
 void Delete(PyObject* self) {
   Held(self).~shared_ptr();
@@ -487,6 +503,25 @@ void Exchange::Log(std::string_view what) const {
   LogLines(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
 }
 
+// The watch may raise here what would arrive at the next line of Python, or where a greenlet waits
+// next: from here on that would be a line of ours, of close(), or of the next request.
+void LetNothingBeRaised(const Runner& runner) {
+  if (runner.place.Close()) runner.interrupter.TakeBack(runner.place.name());
+}
+
+// The exception that is set; clears it.
+void Exchange::LogFailure(std::string_view what) {
+  const bool too_late = nobody_ && PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0;
+  if (too_late) return PyErr_Clear();
+  if (taken_.Cancelled() && PyErr_ExceptionMatches(Known().cancelled) != 0) {
+    const bool by_deadline = PyErr_ExceptionMatches(Known().deadline_exceeded) != 0;
+    PyErr_Clear();
+    return Log(by_deadline ? "ended, since its deadline had passed"
+                           : "ended, since its client had left");
+  }
+  LogException(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
+}
+
 void Exchange::Close(PyObject* result) {
   const Ref close = Ref::Take(PyObject_GetAttr(result, Known().close));
   if (!close) {
@@ -494,8 +529,7 @@ void Exchange::Close(PyObject* result) {
   } else if (Ref::Take(PyObject_CallNoArgs(close.get()))) {
     return;
   }
-  LogException(request().id,
-               fmt::format("{} {}: close() failed", request().method, request().target));
+  LogFailure("close() failed");
 }
 
 void Exchange::Finish() {
@@ -525,25 +559,31 @@ void Exchange::Finish() {
 void Exchange::Run(PyObject* self, const Runner& runner) {
   self_ = self;
   wait_ = runner.wait;
-  const Ref start = Ref::Take(PyCFunction_New(&start_response_method, self));
+  const Running running(request(), runner.greenlet);
+  runner.place.Begin(taken_);
+  CallApp(runner);
+  runner.place.End();
+}
+
+void Exchange::CallApp(const Runner& runner) {
+  const Ref start = Ref::Take(PyCFunction_New(&start_response_method, self_));
   const Ref errors = NewErrorStream(request().id);
-  Ref environ = start && errors
-                    ? runner.environ_maker.Make(request(), taken_.TakeBodyFile(), errors.get())
-                    : Ref();
+  const Ref disconnected = Ref::Take(PyCFunction_New(&disconnected_method, self_));
+  Ref environ =
+      start && errors && disconnected
+          ? runner.environ_maker.Make(request(),
+                                      taken_.TakeBodyFile(),
+                                      {.errors = errors.get(), .disconnected = disconnected.get()})
+          : Ref();
   const Ref result =
       environ
           ? Ref::Take(PyObject_CallFunctionObjArgs(runner.app, environ.get(), start.get(), nullptr))
           : Ref();
   const bool sent = result && SendResult(result.get());
+  LetNothingBeRaised(runner);
   if (!sent && PyErr_Occurred() != nullptr) {
     failed_ = true;
-    const bool expected = nobody_ && PyErr_ExceptionMatches(PyExc_BrokenPipeError) != 0;
-    if (expected) {
-      PyErr_Clear();
-    } else {
-      LogException(request().id,
-                   fmt::format("{} {}: the app failed", request().method, request().target));
-    }
+    LogFailure("the app failed");
   }
   if (too_long_) {
     Log(fmt::format("sent more than its Content-Length: {}", *head_.content_length()));
@@ -580,6 +620,13 @@ void RunExchange(PyObject* exchange, const Runner& runner) {
 
 bool IsHeldBack(PyObject* exchange) {
   return Of(exchange) != nullptr && Of(exchange)->HeldBack();
+}
+
+PyObject* Deadline(PyObject* /*module*/, PyObject* /*none*/) {
+  const channel::Request* const request = RunningRequest();
+  if (request == nullptr || request->deadline == 0) Py_RETURN_NONE;
+  const Duration left = Time(Duration(request->deadline)) - os::SystemClock().Now();
+  return PyFloat_FromDouble(std::chrono::duration<double>(left).count());
 }
 
 }  // namespace onebox::pyext

@@ -6,6 +6,8 @@
 
 #include "pyext/environ.h"
 #include "pyext/python.h"
+#include "pyext/python_interrupter.h"
+#include "worker/deadline_watch.h"
 #include "worker/worker.h"
 
 namespace onebox::pyext {
@@ -23,6 +25,9 @@ bool IsExchange(PyObject* object);
 struct Runner {
   EnvironMaker& environ_maker;
   PyObject* app = nullptr;
+  worker::Place& place;  // where it runs
+  PythonInterrupter& interrupter;
+  PyObject* greenlet = nullptr;  // that runs it, or null: a thread does
   // Called with the exchange where the front must read or acknowledge first; lets other greenlets
   // run, and returns when trying again may help. Null: this thread sleeps, without the GIL.
   PyObject* wait = nullptr;
@@ -34,5 +39,8 @@ void RunExchange(PyObject* exchange, const Runner& runner);
 
 // Whether it waits for the client to take more of its response. Nothing where it has ended.
 bool IsHeldBack(PyObject* exchange);
+
+// Of the module. Seconds that the caller's request has left; None where he runs none.
+PyObject* Deadline(PyObject* module, PyObject* none);
 
 }  // namespace onebox::pyext

@@ -35,6 +35,11 @@ bool MakeInterned(PyObject* module) {
          known.file_wrapper != nullptr && Import("io", "BytesIO", known.bytes_io) &&
          Import("io", "open", known.open) &&
          Import("traceback", "format_exception", known.format_exception) &&
+         Import("onebox.cancelled", "Cancelled", known.cancelled) &&
+         Import("onebox.cancelled", "DeadlineExceeded", known.deadline_exceeded) &&
+         Import("onebox.cancelled", "ClientDisconnected", known.client_disconnected) &&
+         Import("onebox.stacks", "of_thread", known.stack_of_thread) &&
+         Import("onebox.stacks", "of_greenlet", known.stack_of_greenlet) &&
          Name("close", known.close) && Name("read", known.read) && Name("fileno", known.fileno) &&
          Name("tell", known.tell);
 }

@@ -16,6 +16,13 @@ struct Interned {
   PyObject* open = nullptr;              // io.open
   PyObject* format_exception = nullptr;  // traceback.format_exception
 
+  // From Onebox's Python side.
+  PyObject* cancelled = nullptr;            // onebox.Cancelled and what is derived from it
+  PyObject* deadline_exceeded = nullptr;    // onebox.DeadlineExceeded
+  PyObject* client_disconnected = nullptr;  // onebox.ClientDisconnected
+  PyObject* stack_of_thread = nullptr;      // onebox.stacks.of_thread
+  PyObject* stack_of_greenlet = nullptr;    // onebox.stacks.of_greenlet
+
   // Names, as str.
   PyObject* close = nullptr;
   PyObject* read = nullptr;

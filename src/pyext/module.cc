@@ -1,8 +1,10 @@
 // onebox._onebox: what the Python side imports.
 
 #include "os/process.h"
+#include "pyext/exchange.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
+#include "pyext/python_interrupter.h"
 #include "pyext/stack_cache.h"
 #include "pyext/worker_type.h"
 
@@ -34,6 +36,11 @@ PyMethodDef functions[] = {
      KeepStacks,
      METH_O,
      "keep_stacks(count): keeps the memory of that many greenlets that have ended for the next."},
+    {"deadline",
+     onebox::pyext::Deadline,
+     METH_NOARGS,
+     "deadline()\n--\n\nSeconds that the request of this thread or greenlet has left, less than 0 "
+     "where it is late; None outside of a request."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -54,7 +61,8 @@ PyMODINIT_FUNC PyInit__onebox() {
   using onebox::pyext::Ref;
   Ref module = Ref::Take(PyModule_Create(&definition));
   if (!module || !onebox::pyext::MakeInterned(module.get()) ||
-      !onebox::pyext::AddWorkerType(module.get())) {
+      !onebox::pyext::AddWorkerType(module.get()) ||
+      PyModule_AddIntConstant(module.get(), "DUMP_SIGNAL", onebox::pyext::DumpSignal()) != 0) {
     return nullptr;
   }
   return module.Release();

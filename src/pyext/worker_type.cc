@@ -1,5 +1,6 @@
 #include "pyext/worker_type.h"
 
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -8,6 +9,10 @@
 #include "os/clock.h"
 #include "pyext/environ.h"
 #include "pyext/exchange.h"
+#include "pyext/greenlet_interrupter.h"
+#include "pyext/running.h"
+#include "pyext/thread_interrupter.h"
+#include "worker/deadline_watch.h"
 #include "worker/worker.h"
 
 namespace onebox::pyext {
@@ -16,8 +21,17 @@ namespace {
 struct Inside {
   os::SystemClock clock;
   std::unique_ptr<worker::Worker> worker;
+  ThreadInterrupter threads;
+  std::optional<GreenletInterrupter> greenlets;  // where they run the requests
+  std::optional<worker::DeadlineWatch> watch;
   EnvironMaker environ_maker;
+  std::uint64_t requests = 0;  // begun; under the GIL
 };
+
+PythonInterrupter& InterrupterOf(Inside& inside) {
+  if (inside.greenlets) return *inside.greenlets;
+  return inside.threads;
+}
 
 struct WorkerObject {
   PyObject head;
@@ -31,17 +45,26 @@ Inside& Of(PyObject* self) {
 struct Arguments {
   worker::Settings settings;
   bool multiprocess = false;
+  PyObject* current = nullptr;  // greenlet.getcurrent, or null
 };
 
 bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
-  static const char* names[] = {
-      "attach", "reactors", "number", "threads", "multiprocess", "app", "python", nullptr};
+  static const char* names[] = {"attach",
+                                "reactors",
+                                "number",
+                                "threads",
+                                "multiprocess",
+                                "app",
+                                "python",
+                                "current",
+                                nullptr};
   const char *attach = nullptr, *app = nullptr, *python = nullptr;
   unsigned reactors = 0, number = 0, threads = 0;
   int multiprocess = 0;
+  PyObject* current = nullptr;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "$sIIIpss:Worker",
+                                  "$sIIIpssO:Worker",
                                   const_cast<char**>(names),
                                   &attach,
                                   &reactors,
@@ -49,18 +72,19 @@ bool Parse(PyObject* arguments, PyObject* keywords, Arguments& out) {
                                   &threads,
                                   &multiprocess,
                                   &app,
-                                  &python) == 0) {
+                                  &python,
+                                  &current) == 0) {
     return false;
   }
-  constexpr std::uint32_t kAhead = 16;
   out = {{.attach = attach,
           .reactors = reactors,
           .number = number,
           .threads = threads,
-          .ahead = kAhead,
+          .ahead = channel::kAheadMax,
           .app = app,
           .python = python},
-         multiprocess != 0};
+         multiprocess != 0,
+         current == Py_None ? nullptr : current};
   return true;
 }
 
@@ -80,12 +104,23 @@ PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   }
   const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
   PyObject* self = allocate(type, 0);
-  if (self != nullptr) reinterpret_cast<WorkerObject*>(self)->inside = inside.release();
+  if (self == nullptr) return nullptr;
+  if (parsed.current != nullptr) {
+    KnowGreenletsBy(parsed.current);
+    inside->greenlets.emplace(*inside->worker);
+  }
+  inside->watch.emplace(*inside->worker, InterrupterOf(*inside), inside->clock);
+  inside->watch->Start();
+  reinterpret_cast<WorkerObject*>(self)->inside = inside.release();
   return self;
 }
 
 void Delete(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
+  {
+    const WithoutGil others;  // the watch may wait for the GIL; its end is waited for
+    Of(self).watch.reset();
+  }
   delete reinterpret_cast<WorkerObject*>(self)->inside;
   PyObject_Free(self);
   Py_DECREF(type);
@@ -101,10 +136,16 @@ std::optional<worker::TakenRequest> NextRequest(worker::Worker& worker) {
 
 PyObject* Serve(PyObject* self, PyObject* app) {
   const Ref held = Ref::Share(self);
+  worker::Place& place = Of(self).watch->NewPlace(PyThread_get_thread_ident());
   while (auto taken = NextRequest(*Of(self).worker)) {
     const Ref exchange = NewExchange(std::move(*taken));
     if (!exchange) return nullptr;
-    RunExchange(exchange.get(), {.environ_maker = Of(self).environ_maker, .app = app});
+    ++Of(self).requests;
+    RunExchange(exchange.get(),
+                {.environ_maker = Of(self).environ_maker,
+                 .app = app,
+                 .place = place,
+                 .interrupter = Of(self).threads});
   }
   Py_RETURN_NONE;
 }
@@ -139,7 +180,22 @@ PyObject* Run(PyObject* self, PyObject* arguments) {
     return nullptr;
   }
   const Ref held = Ref::Share(self);
-  RunExchange(exchange, {.environ_maker = Of(self).environ_maker, .app = app, .wait = wait});
+  Inside& inside = Of(self);
+  if (!inside.greenlets) {
+    PyErr_SetString(PyExc_RuntimeError, "run() is for greenlets; threads call serve()");
+    return nullptr;
+  }
+  const Ref greenlet = CurrentGreenlet();
+  if (!greenlet) return nullptr;
+  const GreenletInterrupter::Seat seat(*inside.greenlets, *inside.watch, greenlet.get());
+  ++inside.requests;
+  RunExchange(exchange,
+              {.environ_maker = inside.environ_maker,
+               .app = app,
+               .place = seat.place(),
+               .interrupter = *inside.greenlets,
+               .greenlet = greenlet.get(),
+               .wait = wait});
   Py_RETURN_NONE;
 }
 
@@ -147,9 +203,16 @@ PyObject* HeldBack(PyObject* /*self*/, PyObject* exchange) {
   return PyBool_FromLong(IsExchange(exchange) && IsHeldBack(exchange) ? 1 : 0);
 }
 
+PyObject* NextRaised(PyObject* self, PyObject* /*none*/) {
+  if (!Of(self).greenlets) Py_RETURN_NONE;
+  return Of(self).greenlets->NextRaised().Release();
+}
+
 PyObject* Drain(PyObject* self, PyObject* /*none*/) {
-  const WithoutGil others;  // who holds the worker's lock may want the GIL
-  Of(self).worker->Drain();
+  {
+    const WithoutGil others;  // who holds the worker's lock may want the GIL
+    Of(self).worker->Drain();
+  }
   Py_RETURN_NONE;
 }
 
@@ -160,6 +223,10 @@ PyObject* Failure(PyObject* self, void* /*none*/) {
     failure = Of(self).worker->failure();
   }
   return PyUnicode_FromStringAndSize(failure.data(), static_cast<Py_ssize_t>(failure.size()));
+}
+
+PyObject* Requests(PyObject* self, void* /*none*/) {
+  return PyLong_FromUnsignedLongLong(Of(self).requests);
 }
 
 PyMethodDef methods[] = {
@@ -189,6 +256,11 @@ PyMethodDef methods[] = {
      "run(exchange, app, wait): runs the app for a request. wait(exchange) is called where the "
      "front must read first."},
     {"held_back", HeldBack, METH_O, "held_back(exchange): whether trying again cannot help yet."},
+    {"next_raised",
+     NextRaised,
+     METH_NOARGS,
+     "(greenlet, exception) that the hub is to throw there at once, after attend(); None: no "
+     "more."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -199,13 +271,16 @@ PyObject* Draining(PyObject* self, void* /*none*/) {
 PyGetSetDef attributes[] = {
     {"draining", Draining, nullptr, "Whether what take() does not give is not to come.", nullptr},
     {"failure", Failure, nullptr, "Why no front takes this worker, or an empty text.", nullptr},
+    {"requests", Requests, nullptr, "How many requests it has begun.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot slots[] = {
     {Py_tp_doc,
-     const_cast<char*>("Worker(*, attach, reactors, number, threads, multiprocess, app, python)\n"
-                       "--\n\nThe app's side of the channel to the front.")},
+     const_cast<char*>("Worker(*, attach, reactors, number, threads, multiprocess, app, python, "
+                       "current)\n"
+                       "--\n\nThe app's side of the channel to the front. current: "
+                       "greenlet.getcurrent, where greenlets run the requests, else None.")},
     {Py_tp_new, reinterpret_cast<void*>(New)},
     {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
     {Py_tp_methods, methods},

@@ -23,6 +23,31 @@ Result<ControlSocket> ControlSocket::Open(const std::string& state) {
   return ControlSocket(std::move(listener), path);
 }
 
+ControlSocket ControlSocket::Adopt(const std::string& state,
+                                   os::Fd listener,
+                                   std::vector<os::Fd> waiting) {
+  ControlSocket adopted(std::move(listener), ControlPath(state));
+  for (os::Fd& socket : waiting) {
+    adopted.callers_.push_back({++adopted.last_, std::move(socket)});
+  }
+  return adopted;
+}
+
+std::vector<ControlSocket::Client> ControlSocket::clients() const {
+  std::vector<Client> names;
+  for (const Caller& caller : callers_) {
+    names.push_back(caller.name);
+  }
+  return names;
+}
+
+int ControlSocket::SocketOf(Client client) const {
+  for (const Caller& caller : callers_) {
+    if (caller.name == client) return caller.socket.get();
+  }
+  return -1;
+}
+
 void ControlSocket::Wanted(std::vector<int>& fds) const {
   fds.push_back(listener_.get());
   for (const Caller& caller : callers_) {

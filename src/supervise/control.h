@@ -25,6 +25,14 @@ class ControlSocket {
   // REQUIRES: the state folder is locked by this process.
   static Result<ControlSocket> Open(const std::string& state);
 
+  // In a program that takes another's place: that one's socket, and those who wait for a reply.
+  static ControlSocket Adopt(const std::string& state,
+                             os::Fd listener,
+                             std::vector<os::Fd> waiting);
+  std::vector<Client> clients() const;  // all that are connected
+  int listener() const { return listener_.get(); }
+  int SocketOf(Client client) const;  // -1: has left
+
   void Wanted(std::vector<int>& fds) const;        // appends what to wait for
   void Serve(const Answer& answer);                // whatever waits now
   void Reply(Client to, std::string_view answer);  // who has left hears nothing

@@ -15,6 +15,7 @@ struct Generation {
   Process* front = nullptr;           // of the Box, as the zygote
   Process* zygote = nullptr;          // none: each worker imports the app by itself
   std::string app = {}, python = {};  // for people: "Flask 2.2.2", "3.11.2"
+  std::string preloaded = {};         // likewise: "preloaded in 0.9 s, 61 MiB shared", or empty
 };
 
 }  // namespace onebox::supervise

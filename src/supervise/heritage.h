@@ -13,11 +13,14 @@ namespace onebox::supervise {
 //
 // `control` is a SEQPACKET socket, one JSON object a message, at most kControlBytesMax.
 // From the front:   {"front":"ready"}, {"front":"alive"} each second, {"worker":N,"ready":true,
-//                   "python":"3.11.2","app":"Flask 2.2.2"} (the last two may be missing),
-//                   {"worker":N,"stuck":true,"reason":"..."}: that worker is killed and replaced;
-//                   {"worker":N,"spent":true}: it has run its share of requests, and is replaced.
+//                   "pid":4711,"python":"3.11.2","app":"Flask 2.2.2"} (the last two may be missing),
+//                   {"worker":N,"stuck":true,"reason":"..."}: that worker is to be replaced when its
+//                   other requests have ended; with "gil":true nothing in it runs, and it is killed;
+//                   {"worker":N,"spent":true}: it has run its share of requests, and is replaced;
+//                   {"worker":N,"retired":true}: it is given no more.
 // To the front:     {"drain":true}: take no more, finish what is held, end with status 0;
 //                   {"drain":"gently"}: the same, and who keeps a connection open may ask once more;
+//                   {"retire":N}: give that worker no more requests, and say so;
 //                   {"reopen":true}: open the log files anew.
 // Its end of file means that the supervisor is gone.
 struct FrontHeritage {

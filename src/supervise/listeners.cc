@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "os/file.h"
+#include "os/process.h"
 
 namespace onebox::supervise {
 namespace {
@@ -75,6 +76,22 @@ void Listeners::Keep(const Addresses& addresses) {
     }
   }
   open_ = std::move(kept);
+}
+
+std::vector<std::pair<std::string, int>> Listeners::ForSuccessor() const {
+  std::vector<std::pair<std::string, int>> sockets;
+  for (const Listener& listener : open_) {
+    sockets.emplace_back(listener.asked.text(), listener.socket.get());
+  }
+  return sockets;
+}
+
+Status Listeners::Adopt(const std::string& asked, os::Fd socket) {
+  const auto address = TRY(os::SocketAddress::Parse(asked));
+  const auto bound = TRY(os::SocketAddress::Of(socket));
+  os::CloseAtExecute(socket.get());
+  open_.push_back({address, std::move(socket), ShownAs(bound)});
+  return Done();
 }
 
 std::vector<std::string> Listeners::Shown(const Addresses& addresses) const {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -24,6 +25,11 @@ class Listeners {
   // Closes what is none of them; paths of unix sockets go.
   void Keep(const Addresses& addresses);
   void Close() { Keep({}); }
+
+  // For the program that takes our place: the addresses as they were asked for, with their sockets.
+  std::vector<std::pair<std::string, int>> ForSuccessor() const;
+  // In that program.
+  Status Adopt(const std::string& asked, os::Fd socket);
 
   // As people type it, with the port that was given: "http://127.0.0.1:8000". What is not open is
   // left out.

@@ -22,11 +22,16 @@ std::optional<News> ParseNews(std::string_view message) {
     news.kind = News::Kind::kWorkerReady;
   } else if (IsTrue(At(object, "stuck"))) {
     news.kind = News::Kind::kWorkerStuck;
+    news.gil = IsTrue(At(object, "gil"));
   } else if (IsTrue(At(object, "spent"))) {
     news.kind = News::Kind::kWorkerSpent;
+  } else if (IsTrue(At(object, "retired"))) {
+    news.kind = News::Kind::kWorkerRetired;
   } else {
     return std::nullopt;
   }
+  const auto& pid = At(object, "pid");
+  if (pid.is_number_integer()) news.pid = pid.get<int>();
   news.reason = Text(At(object, "reason"));
   news.app = Text(At(object, "app"));
   news.python = Text(At(object, "python"));

@@ -13,12 +13,15 @@ struct News {
     kFrontAlive,
     kWorkerReady,
     kWorkerStuck,
-    kWorkerSpent
+    kWorkerSpent,
+    kWorkerRetired,
   };
 
   Kind kind = Kind::kFrontAlive;
-  int worker = 0;      // its number, of the last three kinds
+  int worker = 0;      // its number, of the last four kinds
+  int pid = 0;         // of kWorkerReady; 0: not told
   std::string reason;  // of kWorkerStuck
+  bool gil = false;    // of kWorkerStuck: nothing in it runs, so nothing is waited for
   std::string app;     // of kWorkerReady: "Flask 2.2.2", may be empty
   std::string python;  // "3.11.2", may be empty
 };

@@ -20,6 +20,8 @@ TEST(ParseNews, ReadsWhatTheFrontSays) {
   EXPECT_EQ(stuck->kind, News::Kind::kWorkerStuck);
   EXPECT_EQ(stuck->worker, 1);
   EXPECT_EQ(stuck->reason, "no answer for 30s");
+  EXPECT_FALSE(stuck->gil);
+  EXPECT_TRUE(ParseNews(R"({"worker":1,"stuck":true,"gil":true,"reason":"no"})")->gil);
 }
 
 TEST(ParseNews, IgnoresEverythingElse) {

@@ -13,6 +13,7 @@
 #include "os/process.h"
 #include "supervise/backoff.h"
 #include "supervise/lines.h"
+#include "supervise/memory.h"
 
 namespace onebox::supervise {
 
@@ -37,6 +38,8 @@ struct Process {
   // "front [4711]", "worker 2 [4712]"
   std::string name() const;
   bool alive() const { return child.has_value(); }
+  // Forked by the zygote, which has not said its pid yet.
+  bool awaited() const { return !alive() && (life == Life::kBooting || life == Life::kReady); }
   void Signal(int signal) const {
     if (child) child->Signal(signal);
   }
@@ -60,6 +63,8 @@ struct Process {
   int number = 0;              // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
   Time recycle_at = Time::max();
+  bool retired = false;  // the front gives it no more requests
+  WorkerMemory memory;
 
   Time spoke_at{};                  // of a front: when it was heard last
   std::string attach_name;          // of a front: where its workers find it

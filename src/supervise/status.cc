@@ -28,12 +28,17 @@ std::string DescribeProcess(const json& process) {
       role == "app worker" ? fmt::format("{} {}", role, Number(At(process, "number"))) : role;
   const bool has_pid = At(process, "pid").is_number();
   const std::uint64_t restarts = Number(At(process, "restarts"));
-  return fmt::format("  {:<14} {:>8}  {:<8} {:>10}  {}\n",
+  const std::uint64_t memory = Number(At(process, "memory"));
+  const std::string leaves = Text(At(process, "leaves_because"));
+  std::string notes = restarts == 0 ? "" : fmt::format("restarted {}x", restarts);
+  if (!leaves.empty()) notes += fmt::format("{}leaves: {}", notes.empty() ? "" : ", ", leaves);
+  return fmt::format("  {:<14} {:>8}  {:<8} {:>10}  {:>9}  {}\n",
                      name,
                      has_pid ? std::to_string(Number(At(process, "pid"))) : "-",
                      Text(At(process, "state")),
                      has_pid ? Ago(At(process, "uptime")) : "-",
-                     restarts == 0 ? "" : fmt::format("restarted {}x", restarts));
+                     memory == 0 ? "-" : fmt::format("{} MiB", memory >> 20U),
+                     notes);
 }
 
 }  // namespace
@@ -72,6 +77,15 @@ Result<std::string> Ask(const std::string& state, const Question& question) {
   return std::move(answer->bytes);
 }
 
+Result<std::uint64_t> AskForGeneration(const std::string& state, std::string_view what) {
+  const std::string text = TRY(Ask(state, {what, kReloadTimeout}));
+  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (IsTrue(At(answer, "reloaded"))) return Number(At(answer, "generation"));
+  const std::string story = Text(At(answer, "story"));
+  return OperatorError(
+      fmt::format("{}{}{}", story, story.empty() ? "" : "\n", Text(At(answer, "error"))));
+}
+
 }  // namespace
 
 Result<std::string> AskStatus(const std::string& state) {
@@ -79,12 +93,11 @@ Result<std::string> AskStatus(const std::string& state) {
 }
 
 Result<std::uint64_t> AskReload(const std::string& state) {
-  const std::string text = TRY(Ask(state, {"reload", kReloadTimeout}));
-  const json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (IsTrue(At(answer, "reloaded"))) return Number(At(answer, "generation"));
-  const std::string story = Text(At(answer, "story"));
-  return OperatorError(
-      fmt::format("{}{}{}", story, story.empty() ? "" : "\n", Text(At(answer, "error"))));
+  return AskForGeneration(state, "reload");
+}
+
+Result<std::uint64_t> AskUpgrade(const std::string& state) {
+  return AskForGeneration(state, "upgrade");
 }
 
 Status AskStop(const std::string& state) {
@@ -103,18 +116,21 @@ std::string DescribeStatus(const std::string& status) {
   }
   text += fmt::format("  app       {} in {}\n", Text(At(box, "target")), Text(At(box, "chdir")));
   const json& workers = At(box, "workers");
-  text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy\n",
+  const std::string reason = Text(At(workers, "reason"));
+  text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy{}\n",
                       Number(At(workers, "ready")),
                       Number(At(workers, "total")),
                       Number(At(workers, "threads")),
                       Text(At(workers, "units")),
-                      Number(At(workers, "busy")));
+                      Number(At(workers, "busy")),
+                      reason.empty() ? "" : fmt::format(" ({})", reason));
   text += fmt::format("  requests  {}, {} errors; {} in the queue, {} connections\n\n",
                       Number(At(box, "requests")),
                       Number(At(box, "errors")),
                       Number(At(box, "queue")),
                       Number(At(box, "connections")));
-  text += fmt::format("  {:<14} {:>8}  {:<8} {:>10}\n", "process", "pid", "state", "up");
+  text += fmt::format(
+      "  {:<14} {:>8}  {:<8} {:>10}  {:>9}\n", "process", "pid", "state", "up", "memory");
   for (const json& process : At(box, "processes")) {
     text += DescribeProcess(process);
   }

@@ -19,6 +19,8 @@ Result<std::string> AskStatus(const std::string& state);
 // its generation; an Error with the reason, and with what the app printed, where the one before serves
 // on.
 Result<std::uint64_t> AskReload(const std::string& state);
+// The same with the program itself, as it lies on the disk now, in its place.
+Result<std::uint64_t> AskUpgrade(const std::string& state);
 // Lets it finish what has begun, and end. Returns at once.
 Status AskStop(const std::string& state);
 

@@ -8,21 +8,26 @@ namespace {
 TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
   const std::string text = DescribeStatus(R"({"version":"0.1.0","uptime":61.5,"phase":"serving",
     "listen":["http://127.0.0.1:8000"],"target":"app:app","chdir":"/srv",
-    "workers":{"total":2,"ready":1,"threads":4,"units":"threads","busy":3},
+    "workers":{"total":2,"ready":1,"threads":4,"units":"threads","busy":3,"reason":"as set"},
     "requests":10,"errors":1,"queue":2,"connections":5,
     "processes":[{"role":"front","number":0,"pid":41,"state":"ready","uptime":60.0,"restarts":0},
+                 {"role":"zygote","number":0,"pid":42,"state":"ready","uptime":60.0},
+                 {"role":"app worker","number":1,"pid":43,"state":"ready","uptime":60.0,
+                  "memory":94371840,"leaves_because":"a reload"},
                  {"role":"app worker","number":2,"pid":null,"state":"waiting","uptime":0,
                   "restarts":7}]})");
   EXPECT_EQ(text,
             "onebox 0.1.0   up 61s   serving\n"
             "  listens   http://127.0.0.1:8000\n"
             "  app       app:app in /srv\n"
-            "  workers   1 of 2 ready, 4 threads each, 3 busy\n"
+            "  workers   1 of 2 ready, 4 threads each, 3 busy (as set)\n"
             "  requests  10, 1 errors; 2 in the queue, 5 connections\n"
             "\n"
-            "  process             pid  state            up\n"
-            "  front                41  ready            1m  \n"
-            "  app worker 2          -  waiting           -  restarted 7x\n");
+            "  process             pid  state            up     memory\n"
+            "  front                41  ready            1m          -  \n"
+            "  zygote               42  ready            1m          -  \n"
+            "  app worker 1         43  ready            1m     90 MiB  leaves: a reload\n"
+            "  app worker 2          -  waiting           -          -  restarted 7x\n");
 }
 
 TEST(DescribeStatus, DoesNotTrustWhatItIsGiven) {

@@ -11,7 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/units.h"
 #include "os/file.h"
+#include "os/machine.h"
 #include "os/poll.h"
 #include "os/random.h"
 #include "os/signal.h"
@@ -20,6 +22,7 @@
 #include "supervise/json.h"
 #include "supervise/news.h"
 #include "supervise/pool.h"
+#include "supervise/succession.h"
 #include "supervise/zygote.h"
 
 namespace onebox::supervise {
@@ -36,11 +39,18 @@ constexpr Duration kBootNotice = seconds(10);
 constexpr std::size_t kHeldLinesMax = 1000;
 constexpr int kImportFailed = 3;  // exit statuses of a worker
 constexpr int kHealthFailed = 4;
+constexpr Duration kMemoryPause = seconds(1);  // between two looks at the workers' memory
+constexpr Duration kMemoryPauseNear = std::chrono::milliseconds(100);  // where a limit is near
+constexpr std::size_t kRollupBytesMax = 4096;
+constexpr Duration kLoadPause = seconds(1);
 constexpr std::uint64_t kAgeJitter = 10;  // a worker may get up to a tenth older than it is to
 
 double SecondsOf(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
+
+constexpr std::initializer_list<int> kSignals =
+    {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 
 // booting -> serving -> draining -> ending -> gone; from any phase to ending.
 // Booting ends with the first time that the front and every worker are ready; what dies in it before
@@ -69,10 +79,13 @@ class Box {
   Box(BoxSettings settings, const Outside& outside)
       : outside_(outside),
         now_(std::make_shared<Generation>(Generation{.settings = std::move(settings)})),
-        began_(outside.clock.Now()) {}
+        began_(outside.clock.Now()) {
+    BeginScaling(this->settings().workers);
+  }
 
-  // Once, before Run().
+  // Once, before Run(), one of the two.
   Status Open();
+  Status Inherit(const os::Fd& left);
   int Run();
   void CloseListeners() { listeners_.Close(); }
   void RemoveControlPath();
@@ -96,6 +109,8 @@ class Box {
   void TakeZygoteNews(Process& zygote);
   void Take(Process& zygote, const ZygoteNews& news);
   void TakeForked(const ZygoteNews& news);
+  void Adopt(Process& worker, pid_t pid);
+  void FailFork(Process& worker, const std::string& reason);
   void TakeOutput(Process& process);
   void TakeLine(Process& process, std::string_view line);
   void ReleaseHeld(Process& process);
@@ -112,10 +127,17 @@ class Box {
 
   // The pool.
   void BalancePool();
-  unsigned SpareMax() const;
+  unsigned Wanted() const { return scaling_->wanted(); }
+  MemoryRoom Room() const;
   void Replace(Process& worker, std::string reason);
   void EndWorker(Process& worker);
   void CheckAges();
+  void CheckMemory();
+  bool IsNearItsLimit(const Process& worker) const;
+  void CheckLoad();
+  void BeginScaling(unsigned workers) {
+    scaling_.emplace(settings().scaling, workers, settings().workers_reason);
+  }
   void TellWorkers();
   WorkersNow CountWorkers() const;
 
@@ -140,12 +162,17 @@ class Box {
 
   // Reload.
   void AskReload(std::optional<ControlSocket::Client> asker);
+  bool IsAtRest() const;
   void BeginWantedReload();
   void BeginReload(std::vector<ControlSocket::Client> askers);
   void ContinueReload();
   void TakeOver();
   void CheckReloaded();
   void FailReload(const std::string& reason, Process* culprit);
+  // Another program in our place.
+  void BeginWantedUpgrade();
+  Succession WhatIsLeft() const;
+  void FailUpgrade(const std::string& reason);
   void AnswerReload(const json& answer, const std::vector<ControlSocket::Client>& askers);
   bool IsOfReload(const Process& process) const {
     return reload_ != nullptr && !reload_->taken_over && process.generation == reload_->generation;
@@ -168,9 +195,15 @@ class Box {
 
   const Outside& outside_;
   std::shared_ptr<Generation> now_;
+  std::optional<Scaling> scaling_;
+  Time memory_at_{};  // when the workers' memory is looked at next
+  Time load_at_{};    // and the load
+  os::CpuTimes cpu_before_;
   std::unique_ptr<Reload> reload_;
   std::vector<ControlSocket::Client> reload_askers_;  // of the next; as many as may be connected
   bool reload_wanted_ = false;
+  bool upgrade_wanted_ = false;
+  std::vector<ControlSocket::Client> upgrade_askers_;
   const Time began_;
 
   Phase phase_ = Phase::kBooting;
@@ -202,7 +235,7 @@ Status Box::Open() {
   state_lock_ = TRY(std::move(lock));
   TRY(listeners_.Open(settings().listen));
   control_ = TRY(ControlSocket::Open(settings().state));
-  signals_ = TRY(os::SignalQueue::Open({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}));
+  signals_ = TRY(os::SignalQueue::Open(kSignals));
   os::AdoptOrphans();
   now_->front = &AddFront(now_);
   TRY(OpenAttachSockets(*now_->front));
@@ -233,7 +266,7 @@ std::string Box::StartLines() const {
 }
 
 int Box::Run() {
-  outside_.print(StartLines());
+  if (phase_ == Phase::kBooting) outside_.print(StartLines());
   BalancePool();
   while (phase_ != Phase::kGone) {
     Turn();
@@ -271,7 +304,10 @@ void Box::Turn() {
   CheckBooted();
   CheckReloaded();
   BeginWantedReload();
+  BeginWantedUpgrade();
   CheckAges();
+  CheckMemory();
+  CheckLoad();
   CheckDeadlines();
   BalancePool();
   StartWhatIsDue();
@@ -297,12 +333,16 @@ std::optional<Duration> Box::UntilNextDeadline() const {
       next = std::min(next, process->start_at);
     }
     next = std::min(next, process->end_by);
+    if (process->role == Role::kAppWorker && process->life == Life::kReady) {
+      next = std::min(next, memory_at_);
+    }
     if (process->leaves_because.empty()) next = std::min(next, process->recycle_at);
     if (process->role == Role::kFront && process->alive()) {
       next = std::min(next, process->spoke_at + kHeartbeatTimeout);
     }
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
+  if (phase_ == Phase::kServing && !settings().scaling.fixed()) next = std::min(next, load_at_);
   if (next == Time::max()) return std::nullopt;
   return next - Now();
 }
@@ -330,6 +370,9 @@ void Box::TakeSignal(int number) {
       return;  // somebody's death: TakeDeath() and BuryTheDead() see whose
     case SIGUSR1:
       return ReopenLogs();
+    case SIGUSR2:
+      upgrade_wanted_ = true;
+      return;
     case SIGHUP:
       ReopenLogs();
       return AskReload(std::nullopt);
@@ -376,6 +419,9 @@ void Box::Take(const News& news) {
       return TakeWorkerReady(news);
     case News::Kind::kWorkerStuck:
       return TakeWorkerStuck(news);
+    case News::Kind::kWorkerRetired:
+      if (Process* worker = FindWorker(news.worker)) worker->retired = true;
+      return;
     case News::Kind::kWorkerSpent:
       if (Process* worker = FindWorker(news.worker)) {
         Replace(*worker, "it has run as many requests as it is to");
@@ -390,6 +436,8 @@ void Box::TakeWorkerReady(const News& news) {
   worker->life = Life::kReady;
   worker->end_by = Time::max();
   worker_was_ready_ = true;
+  // The front may be faster than the zygote, or the zygote gone.
+  if (!worker->alive()) Adopt(*worker, news.pid);
   Generation& generation = *worker->generation;
   if (!news.app.empty()) generation.app = news.app;
   if (!news.python.empty()) generation.python = news.python;
@@ -403,15 +451,17 @@ void Box::TakeWorkerReady(const News& news) {
   if (reload_ != nullptr && reload_->first == worker) TakeOver();
 }
 
+// Its successor is started at once; it finishes what can end, or where nothing in it runs is killed.
 void Box::TakeWorkerStuck(const News& news) {
   Process* worker = FindWorker(news.worker);
-  if (worker == nullptr || !worker->alive() || worker->life == Life::kEnding) return;
+  if (worker == nullptr || !worker->alive()) return;
+  const bool ends_already = worker->life == Life::kEnding;
+  if (ends_already && !news.gil) return;
   outside_.log.Warning("{} is stuck: {}; it is ended and replaced", worker->name(), news.reason);
-  outside_.died(Role::kAppWorker);
   worker->leaves_because = news.reason;
-  worker->life = Life::kEnding;
-  worker->goes = true;
-  worker->Signal(SIGKILL);
+  EndWorker(*worker);
+  if (!ends_already) outside_.died(Role::kAppWorker);
+  if (news.gil) worker->Signal(SIGKILL);
 }
 
 void Box::TakeZygoteNews(Process& zygote) {
@@ -444,11 +494,13 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
   if (news.kind == ZygoteNews::Kind::kReady) {
     zygote.life = Life::kReady;
     ReleaseHeld(zygote);
-    outside_.log.Info("{}: {} is loaded once, in {:.1f} s and {} MiB; workers are forked from it",
-                      zygote.name(),
-                      generation.settings.target,
-                      SecondsOf(Now() - zygote.started),
-                      news.bytes >> 20U);
+    generation.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
+                                       SecondsOf(Now() - zygote.started),
+                                       news.bytes >> 20U);
+    if (phase_ != Phase::kBooting) {
+      outside_.log.Info(
+          "{}: {} is {}", zygote.name(), generation.settings.target, generation.preloaded);
+    }
   } else {
     ReleaseHeld(zygote);
     outside_.log.Warning(
@@ -465,19 +517,23 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
 
 void Box::TakeForked(const ZygoteNews& news) {
   Process* worker = FindWorker(news.worker);
-  if (worker == nullptr || worker->life != Life::kBooting || worker->alive()) return;
-  auto child = news.kind == ZygoteNews::Kind::kForked
-                   ? os::Adopt(news.pid)
-                   : Result<os::Child>(OperatorError(news.reason));
-  if (child.ok()) {
-    worker->child.emplace(std::move(child).value());
-    if (worker->goes) EndWorker(*worker);
-    return;
-  }
-  worker->life = Life::kWaiting;
-  worker->end_by = Time::max();
-  worker->start_at = Now() + worker->backoff.Died();
-  outside_.log.Error("{} cannot be forked: {}", worker->name(), child.error().message);
+  if (worker == nullptr || !worker->awaited()) return;
+  if (news.kind == ZygoteNews::Kind::kForked) return Adopt(*worker, news.pid);
+  FailFork(*worker, news.reason);
+}
+
+void Box::Adopt(Process& worker, pid_t pid) {
+  auto child = os::Adopt(pid);
+  if (!child.ok()) return FailFork(worker, child.error().message);
+  worker.child.emplace(std::move(child).value());
+  if (worker.goes) EndWorker(worker);
+}
+
+void Box::FailFork(Process& worker, const std::string& reason) {
+  worker.life = Life::kWaiting;
+  worker.end_by = Time::max();
+  worker.start_at = Now() + worker.backoff.Died();
+  outside_.log.Error("{} cannot be forked: {}", worker.name(), reason);
 }
 
 void Box::TakeOutput(Process& process) {
@@ -520,12 +576,18 @@ std::optional<std::string> Box::AnswerQuestion(std::string_view question,
     AskReload(from);
     return std::nullopt;
   }
+  if (what == "upgrade") {
+    if (phase_ >= Phase::kDraining) return json{{"error", "the box is ending"}}.dump();
+    upgrade_wanted_ = true;
+    upgrade_askers_.push_back(from);
+    return std::nullopt;
+  }
   if (what == "stop") {
     outside_.log.Info("asked to stop: finishing what has begun");
     if (phase_ < Phase::kDraining) BeginDrain();
     return json{{"stopping", true}}.dump();
   }
-  return json{{"error", "it is asked for status, reload or stop"}}.dump();
+  return json{{"error", "it is asked for status, reload, upgrade or stop"}}.dump();
 }
 
 // --- deaths ------------------------------------------------------------------
@@ -586,8 +648,8 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
   }
   if (process.role == Role::kZygote) {  // those that it was to fork wait for the next one
     for (const auto& worker : processes_) {
-      const bool asked = worker->role == Role::kAppWorker && worker->life == Life::kBooting &&
-                         !worker->alive() && worker->generation == process.generation;
+      const bool asked = worker->role == Role::kAppWorker && worker->awaited() &&
+                         worker->generation == process.generation;
       if (asked) worker->life = Life::kWaiting;
     }
   }
@@ -669,14 +731,14 @@ void Box::PlanRestart(Process& process, const os::ExitStatus& status, const std:
 // Those that go and have gone; and the orphans that the app has left to us.
 void Box::BuryTheDead() {
   std::erase_if(processes_, [this](const auto& process) {
-    const bool gone = process->goes && !process->alive() && process->life != Life::kBooting;
+    const bool gone = process->goes && !process->alive() && !process->awaited();
     return gone && process.get() != now_->front && process.get() != now_->zygote;
   });
   std::vector<pid_t> ours;
   bool awaited = false;  // a worker that the zygote has forked or will: its pid is not known yet
   for (const auto& process : processes_) {
     if (process->alive()) ours.push_back(process->child->pid());
-    awaited = awaited || (process->life == Life::kBooting && !process->alive());
+    awaited = awaited || process->awaited();
   }
   if (!awaited) os::ReapStrangers(ours);
 }
@@ -696,7 +758,7 @@ void Box::BalancePool() {
                        .leaves = !process->leaves_because.empty(),
                        .started = process->started});
   }
-  const Moves moves = Balance(members, {.wanted = settings().workers, .spare_max = SpareMax()});
+  const Moves moves = Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())});
   for (const int number : moves.end) {
     EndWorker(*FindWorker(number));
   }
@@ -705,8 +767,20 @@ void Box::BalancePool() {
   }
 }
 
-unsigned Box::SpareMax() const {
-  return settings().workers;
+// What memory has room for, by what it is measured to be.
+MemoryRoom Box::Room() const {
+  MemoryRoom room{.free = os::MemoryAvailable(), .wanted = Wanted()};
+  std::uint64_t used = 0;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker || process->life == Life::kWaiting) continue;
+    ++room.present;
+    used += process->memory.bytes();
+    room.largest = std::max(room.largest, process->memory.bytes());
+  }
+  if (const std::uint64_t most = settings().memory_max; most > 0) {
+    room.free = std::min(room.free, most - std::min(most, used));
+  }
+  return room;
 }
 
 // Another is to take its place; until then it serves.
@@ -719,12 +793,9 @@ void Box::Replace(Process& worker, std::string reason) {
 // It takes no more requests, finishes those that it has, and goes.
 void Box::EndWorker(Process& worker) {
   worker.goes = true;
-  if (!worker.alive()) {
-    if (worker.life != Life::kBooting) worker.life = Life::kWaiting;  // else TakeForked() ends it
-    return;
-  }
-  if (worker.life == Life::kEnding) return;
+  if (!worker.alive() || worker.life == Life::kEnding) return;  // Adopt() ends what is awaited
   worker.life = Life::kEnding;
+  TellFront(*worker.generation->front, {{"retire", worker.number}});
   worker.end_by = Now() + worker.generation->settings.request_timeout + kWorkerGrace;
   worker.Signal(SIGTERM);
 }
@@ -733,6 +804,71 @@ void Box::CheckAges() {
   for (const auto& process : processes_) {
     if (process->recycle_at <= Now()) Replace(*process, "it is as old as it is to get");
   }
+}
+
+// Twice as far as half of the limit may be a matter of seconds.
+bool Box::IsNearItsLimit(const Process& worker) const {
+  const MemoryLimits& limits = worker.generation->settings.memory;
+  const std::uint64_t limit = limits.soft > 0 ? limits.soft : limits.hard;
+  return limit > 0 && worker.memory.bytes() > limit / 2;
+}
+
+void Box::CheckMemory() {
+  if (Now() < memory_at_) return;
+  bool near = false;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker || process->life != Life::kReady || !process->alive()) {
+      continue;
+    }
+    const auto text = os::ReadKernelFile(
+        fmt::format("/proc/{}/smaps_rollup", process->child->pid()), kRollupBytesMax);
+    const auto reading = text.ok() ? ParseRollup(text.value()) : std::nullopt;
+    if (!reading) continue;  // it has just died
+    const MemoryLimits& limits = process->generation->settings.memory;
+    process->memory.Take(*reading, limits);
+    near = near || IsNearItsLimit(*process);
+    const auto story = [&](std::string_view which, std::uint64_t limit) {
+      return fmt::format("it has {}, and {} is {}",
+                         FormatBytes(process->memory.bytes() >> 20U << 20U),
+                         which,
+                         FormatBytes(limit));
+    };
+    switch (process->memory.Judge(limits)) {
+      case WorkerMemory::Verdict::kFine:
+        break;
+      case WorkerMemory::Verdict::kReplace:
+        Replace(*process, story("app.memory_soft", limits.soft));
+        break;
+      case WorkerMemory::Verdict::kEnd:
+        Replace(*process, story("app.memory_hard", limits.hard));
+        EndWorker(*process);
+        break;
+    }
+  }
+  memory_at_ = Now() + (near ? kMemoryPauseNear : kMemoryPause);
+}
+
+// How many workers there are to be, once a second.
+void Box::CheckLoad() {
+  if (phase_ != Phase::kServing || settings().scaling.fixed() || Now() < load_at_) return;
+  load_at_ = Now() + kLoadPause;
+  const os::CpuTimes cpu = os::ReadCpuTimes();
+  const os::CpuTimes before = std::exchange(cpu_before_, cpu);
+  const std::uint64_t ticks = cpu.all - before.all;
+  const Traffic traffic = outside_.traffic();
+  const unsigned wanted = Wanted();
+  scaling_->Take({.waiting = traffic.queue,
+                  .busy = traffic.workers_busy,
+                  .threads = settings().threads,
+                  .requests = traffic.requests,
+                  .cpu_idle = ticks == 0 ? 0
+                                         : static_cast<double>(cpu.idle - before.idle) /
+                                               static_cast<double>(ticks),
+                  .settled = CountWorkers().ready == wanted && reload_ == nullptr,
+                  .memory_allows = SpareWorkers(Room()) > 0},
+                 Now());
+  if (Wanted() == wanted) return;
+  outside_.log.Info("{} workers instead of {}: {}", Wanted(), wanted, scaling_->reason());
 }
 
 void Box::TellWorkers() {
@@ -901,6 +1037,7 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
     words.insert(words.end(), {"--worker-class", "gevent"});
   }
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
+  words.insert(words.end(), settings.worker_words.begin(), settings.worker_words.end());
   return words;
 }
 
@@ -937,14 +1074,14 @@ Status Box::LaunchWorker(Process& worker) {
 
 void Box::CheckBooted() {
   if (phase_ != Phase::kBooting) return;
-  const bool booted = CountWorkers().ready == settings().workers && front().life == Life::kReady;
+  const bool booted = CountWorkers().ready == Wanted() && front().life == Life::kReady;
   if (booted) {
     phase_ = Phase::kServing;
     std::string app = fmt::format("  app       {}", settings().target);
     if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
     app += now_->python.empty() ? fmt::format(", {}", settings().python)
                                 : fmt::format(", Python {}", now_->python);
-    if (now_->zygote != nullptr) app += ", preloaded";
+    if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
     outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
     return;
   }
@@ -997,12 +1134,17 @@ void Box::AskReload(std::optional<ControlSocket::Client> asker) {
   reload_askers_.insert(reload_askers_.end(), askers.begin(), askers.end());
 }
 
-// One at a time; who asks meanwhile shares the next one, which reads what has changed since.
-void Box::BeginWantedReload() {
+// Nothing else is under way, and there is one front.
+bool Box::IsAtRest() const {
   const auto fronts = std::count_if(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->role == Role::kFront;
   });
-  if (!reload_wanted_ || reload_ != nullptr || phase_ != Phase::kServing || fronts > 1) return;
+  return reload_ == nullptr && phase_ == Phase::kServing && fronts == 1;
+}
+
+// One at a time; who asks meanwhile shares the next one, which reads what has changed since.
+void Box::BeginWantedReload() {
+  if (!reload_wanted_ || !IsAtRest()) return;
   reload_wanted_ = false;
   BeginReload(std::exchange(reload_askers_, {}));
 }
@@ -1050,6 +1192,9 @@ void Box::ContinueReload() {
 void Box::TakeOver() {
   const std::shared_ptr<Generation> before = std::exchange(now_, reload_->generation);
   reload_->taken_over = true;
+  const bool as_before = before->settings.workers == settings().workers &&
+                         before->settings.scaling == settings().scaling;
+  BeginScaling(as_before ? Wanted() : settings().workers);
   for (const auto& process : processes_) {
     if (process->generation != before) continue;
     if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
@@ -1076,7 +1221,12 @@ void Box::CheckReloaded() {
         return process->role == Role::kAppWorker && process->generation == now_ &&
                process->life == Life::kReady;
       });
-  if (static_cast<unsigned>(ready) < settings().workers) return;
+  const bool old_ones_serve =
+      std::any_of(processes_.begin(), processes_.end(), [this](const auto& process) {
+        return process->role == Role::kAppWorker && process->generation != now_ &&
+               process->generation->front == now_->front && process->alive() && !process->retired;
+      });
+  if (static_cast<unsigned>(ready) < Wanted() || old_ones_serve) return;
   const auto done = std::move(reload_);
   const double took = SecondsOf(Now() - done->began);
   outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
@@ -1114,11 +1264,137 @@ void Box::AnswerReload(const json& answer, const std::vector<ControlSocket::Clie
   }
 }
 
+// --- another program in our place --------------------------------------------
+
+// Everything that lives, and the sockets; what waits for its next start is started by the successor.
+Succession Box::WhatIsLeft() const {
+  Succession left{.generation = now_->number,
+                  .listeners = listeners_.ForSuccessor(),
+                  .state_lock = state_lock_.get(),
+                  .control = control_->listener(),
+                  .askers = {},
+                  .processes = {}};
+  for (const ControlSocket::Client asker : upgrade_askers_) {
+    if (const int socket = control_->SocketOf(asker); socket >= 0) left.askers.push_back(socket);
+  }
+  for (const auto& process : processes_) {
+    if (!process->alive()) continue;
+    auto& one = left.processes.emplace_back();
+    one.role = process->role;
+    one.life = process->life;
+    one.number = process->number;
+    one.pid = process->child->pid();
+    one.goes = process->goes || !process->leaves_because.empty();
+    one.control = process->control.get();
+    one.output = process->output.get();
+    one.attach_name = process->attach_name;
+    for (const os::Fd& socket : process->attach) {
+      one.attach.push_back(socket.get());
+    }
+    one.first_lane = process->first_lane;
+  }
+  return left;
+}
+
+// This process stays: its children are the successor's, who makes a generation of its own beside them,
+// as a reload does. So a successor that cannot serve is a reload that has failed.
+void Box::BeginWantedUpgrade() {
+  if (!upgrade_wanted_ || reload_wanted_ || !IsAtRest() || !front().alive()) return;
+  upgrade_wanted_ = false;
+  if (const Status fits = outside_.check_successor(); !fits.ok()) {
+    return FailUpgrade(fits.error().message);
+  }
+  const Succession left = WhatIsLeft();
+  const auto file = Leave(left);
+  if (!file.ok()) return FailUpgrade(file.error().message);
+  std::vector<int> kept = left.askers;
+  kept.insert(kept.end(), {left.state_lock, left.control, file.value().get()});
+  for (const auto& [asked, socket] : left.listeners) {
+    kept.push_back(socket);
+  }
+  for (const Succession::Left& process : left.processes) {
+    kept.insert(kept.end(), {process.control, process.output});
+    kept.insert(kept.end(), process.attach.begin(), process.attach.end());
+  }
+  std::for_each(kept.begin(), kept.end(), os::KeepAtExecute);
+  outside_.log.Info("upgrade: another program takes our place");
+  const Error failed = outside_.succeed(file.value());
+  std::for_each(kept.begin(), kept.end(), os::CloseAtExecute);
+  FailUpgrade(failed.message);
+}
+
+void Box::FailUpgrade(const std::string& reason) {
+  outside_.log.Error("the upgrade has failed, onebox {} serves on: {}", settings().version, reason);
+  AnswerReload({{"error", reason}}, std::exchange(upgrade_askers_, {}));
+}
+
+// The generation that we find serves until ours does.
+Status Box::Inherit(const os::Fd& left_behind) {
+  const Succession left = TRY(supervise::Inherit(left_behind));
+  const auto own = [](int descriptor) {
+    if (descriptor >= 0) os::CloseAtExecute(descriptor);
+    return os::Fd(descriptor);
+  };
+  state_lock_ = own(left.state_lock);
+  for (const auto& [asked, socket] : left.listeners) {
+    TRY(listeners_.Adopt(asked, os::Fd(socket)));
+  }
+  std::vector<os::Fd> waiting;
+  for (const int asker : left.askers) {
+    waiting.push_back(own(asker));
+  }
+  control_ = ControlSocket::Adopt(settings().state, own(left.control), std::move(waiting));
+  signals_ = TRY(os::SignalQueue::Open(kSignals));
+  os::AdoptOrphans();
+  now_->number = left.generation;
+  now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
+  unsigned serving = 0;
+  for (const Succession::Left& one : left.processes) {
+    auto child = os::Adopt(one.pid);
+    if (!child.ok()) continue;  // it ended a moment ago
+    Process& process =
+        *processes_.emplace_back(std::make_unique<Process>(one.role, now_, outside_.clock));
+    process.child.emplace(std::move(child).value());
+    process.life = one.life;
+    process.number = one.number;
+    process.goes = one.goes && one.life == Life::kEnding;
+    if (one.goes && !process.goes) process.leaves_because = "an upgrade";
+    process.control = own(one.control);
+    process.output = own(one.output);
+    process.attach_name = one.attach_name;
+    for (const int socket : one.attach) {
+      process.attach.push_back(own(socket));
+    }
+    process.first_lane = one.first_lane;
+    process.started = process.spoke_at = Now();
+    process.backoff.Started();
+    if (process.life == Life::kEnding) {
+      process.end_by = Now() + settings().request_timeout + kWorkerGrace;
+    }
+    if (one.role == Role::kFront && !process.goes) now_->front = &process;
+    if (one.role == Role::kZygote && one.life == Life::kReady) now_->zygote = &process;
+    if (one.role == Role::kAppWorker && one.life != Life::kEnding) ++serving;
+  }
+  if (now_->front == nullptr) return OperatorError("the program before has left no front");
+  now_->settings.workers = std::max(serving, 1U);
+  now_->settings.scaling = {now_->settings.workers, now_->settings.workers};
+  BeginScaling(now_->settings.workers);
+  phase_ = Phase::kServing;
+  worker_was_ready_ = true;
+  reload_wanted_ = true;
+  reload_askers_ = control_->clients();
+  outside_.log.Info("onebox {} takes the place of the program before, and {} processes of it",
+                    settings().version,
+                    processes_.size());
+  return Done();
+}
+
 // --- the end -----------------------------------------------------------------
 
 void Box::BeginDrain() {
   if (reload_ != nullptr && !reload_->taken_over) FailReload("the box is ending", nullptr);
   AnswerReload({{"error", "the box is ending"}}, std::exchange(reload_askers_, {}));
+  AnswerReload({{"error", "the box is ending"}}, std::exchange(upgrade_askers_, {}));
   if (!front().alive() || !worker_was_ready_) {
     BeginEnd();
     return;
@@ -1176,7 +1452,8 @@ std::string Box::StatusText() const {
                        {"listen", listeners_.Shown(settings().listen)},
                        {"admin", listeners_.ShownAdmin(settings().listen)},
                        {"workers",
-                        {{"total", settings().workers},
+                        {{"total", Wanted()},
+                         {"reason", scaling_->reason()},
                          {"ready", CountWorkers().ready},
                          {"threads", settings().threads},
                          {"units", NameOfUnits(settings().worker_class)},
@@ -1196,6 +1473,7 @@ json Box::ProcessStatus(const Process& process) const {
           {"state", NameOf(process.life)},
           {"generation", process.generation->number},
           {"leaves_because", process.leaves_because},
+          {"memory", process.memory.bytes()},
           {"uptime", process.alive() ? SecondsOf(Now() - process.started) : 0.0},
           {"restarts", process.restarts}};
 }
@@ -1218,9 +1496,9 @@ std::string_view NameOfUnits(WorkerClass worker_class) {
   return worker_class == WorkerClass::kGevent ? "greenlets" : "threads";
 }
 
-int RunBox(const BoxSettings& settings, const Outside& outside) {
+int RunBox(const BoxSettings& settings, const Outside& outside, os::Fd inherited) {
   Box box(settings, outside);
-  const Status opened = box.Open();
+  const Status opened = inherited.valid() ? box.Inherit(inherited) : box.Open();
   if (!opened.ok()) {
     outside.print(fmt::format("onebox: {}\n", opened.error().message));
     box.CloseListeners();

@@ -13,7 +13,9 @@
 #include "os/process.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
+#include "supervise/memory.h"
 #include "supervise/process.h"
+#include "supervise/scaling.h"
 #include "telemetry/log.h"
 
 namespace onebox::supervise {
@@ -35,19 +37,24 @@ struct BoxSettings {
   unsigned reactors = 1;
   Duration drain_timeout{};
 
-  unsigned workers = 1;
+  unsigned workers = 1;        // at the start
+  std::string workers_reason;  // why so many, for people
+  ScalingLimits scaling{};     // where its ends differ: the number follows the load
   WorkerClass worker_class = WorkerClass::kThreads;
   unsigned threads = 1;  // of each; with kGevent greenlets
   Preload preload = Preload::kOff;
   Duration request_timeout = std::chrono::seconds(30);  // the longest that a request may run
   Duration boot_timeout = std::chrono::minutes(5);      // from a worker's start to its readiness
-  Duration recycle_age{};   // of a worker; 0: it may get as old as it likes
-  std::string health;       // a path that the app must answer before it serves; empty: not asked
-  std::string python;       // the interpreter
-  std::string python_side;  // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
+  Duration recycle_age{};      // of a worker; 0: it may get as old as it likes
+  MemoryLimits memory{};       // of a worker
+  std::uint64_t memory_max{};  // of all workers together: beyond it none is started besides
+  std::string health;          // a path that the app must answer before it serves; empty: not asked
+  std::string python;          // the interpreter
+  std::string python_side;     // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
   std::string chdir;
-  os::Variables environment;  // of the workers
+  std::vector<std::string> worker_words;  // at the end of a worker's command line
+  os::Variables environment;              // of the workers
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
 
@@ -79,6 +86,10 @@ struct Outside {
   std::function<void(std::string_view)> print;  // text for the operator's terminal
   // What holds now, for a reload; an Error with all that is wrong.
   std::function<Result<BoxSettings>()> read_settings;
+  // Whether the program that is to take our place would start.
+  std::function<Status()> check_successor;
+  // Becomes it; `left` is what it inherits. Returns only where it cannot.
+  std::function<Error(const os::Fd& left)> succeed;
   std::size_t lanes_max = 1;  // of the metrics, for one front; there are twice as many
 
   std::function<Traffic()> traffic;  // for status
@@ -88,8 +99,9 @@ struct Outside {
   std::function<void(const WorkersNow&)> workers_changed;
 };
 
-// Runs the box until a signal ends it. The exit status: 0, or 1 where it could not start (the reason
-// has been printed). REQUIRES: this process has one thread.
-int RunBox(const BoxSettings& settings, const Outside& outside);
+// Runs the box until a signal ends it. `inherited`: what the program has left whose place we take; not
+// valid: none. The exit status: 0, or 1 where it could not start (the reason has been printed).
+// REQUIRES: this process has one thread.
+int RunBox(const BoxSettings& settings, const Outside& outside, os::Fd inherited = {});
 
 }  // namespace onebox::supervise

@@ -74,17 +74,20 @@ class BoxTest : public testing::Test {
         telemetry::Log::Open(clock, {.role = "supervisor", .path = folder_ + "/error.log"});
     EXPECT_TRUE(log.ok());
     settings_.front = front;
-    const int status = RunBox(settings_,
-                              {.clock = clock,
-                               .log = *log.value(),
-                               .print = [this](std::string_view text) { printed_ += text; },
-                               .read_settings = [this] { return Result<BoxSettings>(settings_); },
-                               .lanes_max = 1,
-                               .traffic = [] { return Traffic{.requests = 7}; },
-                               .started = [this](Role) { ++started_; },
-                               .died = [this](Role) { ++died_; },
-                               .front_ended = [](std::size_t) {},
-                               .workers_changed = [](const WorkersNow&) {}});
+    const int status =
+        RunBox(settings_,
+               {.clock = clock,
+                .log = *log.value(),
+                .print = [this](std::string_view text) { printed_ += text; },
+                .read_settings = [this] { return Result<BoxSettings>(settings_); },
+                .check_successor = [] { return onebox::Status(OperatorError("none")); },
+                .succeed = [](const os::Fd&) { return OperatorError("none"); },
+                .lanes_max = 1,
+                .traffic = [] { return Traffic{.requests = 7}; },
+                .started = [this](Role) { ++started_; },
+                .died = [this](Role) { ++died_; },
+                .front_ended = [](std::size_t) {},
+                .workers_changed = [](const WorkersNow&) {}});
     EXPECT_FALSE(std::filesystem::exists(ControlPath(settings_.state)));
     EXPECT_FALSE(std::filesystem::exists(folder_ + "/app.sock"));
     return status;
@@ -243,7 +246,8 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
     Say(heritage.control, {{"front", "ready"}});
     Say(heritage.control, {{"worker", 1}, {"ready", true}});
     const json before = WaitForStatus(WorkerRuns);
-    Say(heritage.control, {{"worker", 1}, {"stuck", true}, {"reason", "no answer for 30s"}});
+    Say(heritage.control,
+        {{"worker", 1}, {"stuck", true}, {"gil", true}, {"reason", "no answer for 30s"}});
     (void)WaitForStatus([&before](const json& found) {
       return WorkerRuns(found) && found["processes"][1]["pid"] != before["processes"][1]["pid"];
     });
@@ -256,6 +260,30 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
   EXPECT_THAT(LogText(), HasSubstr("is stuck: no answer for 30s; it is ended and replaced"));
   EXPECT_EQ(started_, 3);
   EXPECT_EQ(died_, 1) << "the two that ended at the end were asked to";
+}
+
+TEST_F(BoxTest, LetsAWorkerThatIsStuckInOneRequestFinishTheOthers) {
+  Script(
+      "trap 'touch \"$FOLDER/told\"' TERM; while [ ! -e \"$FOLDER/done\" ]; do sleep 0.02; done");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    (void)WaitForStatus(WorkerRuns);
+    Say(heritage.control, {{"worker", 1}, {"stuck", true}, {"reason", "a thread does not end"}});
+    const json both = WaitForStatus([](const json& found) {
+      return found["processes"].size() == 3 && found["processes"][2]["pid"].is_number();
+    });
+    EXPECT_EQ(both["processes"][1]["state"], "ending");
+    EXPECT_EQ(both["processes"][2]["state"], "booting") << "its successor does not wait for it";
+    EXPECT_THAT(Hear(heritage.control), HasSubstr("retire"));
+    while (!IsThere("told"))
+      Pause(milliseconds(20));
+    Leave("done");
+    (void)WaitForStatus([](const json& found) { return found["processes"].size() == 2; });
+    ::kill(::getppid(), SIGTERM);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(BoxTest, ReplacesAFrontThatDiesAndKeepsTheListeners) {

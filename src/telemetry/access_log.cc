@@ -37,7 +37,6 @@ enum class AccessAtom : std::uint8_t {
   kRequestId,
   kStatus,
   kBodyBytes,
-  kBodyBytesOrDash,
   kSentBytes,
   kRequestBytes,
   kTotalSeconds,       // 1
@@ -77,7 +76,7 @@ constexpr std::array kGunicornAtoms = {
     NamedAtom{"H", Atom::kProtocol},
     NamedAtom{"s", Atom::kStatus},
     NamedAtom{"B", Atom::kBodyBytes},
-    NamedAtom{"b", Atom::kBodyBytesOrDash},
+    NamedAtom{"b", Atom::kBodyBytes},  // Gunicorn promises "-" for 0, and writes 0
     NamedAtom{"T", Atom::kTotalSeconds},
     NamedAtom{"M", Atom::kTotalMilliseconds},
     NamedAtom{"D", Atom::kTotalMicroseconds},
@@ -499,9 +498,6 @@ void AccessFormat::AppendPiece(std::string& out,
     case Atom::kStatus:
       return AppendNumber(out, record.status);
     case Atom::kBodyBytes:
-      return AppendNumber(out, record.body_bytes);
-    case Atom::kBodyBytesOrDash:
-      if (record.body_bytes == 0) return AppendText(out, "");
       return AppendNumber(out, record.body_bytes);
     case Atom::kSentBytes:
       return AppendNumber(out, record.sent_bytes);

@@ -150,7 +150,7 @@ TEST_F(AccessFormatTest, KnowsTheCombinedAndTheCommonFormat) {
 TEST_F(AccessFormatTest, WritesDashesForWhatARequestDoesNotHave) {
   const AccessRecord nothing;
   EXPECT_EQ(Line("%(h)s %(r)s $request %(b)s %(q)s $args $upstream_response_time %(f)s", nothing),
-            "- - - -  - - -\n");
+            "- - - 0  - - -\n");
   EXPECT_EQ(Line("$request_time %(T)s %(L)s $msec", nothing), "0.000 0 0.000000 0.000\n");
 }
 

@@ -18,16 +18,18 @@ enum class Counter : std::uint8_t {
   kBytesSent,
   kRequestsRerun,
   kRequestsAbandoned,
+  kRequestsInterrupted,
   kStaticHits,
   kStaticMisses,
   kResponsesCompressed,
   kWorkersStarted,
   kWorkersDied,
+  kWorkersStuck,
   kFrontsDied,
   kAccessLogLinesLost,
   kErrorLogLinesLost,
 };
-inline constexpr std::size_t kCounters = 13;
+inline constexpr std::size_t kCounters = 15;
 
 enum class Gauge : std::uint8_t {
   kConnections,
@@ -191,6 +193,9 @@ inline constexpr std::array kMetricTable = {
     rows::Of(Counter::kRequestsAbandoned,
              "onebox_requests_abandoned_total",
              "Requests whose client left before the answer."),
+    rows::Of(Counter::kRequestsInterrupted,
+             "onebox_requests_interrupted_total",
+             "Requests that the app was told to end, since nobody waited for them any more."),
     rows::Of(Histogram::kTotal,
              "onebox_request_seconds",
              "Time from a request's head to its answer's end, of requests for the app."),
@@ -235,6 +240,9 @@ inline constexpr std::array kMetricTable = {
     rows::Of(Counter::kWorkersDied,
              "onebox_worker_restarts_total",
              "Worker processes that ended without being asked to, and were replaced."),
+    rows::Of(Counter::kWorkersStuck,
+             "onebox_workers_stuck_total",
+             "Worker processes that did not end a request, or took none, and were to be replaced."),
     rows::Of(Counter::kFrontsDied,
              "onebox_front_restarts_total",
              "Front processes that ended without being asked to, and were replaced."),

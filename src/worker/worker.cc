@@ -59,10 +59,13 @@ Delivery TakenRequest::Note(Delivery delivery, End end, bool whole) {
 }
 
 Result<std::unique_ptr<Worker>> Worker::New(const Settings& settings, const Clock& clock) {
-  os::ReadySet ready = TRY(os::ReadySet::New());
-  os::Fd stop = TRY(os::NewWakeup());
-  TRY(ready.Add(stop, kStopToken));
-  std::unique_ptr<Worker> worker(new Worker(settings, clock, std::move(ready), std::move(stop)));
+  Wakes wakes{.ready = TRY(os::ReadySet::New()),
+              .stop = TRY(os::NewWakeup()),
+              .cancels = TRY(os::ReadySet::New()),
+              .cancel_stop = TRY(os::NewWakeup())};
+  TRY(wakes.ready.Add(wakes.stop, kStopToken));
+  TRY(wakes.cancels.Add(wakes.cancel_stop, kStopToken));
+  std::unique_ptr<Worker> worker(new Worker(settings, clock, std::move(wakes)));
   for (std::uint32_t reactor = 0; reactor < settings.reactors; ++reactor) {
     const std::string name = fmt::format("unix:{}.{}", settings.attach, reactor);
     worker->links_.push_back({.address = TRY(os::SocketAddress::Parse(name)),
@@ -74,11 +77,13 @@ Result<std::unique_ptr<Worker>> Worker::New(const Settings& settings, const Cloc
   return worker;
 }
 
-Worker::Worker(Settings settings, const Clock& clock, os::ReadySet ready, os::Fd stop)
+Worker::Worker(Settings settings, const Clock& clock, Wakes wakes)
     : settings_(std::move(settings)),
       clock_(clock),
-      ready_(std::move(ready)),
-      stop_(std::move(stop)) {}
+      ready_(std::move(wakes.ready)),
+      stop_(std::move(wakes.stop)),
+      cancels_(std::move(wakes.cancels)),
+      cancel_stop_(std::move(wakes.cancel_stop)) {}
 
 std::optional<TakenRequest> Worker::Next() {
   std::unique_lock lock(mutex_);
@@ -137,9 +142,20 @@ void Worker::Drain() {
   for (const Link& link : links_) {
     if (link.end != nullptr) link.end->Drain();
   }
-  os::Wake(stop_);
+  Wake();
   watch_.notify_all();
   tick_.notify_all();
+}
+
+void Worker::ReportStuck(channel::Stuck how) {
+  {
+    const std::lock_guard lock(mutex_);
+    stuck_ = std::max(stuck_, how);
+    for (const Link& link : links_) {
+      if (link.end != nullptr) link.end->ReportStuck(stuck_);
+    }
+  }
+  Drain();
 }
 
 std::optional<TakenRequest> Worker::TakeFromLinks() {
@@ -253,7 +269,9 @@ Status Worker::Open(Link& link) {
   link.end = std::move(end).value();
   link.pause = kPauseMin;
   if (draining_) link.end->Drain();
+  if (stuck_ != channel::Stuck::kNo) link.end->ReportStuck(stuck_);
   TRY(ready_.Add(link.end->wakeup(), TokenOf(link) + 1));
+  TRY(cancels_.Add(link.end->cancel_wakeup(), TokenOf(link)));
   return link.end->ReadMessages();  // what came with the greeting has no edge of its own
 }
 
@@ -270,7 +288,10 @@ std::string Worker::failure() const {
 }
 
 void Worker::Close(Link& link) {
-  if (link.end != nullptr) link.end->Lose();
+  if (link.end != nullptr) {
+    link.end->Lose();
+    WakeFromCancel();  // that cancels all of its requests
+  }
   link.end = nullptr;
   link.greeted.Reset();
   link.retry_at = clock_.Now() + link.pause;

@@ -47,6 +47,8 @@ class TakenRequest final {
   os::Fd TakeBodyFile() { return std::move(taken_.file); }
   // The client has left, or the front is gone: the response is for nobody.
   bool Cancelled() const { return end_->Cancelled(taken_.ticket); }
+  // REQUIRES: it is cancelled.
+  channel::CancelReason cancel_reason() const { return end_->ReasonOf(taken_.ticket); }
   bool ended() const { return ended_; }
   // Whether a body would have to wait for the front, as far as this request alone is asked.
   bool HeldBack() const { return end_->HeldBack(taken_.ticket); }
@@ -91,11 +93,21 @@ class Worker final {
   int descriptor() const { return ready_.descriptor().get(); }
   std::optional<Duration> Attend();
   bool MayWait();
+  // Makes descriptor() ready. From any thread.
+  void Wake() const { os::Wake(stop_); }
   // After Drain(), or with a failure(): when TryNext() gives nothing, nothing more is to come.
   bool draining() const;
 
   // Asks the front to send no more. Next() gives what was sent before, then nothing. From any thread.
   void Drain();
+
+  // Sleeps until a request was cancelled, since the last call or now; or until `timeout`, or
+  // WakeFromCancel(). One thread at a time.
+  void WaitForCancel(std::optional<Duration> timeout) const { cancels_.Wait(timeout); }
+  void WakeFromCancel() const { os::Wake(cancel_stop_); }
+
+  // Asks the front to have this process replaced, and drains. From any thread.
+  void ReportStuck(channel::Stuck how);
 
   // Why no front will take this worker, or empty. Then Next() gives nothing.
   std::string failure() const;
@@ -110,7 +122,13 @@ class Worker final {
     Duration pause{};  // before the next try
   };
 
-  Worker(Settings settings, const Clock& clock, os::ReadySet ready, os::Fd stop);
+  struct Wakes {
+    os::ReadySet ready;    // all that Next() waits for
+    os::Fd stop;           // a wakeup in it
+    os::ReadySet cancels;  // all that WaitForCancel() waits for
+    os::Fd cancel_stop;    // a wakeup in it
+  };
+  Worker(Settings settings, const Clock& clock, Wakes wakes);
 
   channel::Hello Hello() const;
   std::optional<TakenRequest> Take();
@@ -133,6 +151,8 @@ class Worker final {
   const Clock& clock_;
   os::ReadySet ready_;
   os::Fd stop_;  // a wakeup
+  os::ReadySet cancels_;
+  os::Fd cancel_stop_;  // a wakeup
 
   mutable std::mutex mutex_;
   std::condition_variable watch_;  // one of those who sleep here shall look, or watch
@@ -147,6 +167,7 @@ class Worker final {
   bool fast_ = false;        // they came fast
   bool deputy_ = false;      // there is one
   bool draining_ = false;
+  channel::Stuck stuck_ = channel::Stuck::kNo;
   std::string failure_;
 };
 

@@ -281,7 +281,7 @@ TEST(Worker, WaitsForTheFrontAtOneMebibyteAhead) {
   front.end().Acknowledge(0, 200'000);
   EXPECT_EQ(front.Next().value().body.size(), 50'000U);
   front.end().Release();
-  front.end().Cancel(0);
+  front.end().Cancel(0, channel::CancelReason::kClientLeft);
   EXPECT_EQ(front.ReadToTheEnd(), End::kBrokenOff);
   ASSERT_EQ(front.Send(0, "/echo", "next"), Sent::kSent);
   EXPECT_EQ(front.Response(), "200 next ok");
@@ -352,7 +352,7 @@ TEST(Worker, FinishesWhatItHasWhenDrained) {
   front.end().Release();
   app.worker().Drain();
   EXPECT_TRUE(front.end().draining());
-  front.end().Cancel(0);
+  front.end().Cancel(0, channel::CancelReason::kClientLeft);
   EXPECT_EQ(front.ReadToTheEnd(), End::kBrokenOff);
   app.Join();
 }

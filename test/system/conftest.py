@@ -14,6 +14,21 @@ def serve(tmp_path_factory):
             onebox.Onebox(tmp_path_factory.mktemp("onebox"), *target, **options))
 
 
+@pytest.fixture
+def hold(tmp_path):
+    """The folder through which an app and its test speak: files say what has begun and may go on."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def versioned(serve, hold):
+    """versioned(**options): a server of versions.py, whose version is "one" at first."""
+    (hold / "version").write_text("one")
+    return lambda **options: serve("versions:app", environment={"HOLD": str(hold)}, **options)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failing test shows what the servers have said."""

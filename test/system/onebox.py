@@ -27,14 +27,21 @@ BUGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|
 def worker_sanitizers():
     """What lets a Python without sanitizers load an extension that was built with them."""
     extension = BINARY.parent.parent / "python/onebox/_onebox.abi3.so"
-    if b"__asan_init" not in extension.read_bytes():
-        return {}
-    libraries = [subprocess.run(["g++", f"-print-file-name={name}.so"], capture_output=True,
-                                text=True, check=True).stdout.strip()
-                 for name in ("libasan", "libstdc++")]
-    return {"ONEBOX_APP_ENV": ",".join([
-        "LD_PRELOAD=" + ":".join(libraries), "PYTHONMALLOC=malloc",
-        "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:detect_stack_use_after_return=1"])}
+    code = extension.read_bytes()
+    if b"__tsan_init" in code:
+        return {"ONEBOX_APP_ENV":
+                f"LD_PRELOAD={preloaded('libtsan')},TSAN_OPTIONS=handle_segv=0"}
+    if b"__asan_init" in code:
+        return {"ONEBOX_APP_ENV": ",".join([
+            "LD_PRELOAD=" + preloaded("libasan"), "PYTHONMALLOC=malloc",
+            "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:detect_stack_use_after_return=1"])}
+    return {}
+
+
+def preloaded(sanitizer):
+    return ":".join(subprocess.run(["g++", f"-print-file-name={name}.so"], capture_output=True,
+                                   text=True, check=True).stdout.strip()
+                    for name in (sanitizer, "libstdc++"))
 
 
 os.environ.update(worker_sanitizers())
@@ -54,14 +61,14 @@ class Onebox:
 
     def __init__(self, folder, target=None, *, toml="", arguments=(), environment=None, workers=1,
                  threads=4, python=PYTHON, chdir=APPS, listen=("127.0.0.1:0",), access_log=None,
-                 worker_class=None):
+                 program=BINARY, worker_class=None):
         self.folder = Path(folder)
         self.state = self.folder / "state"
         self.access_log = Path(access_log or self.folder / "access.log")
         self.mark = f"ONEBOX_TEST={uuid.uuid4()}"
         self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1",
                             **dict([self.mark.split("=")]), **(environment or {})}
-        self.command = [BINARY, "run", *([target] if target else [])]
+        self.command = [program, "run", *([target] if target else [])]
         if toml:
             config = self.folder / "onebox.toml"
             config.write_text(toml)
@@ -199,9 +206,9 @@ class Onebox:
                 for pid in pids if Path(f"/proc/{pid}").exists()}
 
     def pids(self, role):
-        """The pids of a role: "front", "app worker"."""
+        """The pids of those of a role that run: "front", "app worker"."""
         return [process["pid"] for process in self.status()["processes"]
-                if process["role"] == role]
+                if process["role"] == role and process["pid"]]
 
     def status(self):
         return json.loads(self.tell("status", "--json").stdout)

@@ -442,6 +442,7 @@ def test_forwarded_fields_are_believed_only_from_trusted_addresses(server, serve
     assert forged["REMOTE_ADDR"] == "203.0.113.9", "only the last address comes from the proxy"
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("reactors", [1, 2, 4])
 def test_any_number_of_reactors(serve, reactors):
     running = serve("seen:app", toml=f"[front]\nreactors = {reactors}\n", workers=2)

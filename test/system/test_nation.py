@@ -105,6 +105,46 @@ def test_on_gunicorn_with_mariadb_and_redis(mariadb_and_redis):
         accept(url)
 
 
+CTRL_C_IN_POPEN = """
+import argparse, importlib.machinery, importlib.util, pathlib, signal, subprocess, sys
+
+class Lock:
+    \"\"\"Popen's own, with a Ctrl-C the moment it is held.\"\"\"
+    def __init__(self, lock):
+        self.lock, self.release, self.due = lock, lock.release, True
+    def acquire(self, *arguments):
+        held = self.lock.acquire(*arguments)
+        if self.due:
+            self.due = False
+            signal.raise_signal(signal.SIGINT)
+        return held
+    def __enter__(self):
+        self.acquire()
+    def __exit__(self, *_):
+        self.release()
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._waitpid_lock = Lock(self._waitpid_lock)
+
+loader = importlib.machinery.SourceFileLoader("demo", sys.argv[1])
+demo = importlib.util.module_from_spec(importlib.util.spec_from_loader("demo", loader))
+loader.exec_module(demo)
+subprocess.Popen = Popen
+sys.exit(demo.serve(argparse.Namespace(onebox=sys.argv[2], state=pathlib.Path(), port=0, more=[]), {}))
+"""
+
+
+def test_a_ctrl_c_at_any_moment_ends_the_demo(tmp_path):
+    server = tmp_path / "server"
+    server.write_text("#!/bin/sh\ntrap 'exit 0' TERM\nwhile :; do /bin/sleep 0.05; done\n")
+    server.chmod(0o755)
+    result = subprocess.run([PYTHON, "-B", "-c", CTRL_C_IN_POPEN, NATION / "demo", server],
+                            env={**os.environ, "PYTHONPATH": str(NATION)}, timeout=20, check=False)
+    assert result.returncode in (256 - signal.SIGTERM, 0)  # before its trap, or after
+
+
 def test_the_demo_leaves_nothing(tmp_path):
     """The first start makes the world, the second is a matter of seconds; Ctrl-C ends both."""
     port = free_port()

@@ -11,72 +11,16 @@ import pytest
 
 import onebox as onebox_module
 from onebox import BINARY, onebox
-from wire import Closed, until
+from clients import Client, pid_of, reload, version_of
+from wire import until
 
 
 @pytest.fixture
-def hold(tmp_path):
-    """The folder through which versions.py and the tests speak."""
-    folder = tmp_path / "hold"
-    folder.mkdir()
-    (folder / "version").write_text("one")
-    return folder
-
-
-@pytest.fixture
-def versioned(serve, hold):
-    def start(**options):
-        return serve("versions:app", environment={"HOLD": str(hold)}, **options)
-    return start
-
-
-def version_of(answer):
-    assert answer.status == 200, answer
-    return answer.body.decode().split()[0]
-
-
-def pid_of(answer):
-    assert answer.status == 200, answer
-    return int(answer.body.decode().split()[1])
-
-
-def reload(running):
-    """`onebox reload` to its end."""
-    return subprocess.run([BINARY, "reload", "--state", running.state], capture_output=True,
-                          text=True, timeout=60)
-
-
-class Client(threading.Thread):
-    """Asks on one connection that stays open as long as the server keeps it, and opens the next."""
-
-    def __init__(self, running, method="GET"):
-        super().__init__(daemon=True)
-        self.running, self.method = running, method
-        self.ending = threading.Event()
-        self.answers, self.failures = 0, []
-        self.start()
-
-    def run(self):
-        connection = None
-        while not self.ending.is_set():
-            try:
-                connection = connection or self.running.connect()
-                body = b"x" if self.method == "POST" else b""
-                answer = connection.request(self.method, "/", body=body).response(self.method)
-                self.answers += 1
-                if answer.status != 200:
-                    self.failures.append(answer.status)
-                if answer["Connection"] == "close":
-                    connection.close()
-                    connection = None
-            except (OSError, Closed) as error:
-                self.failures.append(repr(error))
-                connection = None
-
-    def end(self):
-        self.ending.set()
-        self.join(30)
-        return self.failures
+def faulty_app(serve, hold):
+    """Two workers of one thread, of an app whose requests are held; and the folder."""
+    return serve("faults:app", environment={"HOLD": str(hold)}, workers=None, threads=1,
+                 toml="[app]\nworkers_min = 2\nworkers_max = 4\n"
+                      'timeout = "100s"\nqueue_timeout = "100s"\n'), hold
 
 
 # --- reload ------------------------------------------------------------------
@@ -275,6 +219,52 @@ def test_a_worker_serves_until_its_successor_is_ready(versioned, hold):
     assert {pid_of(running.get("/")) for _ in range(20)} == first
     (hold / "loaded").touch()
     until(lambda: pid_of(running.get("/")) not in first, "the successor serves")
+
+
+@pytest.mark.parametrize("option", ["memory_soft", "memory_hard"])
+def test_a_worker_that_leaks_is_replaced_and_no_request_is_lost(serve, option):
+    running = serve("leaks:app", workers=2, toml=f'[app]\n{option} = "80 MiB"\n')
+    clients = [Client(running, path="/leak") for _ in range(2)]
+    running.wait_for_line(rf"is replaced: it has \d+ MiB, and app.{option} is 80 MiB", 60)
+    until(lambda: running.metric("onebox_workers_started_total") > 4, "others follow", 60)
+    assert [client.end() for client in clients] == [[]] * 2
+    assert running.metric("onebox_workers_died_total") == 0
+
+
+def test_where_memory_has_no_room_one_goes_before_the_next_comes(serve):
+    """Two workers fit, a third does not."""
+    running = serve("leaks:app", workers=2,
+                    toml='[app]\nmemory_max = "40 MiB"\nrecycle_requests = 20\n')
+    until(lambda: all(process["memory"] for process in running.status()["processes"]
+                      if process["role"] == "app worker"), "they are measured")
+    client = Client(running)
+    until(lambda: running.metric("onebox_workers_started_total") > 6, "workers are replaced")
+    most = running.metric("onebox_workers_started_total")
+    assert client.end() == [] and most > 6
+
+
+# --- the number of workers ---------------------------------------------------
+
+def test_auto_says_why_there_are_so_many(serve):
+    running = serve("leaks:app", workers=None)
+    workers = running.status()["workers"]
+    assert workers["total"] >= 2 and workers["reason"]
+    assert workers["reason"] in running.tell("status").stdout
+
+
+def test_auto_keeps_to_its_bounds(serve):
+    running = serve("leaks:app", workers=None, toml="[app]\nworkers_min = 1\nworkers_max = 1\n")
+    assert running.status()["workers"]["total"] == 1
+
+
+def test_auto_adds_workers_where_requests_wait_and_cpu_is_idle(faulty_app):
+    running, hold = faulty_app
+    connections = [running.connect().request("GET", f"/hold/waits{number}") for number in range(12)]
+    running.wait_for_line(r"3 workers instead of 2: requests waited while \d+ % of the CPU was idle", 60)
+    until(lambda: running.status()["workers"]["ready"] >= 3, "it serves")
+    for number in range(12):
+        (hold / f"waits{number}.go").touch()
+    assert all(connection.response().status == 200 for connection in connections)
 
 
 # --- the zygote --------------------------------------------------------------

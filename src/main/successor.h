@@ -1,0 +1,30 @@
+#pragma once
+// The program that takes the place of the running one at an upgrade.
+
+#include "base/result.h"
+#include "main/run_command.h"
+#include "os/fd.h"
+
+namespace onebox::main {
+
+// The same path that we were called by: what lies there now may be another version.
+class Successor {
+ public:
+  // Remembers the path, in case that the folder or PATH changes. The caller outlives it.
+  explicit Successor(const Caller& caller);
+
+  // Whether it would start with our words; an Error with what it says.
+  Status Check() const;
+  // Becomes it. Returns only where it cannot.
+  Error Become(const os::Fd& left) const;
+
+  // What the program before has left, in that successor; not valid where there was none. Once: the
+  // variable that says so goes from `environment`.
+  static os::Fd Inherited(os::Variables& environment);
+
+ private:
+  const Caller& caller_;
+  std::string path_;
+};
+
+}  // namespace onebox::main

@@ -1,0 +1,3 @@
+"""What some of the files start from."""
+workers = 7
+timeout = 10

@@ -1,0 +1,282 @@
+"""What becomes of a request that takes too long, of its thread, and of the others beside it?"""
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from onebox import PYTHON, ROOT
+from wire import until
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """The folder through which deadlines.py and the tests speak."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def late(serve, hold):
+    def start(timeout="1s", **options):
+        arguments = ["--timeout", timeout, *options.pop("arguments", ())]
+        return serve("deadlines:app", environment={"HOLD": str(hold)}, arguments=arguments, **options)
+    return start
+
+
+def begun(hold, name):
+    """The pid of the worker that has begun it, when it has."""
+    path = hold / f"{name}.begun"
+    return int(until(lambda: path.exists() and path.read_text(), f"{name} begins"))
+
+
+def ended(hold, name):
+    """How it has ended, when it has."""
+    path = hold / f"{name}.ended"
+    return until(lambda: path.exists() and path.read_text(), f"{name} ends")
+
+
+def asked(running, path):
+    """A request on a connection of its own, and the time before it was sent."""
+    connection, now = running.connect(), time.monotonic()
+    return connection.request("GET", path), now
+
+
+def is_504_in_time(connection, sent, timeout=1.0):
+    answer = connection.response()
+    took = time.monotonic() - sent
+    assert answer.status == 504 and timeout <= took < timeout + 0.5, (answer, took)
+    return answer["X-Request-ID"]
+
+
+def stack_of(running, request_id):
+    """The lines of the log that the id stands before."""
+    return [line for line in running.lines if re.search(rf"worker.*: {request_id} ", line)]
+
+
+def reset(connection):
+    """Leaves so that the server must notice, whatever it does."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def serves_again(running, gone):
+    """A worker that is not `gone` serves, and it alone."""
+    until(lambda: gone not in running.pids("app worker"), "the stuck worker is gone")
+    until(lambda: running.get("/hello").status == 200, "another serves")
+    for _ in range(20):
+        assert int(running.get("/hello").body) != gone
+
+
+# --- a thread that can be reached --------------------------------------------------
+
+@pytest.mark.parametrize("path, line, how", [
+    ("sleeps", "time.sleep(0.01)", "DeadlineExceeded: the request's deadline has passed"),
+    ("computes", "sum(range(1000))", "DeadlineExceeded"),
+    ("catches", "time.sleep(0.01)", "left"),
+])
+def test_a_late_request_is_ended_where_it_stands(late, hold, path, line, how):
+    running = late(threads=2)
+    connection, sent = asked(running, f"/{path}/one")
+    request_id = is_504_in_time(connection, sent)
+    assert ended(hold, "one") == how
+    running.wait_for_line(rf"{request_id} GET /{path}/one: ended, since its deadline had passed")
+    stack = "\n".join(stack_of(running, request_id))
+    assert "its deadline has passed; it is ended where it stands" in stack
+    assert f"in {path}" in stack and line in stack and "threading.py" not in stack
+    assert "Traceback" not in stack, "it is no failure of the app's"
+    pid = begun(hold, "one")
+    for _ in range(10):
+        assert int(running.get("/hello").body) == pid, "the worker goes on"
+    assert running.metric("onebox_requests_interrupted_total") == 1
+    assert running.metric("onebox_workers_stuck_total") == 0
+
+
+def test_an_app_that_answers_all_the_same_is_not_heard(late, hold):
+    running = late(threads=1)
+    connection, sent = asked(running, "/answers_late/one")
+    is_504_in_time(connection, sent)
+    assert ended(hold, "one").startswith("DeadlineExceeded")
+    assert int(running.get("/hello").body) == begun(hold, "one")
+
+
+def test_close_is_called_whole(late, hold):
+    running = late(threads=1, toml="[app]\ncancel_disconnected = true\n")
+    with running.connect() as connection:
+        connection.request("GET", "/parts/one").head()
+        reset(connection)
+    assert ended(hold, "one") == "closed"
+    running.wait_for_line("ended, since its client had left")
+    assert running.get("/hello").status == 200
+
+
+def test_an_answer_that_has_begun_has_no_deadline(late, hold):
+    running = late(timeout="200ms", threads=1, toml="[app]\ncancel_disconnected = true\n")
+    with running.connect() as connection:
+        connection.request("GET", "/parts/one").head()
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > 0.6, "its deadline passes three times")
+        assert not (hold / "one.ended").exists()
+        assert running.metric("onebox_requests_interrupted_total") == 0
+        reset(connection)
+    assert ended(hold, "one") == "closed"
+
+
+@pytest.mark.parametrize("name", ["one", "one.closed"])
+def test_what_has_not_arrived_hits_neither_close_nor_the_next_request(late, hold, name):
+    """It is raised while the thread runs no Python, and no Python runs before the request's end."""
+    running = late(threads=1)
+    connection, sent = asked(running, f"/parts_in_c/{name}")
+    request_id = is_504_in_time(connection, sent)
+    running.wait_for_line(rf"{request_id} .*it is ended where it stands")
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 0.3, "it is raised, which nobody can see")
+    (hold / f"{name}.go").touch()
+    assert running.get("/steps/x").body == b"4498500"
+    assert name == "one" or ended(hold, name) == "closed"
+    assert not list(hold.glob("hit*"))
+    assert running.metric("onebox_workers_stuck_total") == 0
+
+
+@pytest.mark.parametrize("reactors", [1, 3])
+def test_no_later_request_is_hit(late, hold, reactors):
+    """200 that end as their deadline passes, and each thread's next request, which has all its time."""
+    running = late(timeout="150ms", threads=4, toml=f"[front]\nreactors = {reactors}\n")
+    pids, statuses, errors = set(running.pids("app worker")), [], []
+
+    def ask(first):
+        try:
+            with running.connect() as connection:
+                for number in range(first, first + 50):
+                    statuses.append(connection.get(f"/edge/{number}").status)
+                    for _ in range(5):
+                        answer = connection.get("/steps/x")
+                        assert answer.status == 504 or answer.body == b"4498500", answer
+        except BaseException as error:
+            errors.append(error)
+    threads = [threading.Thread(target=ask, args=(50 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors[0]
+    assert set(statuses) == {200, 504}, "some before and some after"
+    assert set(running.pids("app worker")) == pids
+    assert not list(hold.glob("hit*"))
+    assert "failed" not in running.output()
+
+
+# --- a thread that cannot ------------------------------------------------------------
+
+@pytest.mark.parametrize("reactors", [1, 2])
+@pytest.mark.parametrize("path, line", [
+    ("swallows", "time.sleep(0.01)"),
+    ("locked", "NEVER.acquire()"),
+    ("reads", "os.read(os.pipe()[0], 1)"),
+])
+def test_others_finish_before_a_stuck_worker_is_replaced(late, hold, path, line, reactors):
+    running = late(timeout="3s", threads=3, toml=f"[front]\nreactors = {reactors}\n")
+    connection, sent = asked(running, f"/{path}/stuck")
+    pid = begun(hold, "stuck")
+    until(lambda: time.monotonic() - sent > 1.5, "the others come later")
+    others = [running.connect().request("GET", f"/waits/other{number}") for number in range(2)]
+    assert {begun(hold, "other0"), begun(hold, "other1")} == {pid}
+    request_id = is_504_in_time(connection, sent, 3.0)
+    running.wait_for_line(r"supervisor.*worker 1 \[\d+\] is stuck: a thread of it does not end")
+    for number in range(2):
+        (hold / f"other{number}.go").touch()
+    assert [int(other.response().body) for other in others] == [pid, pid]
+    stack = "\n".join(stack_of(running, request_id))
+    assert "it does not end; this worker finishes the others and goes" in stack
+    assert stack.count(f"in {path}") == 2 and line in stack
+    serves_again(running, pid)
+    assert running.output().count("is stuck, it is replaced") == 1, "told once, by one reactor"
+    assert running.metric("onebox_workers_stuck_total") == 1
+
+
+@pytest.mark.parametrize("reactors", [1, 2])
+def test_a_held_gil_costs_the_others_nothing(late, hold, reactors):
+    """They run again in another worker; the stack of the one that holds it is in the log."""
+    running = late(timeout="3s", workers=2, threads=2, toml=f"[front]\nreactors = {reactors}\n")
+    connection, sent = asked(running, "/holds_gil/stuck")
+    pid = begun(hold, "stuck")
+    until(lambda: time.monotonic() - sent > 1.9, "the others come later")
+    others = [running.connect().request("GET", f"/hello/{number}") for number in range(20)]
+    request_id = is_504_in_time(connection, sent, 3.0)
+    for other in others:
+        answer = other.response()
+        assert answer.status == 200 and int(answer.body) != pid
+    running.wait_for_line(rf"{request_id} GET /holds_gil/stuck: nobody waits for it any more, and nothing")
+    running.wait_for_line(r"deadlines.py\", line \d+ in holds_gil")
+    running.wait_for_line(r"supervisor.*is stuck: nothing in it runs")
+    serves_again(running, pid)
+    until(lambda: len(running.pids("app worker")) == 2, "two workers again")
+
+
+def test_a_stopped_worker_is_not_taken_for_one_with_a_held_gil(late, hold):
+    """It has missed its deadline, and most of the time in which it could have said so."""
+    running = late(threads=2)
+    connection, sent = asked(running, "/sleeps/one")
+    pid = begun(hold, "one")
+    os.kill(pid, signal.SIGSTOP)
+    is_504_in_time(connection, sent)
+    until(lambda: time.monotonic() - sent > 2.5, "more than a grace passes", 5)
+    os.kill(pid, signal.SIGCONT)
+    assert ended(hold, "one").startswith("DeadlineExceeded")
+    assert int(running.get("/hello").body) == pid
+    assert running.metric("onebox_workers_stuck_total") == 0
+
+
+# --- clients that leave ---------------------------------------------------------------
+
+def test_a_request_sees_that_its_client_has_left(late, hold):
+    running = late(timeout="20s")
+    with running.connect() as connection:
+        connection.request("GET", "/leaves/one")
+        begun(hold, "one")
+    assert ended(hold, "one") == "disconnected"
+
+
+def test_a_request_whose_client_has_left_is_ended_where_that_is_allowed(late, hold):
+    running = late(timeout="20s", toml="[app]\ncancel_disconnected = true\n")
+    with running.connect() as connection:
+        connection.request("GET", "/sleeps/one")
+        begun(hold, "one")
+    assert ended(hold, "one") == "ClientDisconnected: the request's client has left"
+    running.wait_for_line("GET /sleeps/one: ended, since its client had left")
+    assert running.metric("onebox_requests_interrupted_total") == 1
+
+
+def test_elsewhere_it_has_until_its_deadline(late, hold):
+    running = late(timeout="1s")
+    with running.connect() as connection:
+        connection.request("GET", "/sleeps/one")
+        began = time.monotonic()
+        begun(hold, "one")
+    assert ended(hold, "one").startswith("DeadlineExceeded")
+    assert time.monotonic() - began >= 0.95
+
+
+# --- what the app can ask -----------------------------------------------------------
+
+def test_the_app_is_told_what_it_has_left(late):
+    running = late(timeout="5s")
+    assert 4 < float(running.get("/left/one").body) <= 5
+
+
+def test_it_all_works_without_a_server():
+    result = subprocess.run(
+        [PYTHON, "-c", "import onebox\n"
+                       "assert onebox.deadline() is None\n"
+                       "assert issubclass(onebox.DeadlineExceeded, onebox.Cancelled)\n"
+                       "assert issubclass(onebox.ClientDisconnected, onebox.Cancelled)\n"
+                       "assert not issubclass(onebox.Cancelled, Exception)\n"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False, capture_output=True, text=True)
+    assert result.returncode == 0 and not result.stderr, result
