@@ -6,9 +6,11 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
+from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of
 from onebox import BINARY, PYTHON, onebox, shared
 from wire import Closed, until
 
@@ -220,6 +222,213 @@ def test_a_hub_that_stands_still_costs_its_own_requests_and_no_others(serve_geve
         assert ask_all(running, "/sleep/0.01", 30) == [200] * 30
         running.wait_for_line("takes no requests; they go to others")
         assert blocking.response().status == 200
+
+
+# --- deadlines ---------------------------------------------------------------
+# The cases are those of test_deadlines.py; here they meet greenlets.
+
+@pytest.fixture
+def hold(tmp_path):
+    """The folder through which deadlines.py and the tests speak."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def late(serve_gevent, hold):
+    def start(timeout="1s", workers=1, **options):
+        return serve_gevent("deadlines:app", environment={"HOLD": str(hold)}, workers=workers,
+                            arguments=["--timeout", timeout], **options)
+    return start
+
+
+@pytest.mark.parametrize("path, line, how", [
+    ("sleeps", "time.sleep(0.01)", "DeadlineExceeded: the request's deadline has passed"),
+    ("catches", "time.sleep(0.01)", "left"),
+    ("locked", "NEVER.acquire()", None),
+])
+def test_a_late_request_is_ended_where_its_greenlet_waits(late, hold, path, line, how):
+    running = late()
+    others = [asked(running, f"/waits/other{number}")[0] for number in range(3)]
+    pid = begun(hold, "other0")
+    connection, sent = asked(running, f"/{path}/one")
+    for number in range(3):
+        (hold / f"other{number}.go").touch()
+    assert [int(other.response().body) for other in others] == [pid] * 3
+    request_id = is_504_in_time(connection, sent)
+    running.wait_for_line(rf"{request_id} GET /{path}/one: ended, since its deadline had passed")
+    assert how is None or ended(hold, "one") == how
+    stack = "\n".join(stack_of(running, request_id))
+    assert "its deadline has passed; it is ended where it stands" in stack
+    assert f"in {path}" in stack and line in stack
+    assert "gevent_worker.py" not in stack and "meanwhile" not in stack
+    assert "Traceback" not in stack, "it is no failure of the app's"
+    assert int(running.get("/hello").body) == pid, "the worker goes on"
+    assert running.metric("onebox_requests_interrupted_total") == 1
+    assert running.metric("onebox_workers_stuck_total") == 0
+
+
+def test_each_greenlet_has_a_deadline_of_its_own(late, hold):
+    """Twenty that began at different times are inside, and each ends at its own."""
+    running = late()
+    late_ones = []
+    for number in range(20):
+        late_ones.append(asked(running, f"/sleeps/{number}"))
+        begun(hold, number)
+        assert 0.5 < float(running.get(f"/left/again{number}").body) <= 1
+    for number, (connection, sent) in enumerate(late_ones):
+        is_504_in_time(connection, sent)
+        assert ended(hold, number).startswith("DeadlineExceeded")
+    assert running.metric("onebox_requests_interrupted_total") == 20
+
+
+def test_a_greenlet_of_the_apps_own_has_no_deadline(late):
+    assert late().get("/left_elsewhere/one").body == b"None"
+
+
+def test_close_is_called_whole_in_a_greenlet(late, hold):
+    running = late(toml="[app]\ncancel_disconnected = true\n")
+    with running.connect() as connection:
+        connection.request("GET", "/parts/one").head()
+        begun(hold, "one.sent")
+        reset(connection)
+    assert ended(hold, "one") == "closed"
+    running.wait_for_line("ended, since its client had left")
+    assert running.get("/hello").status == 200
+
+
+def test_what_was_raised_while_the_hub_stood_still_hits_no_other_request(late, hold):
+    """It cannot arrive before the request ends by itself; close() waits then, where it would arrive."""
+    running = late()
+    connection, sent = asked(running, "/ends_late/one")
+    request_id = is_504_in_time(connection, sent)
+    running.wait_for_line(rf"{request_id} .*it is ended where it stands")
+    assert ended(hold, "one") == "closed"
+    for number in range(20):
+        assert running.get(f"/sums_in_turns/{number}").body == b"4950"
+    assert not list(hold.glob("hit*"))
+    assert "failed" not in running.output()
+    assert running.metric("onebox_workers_stuck_total") == 0
+
+
+def test_no_later_greenlet_is_hit(late, hold):
+    """200 that end as their deadline passes, and after each some that have all their time."""
+    running = late(timeout="150ms")
+    pids, statuses, errors = set(running.pids("app worker")), [], []
+
+    def ask(first):
+        try:
+            with running.connect() as connection:
+                for number in range(first, first + 50):
+                    statuses.append(connection.get(f"/edge_in_turns/{number}").status)
+                    for _ in range(5):
+                        answer = connection.get("/sums_in_turns/x")
+                        assert answer.status == 504 or answer.body == b"4950", answer
+        except BaseException as error:
+            errors.append(error)
+    clients = [threading.Thread(target=ask, args=(50 * number,)) for number in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert not errors, errors[0]
+    assert set(statuses) == {200, 504}, "some before and some after"
+    assert set(running.pids("app worker")) == pids
+    assert not list(hold.glob("hit*"))
+    assert "failed" not in running.output()
+
+
+def test_others_finish_before_a_worker_with_a_stuck_greenlet_is_replaced(late, hold):
+    running = late(timeout="3s")
+    connection, sent = asked(running, "/swallows/stuck")
+    pid = begun(hold, "stuck")
+    until(lambda: time.monotonic() - sent > 1.5, "the others come later")
+    others = [asked(running, f"/waits/other{number}")[0] for number in range(2)]
+    assert {begun(hold, "other0"), begun(hold, "other1")} == {pid}
+    request_id = is_504_in_time(connection, sent, 3.0)
+    running.wait_for_line(r"supervisor.*worker 1 \[\d+\] is stuck")
+    for number in range(2):
+        (hold / f"other{number}.go").touch()
+    assert [int(other.response().body) for other in others] == [pid, pid]
+    stack = "\n".join(stack_of(running, request_id))
+    assert "it does not end; this worker finishes the others and goes" in stack
+    assert stack.count("in swallows") == 2
+    serves_again(running, pid)
+    assert running.metric("onebox_workers_stuck_total") == 1
+
+
+@pytest.mark.parametrize("path, line", [
+    ("reads", "os.read(os.pipe()[0], 1)"),
+    ("computes", "sum(range(1000))"),
+])
+def test_a_worker_whose_hub_stands_still_is_replaced(late, hold, path, line):
+    running = late(timeout="1s", workers=2)
+    connection, sent = asked(running, f"/{path}/stuck")
+    pid = begun(hold, "stuck")
+    request_id = is_504_in_time(connection, sent)
+    for _ in range(10):
+        assert int(running.get("/hello").body) != pid, "the other worker has them"
+    running.wait_for_line(r"supervisor.*worker \d \[\d+\] is stuck: a thread of it does not end")
+    running.wait_for_line(rf"{request_id} .*it does not end")
+    serves_again(running, pid)
+    stack = "\n".join(stack_of(running, request_id))
+    assert "it does not end; this worker finishes the others and goes" in stack
+    assert stack.count(f"in {path}") >= 2 and line in stack
+    until(lambda: len(running.pids("app worker")) == 2, "two workers again")
+
+
+def test_the_stack_of_one_that_waits_names_what_holds_the_hub(late, hold):
+    running = late(timeout="1s")
+    waiting, sent = asked(running, "/sleeps/waiting")
+    begun(hold, "waiting")
+    culprit, _ = asked(running, "/reads/culprit")
+    begun(hold, "culprit")
+    request_id = is_504_in_time(waiting, sent)
+    running.wait_for_line(rf"{request_id} .*it does not end")
+    assert culprit.response().status == 504
+    stack = "\n".join(stack_of(running, request_id))
+    assert re.search(r"in sleeps.*meanwhile the hub's thread runs.*in reads", stack, re.DOTALL), stack
+
+
+def test_a_held_gil_is_found_with_greenlets_too(late, hold):
+    running = late(timeout="1s", workers=2)
+    connection, sent = asked(running, "/holds_gil/stuck")
+    pid = begun(hold, "stuck")
+    request_id = is_504_in_time(connection, sent)
+    running.wait_for_line(rf"{request_id} GET /holds_gil/stuck: nobody waits for it any more, and nothing")
+    thread = re.search(r"It is thread (0x\w+) of:", running.output())[1]
+    running.wait_for_line(rf"Thread {thread} ")
+    running.wait_for_line(r"deadlines.py\", line \d+ in holds_gil")
+    serves_again(running, pid)
+
+
+def test_a_greenlet_sees_that_its_client_has_left(late, hold):
+    running = late(timeout="20s")
+    with running.connect() as connection:
+        connection.request("GET", "/leaves/one")
+        begun(hold, "one")
+    assert ended(hold, "one") == "disconnected"
+
+
+def test_a_greenlet_whose_client_has_left_is_ended_where_that_is_allowed(late, hold):
+    running = late(timeout="20s", toml="[app]\ncancel_disconnected = true\n")
+    with running.connect() as connection:
+        connection.request("GET", "/sleeps/one")
+        begun(hold, "one")
+    assert ended(hold, "one") == "ClientDisconnected: the request's client has left"
+    running.wait_for_line("GET /sleeps/one: ended, since its client had left")
+    assert running.metric("onebox_requests_interrupted_total") == 1
+
+
+def test_elsewhere_a_greenlet_has_until_its_deadline(late, hold):
+    running = late()
+    with running.connect() as connection:
+        connection.request("GET", "/sleeps/one")
+        began = time.monotonic()
+        begun(hold, "one")
+    assert ended(hold, "one").startswith("DeadlineExceeded")
+    assert time.monotonic() - began >= 0.95
 
 
 # --- starting ----------------------------------------------------------------
