@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, Sequence, Union
 
-from harness.load import BROWSER, Idle, LoadFailed, Reader, Sample, Wrk, measure, settled_pss
+from harness.load import BROWSER, Burst, Idle, LoadFailed, Reader, Sample, Wrk, measure, settled_pss
 from harness.processes import StartFailed
-from harness.servers import ROOT, STATIC_FILES, WSGI, Place, Running, Server, Size
+from harness.servers import (BURST, GREENLETS, ROOT, STATIC_FILES, WSGI, Place, Running, Server,
+                             Size)
 from harness.table import (CPU, ERRORS, P50, P99, PSS, REQUESTS, RSS, Column, Goal, Section, median,
-                           parts_table, ratio, rows_table, whole)
+                           parts_table, ratio, rows_table, time_text, whole)
 
 CONNECTIONS = 64
 FAILURES = (StartFailed, LoadFailed, OSError, RuntimeError, subprocess.SubprocessError)
@@ -124,6 +125,48 @@ def wsgi(run: Run) -> Section:
         Goal("CPU per request: nginx + uWSGI / onebox", times("nginx+uwsgi"), 4.5, True),
         Goal("CPU per request: uWSGI, the best of its three / onebox",
              times("uwsgi-http", "uwsgi-http-socket", "uwsgi-http11-socket"), 2.7, True)]
+    return section
+
+
+# --- greenlets
+
+WHOLE_BURST = Column("a burst", lambda sample: sample.counted.p50, time_text)
+LONGEST_BURST = Column("the longest", lambda sample: sample.counted.p99, time_text)
+
+
+def greenlets(run: Run) -> Section:
+    rounds, seconds = run.rounds_or(5), run.seconds_or(4)
+    section = Section(
+        "Workers of greenlets",
+        f"First {BURST} requests at once that sleep for 10 ms each (`bench/apps/naps.py`), again and "
+        "again: how long until the last of them is answered. Then the same app without the sleep, "
+        f"{CONNECTIONS} keep-alive connections. {rounds} rounds of {seconds:g} s each.")
+    bursts: dict[str, list[Sample]] = {server.name: [] for server in GREENLETS
+                                       if run.wants("greenlets", server.name)}
+    steady: dict[str, list[Sample]] = {name: [] for name in bursts}
+    burst, stream = Burst(BURST, "/nap"), Wrk(CONNECTIONS, fields=BROWSER)
+
+    def one(name: str, running: Running) -> list[str]:
+        bursts[name].append(measure(running, burst, seconds, run.folder / "burst.log",
+                                    run.client_cpus))
+        progress(f"greenlets/{name}", len(bursts[name]), rounds, bursts[name][-1], WHOLE_BURST)
+        steady[name].append(measure(running, stream, seconds, run.folder / "wrk.log",
+                                    run.client_cpus))
+        progress(f"greenlets/{name}", len(steady[name]), rounds, steady[name][-1])
+        return [load.shown(running.url, seconds) for load in (burst, stream)]
+
+    in_turns(run, "greenlets", GREENLETS, rounds, section, None, one)
+    notes = {server.name: server.note(run.size) for server in GREENLETS}
+    section.tables = [f"A burst of {BURST}:",
+                      rows_table(bursts, notes, [WHOLE_BURST, LONGEST_BURST, CPU, PSS]),
+                      "Without the sleep:",
+                      rows_table(steady, notes, [CPU, REQUESTS, P50, P99, PSS, ERRORS]),
+                      parts_table(steady, 1e6, 1, "us")]
+    section.goals = [
+        Goal(f"a burst of {BURST}: onebox / gunicorn gevent",
+             ratio(bursts, "onebox", "gunicorn-gevent", WHOLE_BURST.take), 0.5, False),
+        Goal("CPU per request without the sleep: gunicorn gevent / onebox",
+             ratio(steady, "gunicorn-gevent", "onebox", CPU.take), 2, True)]
     return section
 
 

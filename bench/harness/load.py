@@ -135,6 +135,33 @@ class Reader:
                        found["p99"], timeouts=0, errors=found["errors"], refused=0)
 
 
+@dataclass(frozen=True)
+class Burst:
+    """burst.py: all connections ask at once. Its p50 and p99 are those of whole bursts: the median and the
+    longest."""
+    connections: int
+    path: str
+
+    def command(self, url: str, seconds: float) -> list[str]:
+        return [str(Path(__file__).with_name("burst.py")), url + self.path, str(self.connections),
+                f"{seconds:g}"]
+
+    def shown(self, url: str, seconds: float) -> str:
+        return shlex.join(self.command(url, seconds))
+
+    def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
+        text = said_by(self.command(url, seconds), seconds, log, cpus)
+        try:
+            found = json.loads(text)
+        except ValueError:
+            raise LoadFailed(text) from None
+        return Counted(found["requests"], found["seconds"], 0, found["median"], found["longest"],
+                       timeouts=0, errors=0, refused=0)
+
+
+Load = Union[Wrk, Reader, Burst]
+
+
 def said_by(command: Sequence[str], seconds: float, log: Path, cpus: Optional[set[int]]) -> str:
     """What a client said that has come to its end, which it must in time."""
     with Process(command, log, cpus) as client:
@@ -146,7 +173,7 @@ def said_by(command: Sequence[str], seconds: float, log: Path, cpus: Optional[se
         return client.said()
 
 
-def measure(server: Running, load: Union[Wrk, Reader], seconds: float, log: Path,
+def measure(server: Running, load: Load, seconds: float, log: Path,
             cpus: Optional[set[int]], warm: float = WARM_SECONDS) -> Sample:
     """Warms up, then counts what the client does and what the server uses for it."""
     if warm:

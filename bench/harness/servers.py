@@ -145,14 +145,14 @@ def onebox(app: OneboxApp, note: Callable[[Size], str]) -> Server:
 
 # --- Gunicorn and uWSGI
 
-def gunicorn_command(kind: str, size: Size, bind: str) -> list[str]:
+def gunicorn_command(kind: str, size: Size, bind: str, target: str = "hello:app") -> list[str]:
     """A kind of worker; gevent has greenlets in place of threads."""
     command = ["gunicorn", "--bind", bind, "--workers", str(size.workers), "--worker-class", kind,
                "--worker-connections", str(CONNECTIONS_MAX), "--keep-alive", str(LONG),
                "--backlog", "4096", "--log-level", "warning", "--chdir", str(APPS)]
     if kind == "gthread":
         command += ["--threads", str(size.threads)]
-    return [*command, "hello:app"]
+    return [*command, target]
 
 
 def uwsgi_command(size: Size, *socket_options: str) -> list[str]:
@@ -303,6 +303,18 @@ WSGI = [
            lambda place, stack: start_behind_nginx(
                place, stack, UWSGI_PASS,
                lambda size, path: uwsgi_command(size, "--socket", str(path)))),
+]
+
+BURST = 500
+
+GREENLETS = [
+    onebox(OneboxApp("naps:app", APPS, toml=f"""\
+[app]
+worker_class = "gevent"
+greenlets = {BURST}
+"""), lambda size: f"{size.workers} x {BURST} greenlets; front: 1 reactor"),
+    Server("gunicorn-gevent", greenlets_of, lambda place, stack: start_directly(
+        place, stack, lambda size, bind: gunicorn_command("gevent", size, bind, "naps:app"))),
 ]
 
 FRONT_ONLY = OneboxApp("hello:app", APPS, workers=1, threads=1, toml=f"""\

@@ -10,7 +10,7 @@ __all__ = ["Cancelled", "ClientDisconnected", "DeadlineExceeded", "deadline", "l
 
 
 def deadline() -> float | None:
-    """Seconds that the request of this thread has left, less than 0 where it is late; None outside of
-    a request."""
+    """Seconds that the request of this thread or greenlet has left, less than 0 where it is late; None
+    outside of a request."""
     server = sys.modules.get("onebox._onebox")  # what a worker has loaded, and nobody else
     return server.deadline() if server else None

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import sys
 import threading
 from pathlib import Path
+from socket import SOCK_STREAM, socket  # before they are patched for gevent: theirs makes a hub
 
 
 def close_pools() -> None:
@@ -53,7 +53,7 @@ def _connections(known: tuple[int, ...]) -> list[str]:
         try:
             if number in known or not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
                 continue
-            with socket.socket(fileno=os.dup(number)) as connection:
+            with socket(fileno=os.dup(number)) as connection:
                 peer = _peer_of(connection)
         except OSError:
             continue  # closed meanwhile: it was the one that lists the folder
@@ -62,9 +62,9 @@ def _connections(known: tuple[int, ...]) -> list[str]:
     return found
 
 
-def _peer_of(connection: socket.socket) -> str:
+def _peer_of(connection: socket) -> str:
     """Empty where nobody is at its other end, or where each message stands by itself."""
-    if connection.type != socket.SOCK_STREAM:
+    if connection.type != SOCK_STREAM:
         return ""
     try:
         peer = connection.getpeername()

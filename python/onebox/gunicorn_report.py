@@ -31,6 +31,7 @@ PROXY_IDLE_SECONDS = 60      # nginx keeps its idle connections for so long
 BUSY_REQUESTS_PER_SECOND = 200  # of a box at its peak hour
 RECYCLE_SECONDS_MIN = 6 * 3600
 DATABASE_CONNECTIONS = 151   # MySQL's max_connections; PostgreSQL's is 100
+GREENLETS_MAX = 1000         # app.greenlets goes no further
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class _Maker:
         self.report.lines.sort(key=lambda line: (line.told.line == 0, line.told.line))
         self.take_unknown()
         if not self.report.mistakes:
-            found = advice(self.conf, self.machine, "app.worker_class" in self.options)
+            found = advice(self.conf, self.machine)
             found.sort(key=lambda one: self.conf.told[one[0]].line)
             self.report.advice = [(self.conf.told[name].source, f"{name}: {text}")
                                   for name, text in found]
@@ -242,13 +243,9 @@ def _worker_class(maker: _Maker, setting: Setting, told: Told) -> Converted:
         return Verdict.REFUSED, "", (f"{name} is for ASGI apps, and Onebox serves WSGI: an ASGI app "
                                      "needs an ASGI server; for a WSGI app take the line out")
     websockets = "; WebSockets are not served" if "websocket" in name.lower() else ""
-    if "gevent" in name:
-        if "app.worker_class" in maker.options:
-            maker.put("app.worker_class", ["gevent"], told)
-            return Verdict.MAPPED, "app.worker_class", f"gevent{websockets}"
-        return Verdict.MAPPED, "", ("threads instead, in this release: the front holds idle and slow "
-                                    "clients, so a thread is needed for a running request alone"
-                                    + websockets)
+    if runs_greenlets(maker.conf):
+        maker.put("app.worker_class", ["gevent"], told)
+        return Verdict.MAPPED, "app.worker_class", f"a greenlet runs each request{websockets}"
     return Verdict.MAPPED, "", (f"threads instead: the class is not loaded, and what it does beside "
                                 f"running requests is lost{websockets}")
 
@@ -259,7 +256,24 @@ def threads_of(conf: Conf) -> int:
     return conf["threads"] if name in THREADS else 0
 
 
+def runs_greenlets(conf: Conf) -> bool:
+    return "gevent" in class_name(conf["worker_class"])
+
+
+def _worker_connections(maker: _Maker, setting: Setting, told: Told) -> Converted:
+    if not runs_greenlets(maker.conf):
+        return Verdict.IGNORED, "", ("the front holds the connections (front.connections_max); a "
+                                     "worker has only the requests that its threads run")
+    maker.put("app.greenlets", [str(min(told.value, GREENLETS_MAX))], told)
+    return Verdict.MAPPED, "app.greenlets", ("requests that one worker runs at the same time; idle "
+                                             "connections do not count here" +
+                                             (f". {GREENLETS_MAX} at most"
+                                              if told.value > GREENLETS_MAX else ""))
+
+
 def _threads(maker: _Maker, setting: Setting, told: Told) -> Converted:
+    if runs_greenlets(maker.conf):
+        return Verdict.IGNORED, "", "Gunicorn ignores it with gevent, and so does Onebox"
     maker.put("app.threads", [str(told.value)], told)
     why = "" if threads_of(maker.conf) else "; Gunicorn ignored it with this worker_class"
     return Verdict.MAPPED, "app.threads", "requests that one worker runs at the same time" + why
@@ -399,6 +413,7 @@ def _logger_class(maker: _Maker, setting: Setting, told: Told) -> Converted:
 
 CONVERTERS: dict[str, Callable[[_Maker, Setting, Told], Converted]] = {
     "bind": _bind, "worker_class": _worker_class, "threads": _threads, "timeout": _timeout,
+    "worker_connections": _worker_connections,
     "graceful_timeout": _graceful_timeout, "keepalive": _keepalive,
     "limit_request_line": _limit_line, "limit_request_fields": _limit_fields,
     "limit_request_field_size": _limit_field_size, "raw_env": _raw_env, "user": _user,
@@ -415,13 +430,13 @@ CHANGED = frozenset({"worker_class", "timeout", "worker_abort", "child_exit", "l
 # --- advice ----------------------------------------------------------------------
 
 
-def advice(conf: Conf, machine: Machine, has_gevent: bool) -> list[tuple[str, str]]:
+def advice(conf: Conf, machine: Machine) -> list[tuple[str, str]]:
     """Of which setting, and what is wrong with its value on this machine."""
     found: list[tuple[str, str]] = []
     workers, threads, name = conf["workers"], conf["threads"], class_name(conf["worker_class"])
     if conf.is_set("threads") and threads > 1 and not threads_of(conf):
         found.append(("threads", f"Gunicorn ignores threads with {name} and says nothing: no worker "
-                                 f"ever had {threads}" + ("" if has_gevent else
+                                 f"ever had {threads}" + ("" if runs_greenlets(conf) else
                                                           ". Here it counts")))
     if conf.is_set("workers") and workers != machine.planned_workers:
         formula = 2 * machine.cores + 1
@@ -449,7 +464,7 @@ def advice(conf: Conf, machine: Machine, has_gevent: bool) -> list[tuple[str, st
             found.append(("worker_connections", (
                 f"{workers} workers x {conf['worker_connections']} are {count} requests at once, "
                 f"each of which may want a connection of the database (MySQL has "
-                f"{DATABASE_CONNECTIONS}, PostgreSQL 100)" + ("" if has_gevent else (
+                f"{DATABASE_CONNECTIONS}, PostgreSQL 100)" + ("" if runs_greenlets(conf) else (
                     ". Here at most app.workers x app.threads run, and the others wait in the "
                     "queue")))))
     if conf.is_set("max_requests") and conf["max_requests"]:

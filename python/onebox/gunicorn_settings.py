@@ -84,13 +84,14 @@ SECTIONS = (
         Setting("workers", INTEGER, 1, ("-w", "--workers"), MAPPED, "app.workers",
                 "app workers; WEB_CONCURRENCY, else 1, is the default as with Gunicorn"),
         Setting("worker_class", ANY, "sync", ("-k", "--worker-class"), MAPPED, "",
-                "sync and gthread are threads here; gevent, eventlet, tornado and unknown classes "
-                "are threads instead; ASGI classes are refused"),
+                "sync and gthread are threads here; gevent is app.worker_class = \"gevent\"; "
+                "eventlet, tornado and unknown classes are threads instead; ASGI classes are refused"),
         Setting("threads", INTEGER, 1, ("--threads",), MAPPED, "app.threads",
-                "requests that one worker runs at the same time"),
-        Setting("worker_connections", INTEGER, 1000, ("--worker-connections",),
-                why="the front holds the connections (front.connections_max); a worker has only "
-                    "the requests that its threads run"),
+                "requests that one worker runs at the same time; with gevent ignored, as by Gunicorn"),
+        Setting("worker_connections", INTEGER, 1000, ("--worker-connections",), MAPPED,
+                "app.greenlets",
+                "with gevent, 1000 at most: requests that one worker runs at the same time. Without it "
+                "ignored: the front holds the connections (front.connections_max)"),
         Setting("max_requests", INTEGER, 0, ("--max-requests",), MAPPED, "app.recycle_requests",
                 "a worker is replaced after so many requests; the new one starts first",
                 "a worker is not replaced by requests in this release"),

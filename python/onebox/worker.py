@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import health, target
+from onebox import gevent_worker, health, target
 from onebox._onebox import DUMP_SIGNAL, Worker
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
@@ -27,8 +27,20 @@ JOIN_SECONDS = 1
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    begin(options)
-    return run(options, lambda: target.load(options.target))
+    try:
+        begin(options)
+    except gevent_worker.Unusable as error:
+        tell(error, options)
+        return IMPORT_FAILED
+    return run(options, lambda: _load(options))
+
+
+def _load(options: argparse.Namespace) -> Callable[..., Any]:
+    """Raises LoadError."""
+    app = target.load(options.target)
+    if options.number == 1:
+        warn(options)
+    return app
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -42,6 +54,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             command.add_argument(f"--{number}", type=int, required=True)
         command.add_argument("--target", required=True)
         command.add_argument("--chdir", required=True)
+        command.add_argument("--worker-class", choices=("threads", "gevent"), default="threads")
         command.add_argument("--health", default="", help="a path that the app must answer first")
         command.add_argument("--gunicorn", help="a gunicorn.conf.py, or python:MODULE")
         command.add_argument("--gunicorn-name", help="of that file, as it is shown")
@@ -54,15 +67,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def begin(options: argparse.Namespace) -> None:
-    """What comes before anything of the app."""
+    """What comes before anything of the app. Raises gevent_worker.Unusable."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     faulthandler.register(DUMP_SIGNAL)  # and where nothing runs any more, in which lines
     _prepare_interpreter(options.chdir)
+    if options.worker_class == "gevent":
+        gevent_worker.patch()
 
 
 def run(options: argparse.Namespace, find_app: Callable[[], Callable[..., Any]]) -> int:
     """Serves until drained; the exit status of the process."""
     hooks = None
+    if options.worker_class == "gevent":
+        gevent_worker.after_fork()
     try:
         if options.gunicorn:
             hooks = load_hooks(options)
@@ -87,11 +104,16 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
         return HEALTH_FAILED
     worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
-                    app=framework_of(app), python=sys.version.split()[0])
+                    app=framework_of(app), python=python_of(options),
+                    current=gevent_worker.current() if options.worker_class == "gevent" else None)
     if hooks:
         hooks.loaded(lambda: worker.requests)
         app = hooks.wrap(app)
-    _serve(worker, app, options.threads, hooks)
+    _take_signals(worker, hooks)
+    if options.worker_class == "gevent":
+        gevent_worker.serve(worker, app, options.threads)
+    else:
+        _serve(worker, app, options.threads)
     if worker.failure:
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
         return 1
@@ -107,6 +129,18 @@ def framework_of(app: Callable[..., Any]) -> str:
         return ""
 
 
+def python_of(options: argparse.Namespace) -> str:
+    """"3.11.2", and what else runs the app: "3.11.2, gevent 22.10.2"."""
+    python = sys.version.split()[0]
+    return f"{python}, gevent {gevent_worker.version()}" if options.worker_class == "gevent" else python
+
+
+def warn(options: argparse.Namespace) -> None:
+    """Of what the app has imported and its worker class makes slow. Once for all workers."""
+    for sentence in gevent_worker.advice() if options.worker_class == "gevent" else []:
+        print(f"onebox: {sentence}", file=sys.stderr, flush=True)
+
+
 def _prepare_interpreter(chdir: str) -> None:
     """As the app expects it: its folder first in the path, its output not held back."""
     os.chdir(chdir)
@@ -118,12 +152,16 @@ def _prepare_interpreter(chdir: str) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
-def _serve(worker: Worker, app: Callable[..., Any], threads: int, hooks: Hooks | None) -> None:
-    """Until drained. The main thread takes signals alone, so that they never wait for the app."""
+def _take_signals(worker: Worker, hooks: Hooks | None) -> None:
+    """In the main thread. Of threads it runs none of the app's, so that they never wait for it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.drain())
     if hooks:
         hooks.take_signals(worker.drain)
+
+
+def _serve(worker: Worker, app: Callable[..., Any], threads: int) -> None:
+    """Until drained."""
     serving = [threading.Thread(target=worker.serve, args=(app,), name=f"onebox-{number}")
                for number in range(1, threads + 1)]
     for thread in serving:

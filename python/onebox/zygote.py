@@ -5,11 +5,13 @@ import gc
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Sequence
+# Before they are patched for gevent: a zygote waits as itself, and has no hub.
+from os import fork, waitpid
+from socket import recv_fds, socket
 
-from onebox import forking, target, worker
+from onebox import forking, gevent_worker, target, worker
 from onebox._onebox import become_child_of
 
 CONTROL = 3  # the descriptor that the supervisor speaks on; src/supervise/zygote.h has the messages
@@ -19,16 +21,16 @@ MESSAGE_BYTES_MAX = 4096
 def main(arguments: Sequence[str]) -> int:
     options = worker.parse(arguments)
     supervisor = os.getppid()
-    worker.begin(options)
     try:
+        worker.begin(options)
         app = target.load(options.target)
-    except target.LoadError as error:
+    except (gevent_worker.Unusable, target.LoadError) as error:
         worker.tell(error, options)
         return worker.IMPORT_FAILED
-    about = {"app": worker.framework_of(app), "python": sys.version.split()[0]}
+    about = {"app": worker.framework_of(app), "python": worker.python_of(options)}
     forking.close_pools()
     left_behind = forking.what_must_not_be_forked(CONTROL)
-    with socket.socket(fileno=CONTROL) as control:
+    with socket(fileno=CONTROL) as control:
         control.setblocking(True)
         if left_behind and not options.unsafe:
             control.send(json.dumps({"unsafe": "; ".join(left_behind), **about}).encode())
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         for reason in left_behind:
             print(f"onebox: forked all the same, since preload is on: {reason}", file=sys.stderr)
+        worker.warn(options)
         gc.collect()
         gc.freeze()  # what the import has made is looked at no more, so its pages stay shared
         control.send(json.dumps({"ready": True, "bytes": forking.resident_bytes(), **about}).encode())
@@ -46,10 +49,10 @@ def main(arguments: Sequence[str]) -> int:
     return worker.run(options, lambda: app)
 
 
-def _fork_when_told(control: socket.socket, supervisor: int) -> int | None:
+def _fork_when_told(control: socket, supervisor: int) -> int | None:
     """The number of a worker, in that worker; None in the zygote when it is to end."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 1)
+        message, descriptors, _, _ = recv_fds(control, MESSAGE_BYTES_MAX, 1)
         if not message:
             return None
         number = json.loads(message)["fork"]
@@ -69,17 +72,17 @@ def _fork(supervisor: int, output: int) -> int:
     """The pid of a new child of the supervisor; 0 in it. A child of ours forks it and ends, so that
     it is an orphan, which the supervisor adopts."""
     reader, writer = os.pipe()
-    between = os.fork()
+    between = fork()
     if between:
         os.close(writer)
         with open(reader, "rb") as pipe:
             pid = pipe.read()
-        os.waitpid(between, 0)
+        waitpid(between, 0)
         if not pid:
             raise OSError("a process could not be forked")
         return int(pid)
     try:
-        child = os.fork()
+        child = fork()
     except OSError:
         os._exit(1)
     if child:

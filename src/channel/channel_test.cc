@@ -10,6 +10,7 @@
 #include "channel/front_end.h"
 #include "channel/testing.h"
 #include "channel/worker_end.h"
+#include "os/file.h"
 #include "os/random.h"
 #include "os/socket.h"
 
@@ -246,6 +247,57 @@ TEST_F(Channel, ASleeperIsWokenOnce) {
   Body("x", End::kComplete);
   EXPECT_EQ(count(front_->wakeup()), 1U);
   EXPECT_FALSE(front_->PrepareToSleep());
+}
+
+// An event loop hears by the worker's wakeup what a thread sleeps on a futex for.
+TEST_F(Channel, ALoopThatCouldNotSendIsWokenWhenItCan) {
+  const auto woken = [&] {
+    std::uint64_t value = 0;
+    return ::read(worker_->wakeup().get(), &value, sizeof value) == sizeof value;
+  };
+  const auto fill = [&](std::size_t size) {
+    const std::string body(size, 'x');
+    std::uint64_t bytes = 0;
+    for (;;) {
+      std::string_view rest = body;
+      const Delivery sent = worker_->SendBody(taken_->ticket, rest, End::kNotYet, IfFull::kWake);
+      if (sent == Delivery::kFull) return bytes;
+      bytes += body.size();
+    }
+  };
+  Send(0, "/a");
+  Take();
+  Head("", End::kNotYet);
+  EXPECT_GT(fill(kBodyFrameBytesMax), 0U);
+  EXPECT_GT(fill(1), 0U);  // to the last place, so that not even a file's frame has room
+  EXPECT_FALSE(worker_->HeldBack(taken_->ticket)) << "it is the ring that is full";
+  const os::Fd file = os::OpenTemporary(::testing::TempDir()).value();
+  EXPECT_EQ(worker_->SendFile(taken_->ticket, file, {0, 1}, End::kNotYet, IfFull::kWake),
+            Delivery::kFull);
+  EXPECT_FALSE(woken());
+  std::uint64_t came = 0;
+  const auto read_all = [&] {
+    while (auto frame = front_->Next().value()) {
+      came += frame->body.size();
+      front_->Release();
+    }
+  };
+  read_all();
+  EXPECT_TRUE(front_->ReadMessages().ok()) << "no file was sent without its frame";
+  EXPECT_TRUE(woken());
+  while (fill(kBodyFrameBytesMax) > 0)
+    read_all();
+  EXPECT_GE(came, kAheadBytesMax);
+  EXPECT_TRUE(worker_->HeldBack(taken_->ticket));
+  woken();
+  front_->Acknowledge(0, came);
+  EXPECT_TRUE(woken());
+  EXPECT_FALSE(worker_->HeldBack(taken_->ticket));
+  while (fill(kBodyFrameBytesMax) > 0)
+    read_all();
+  front_->Cancel(0, CancelReason::kClientLeft);
+  EXPECT_TRUE(woken());
+  EXPECT_FALSE(worker_->HeldBack(taken_->ticket));
 }
 
 TEST_F(Channel, TheFrontHearsThatAWorkerDrains) {

@@ -161,7 +161,7 @@ void FrontEnd::Cancel(std::uint32_t slot, CancelReason reason) {
   Slot& shared = SlotOf(memory_, slot);
   shared.cancel_reason.store(static_cast<std::uint32_t>(reason), std::memory_order_relaxed);
   shared.cancelled.store(uses_[slot].generation, std::memory_order_release);
-  WakeThread(slot);
+  WakeSender(slot);
   os::Wake(cancel_wakeup_);  // rare: no flag says whether somebody sleeps
 }
 
@@ -171,20 +171,25 @@ void FrontEnd::Acknowledge(std::uint32_t slot, std::uint64_t bytes) {
   if (!use.busy) return;  // its end came before its last bytes left
   use.acknowledged += bytes;
   SlotOf(memory_, slot).acknowledged.store(use.acknowledged, std::memory_order_release);
-  WakeThread(slot);
+  WakeSender(slot);
 }
 
-void FrontEnd::WakeThread(std::uint32_t slot) {
+void FrontEnd::WakeSender(std::uint32_t slot) {
   Slot& shared = SlotOf(memory_, slot);
-  if (shared.thread_waits.exchange(0, std::memory_order_acq_rel) == 0) return;
-  shared.changed.fetch_add(1, std::memory_order_release);
-  os::WakeAll(shared.changed);
+  WakeSleeper(shared.waits.exchange(Sleeper::kNobody, std::memory_order_acq_rel), shared.changed);
 }
 
 void FrontEnd::WakeWriters() {
-  if (page_.space_wanted.exchange(0, std::memory_order_acq_rel) == 0) return;
-  page_.space.fetch_add(1, std::memory_order_release);
-  os::WakeAll(page_.space);
+  WakeSleeper(page_.space_wanted.exchange(Sleeper::kNobody, std::memory_order_acq_rel),
+              page_.space);
+}
+
+// Whatever else the worker has written there counts as a thread: it costs one system call.
+void FrontEnd::WakeSleeper(Sleeper sleeper, std::atomic<std::uint32_t>& word) {
+  if (sleeper == Sleeper::kNobody) return;
+  if (sleeper == Sleeper::kLoop) return os::Wake(worker_wakeup_);
+  word.fetch_add(1, std::memory_order_release);
+  os::WakeAll(word);
 }
 
 Result<std::optional<ResponseFrame>> FrontEnd::Next() {
@@ -199,7 +204,7 @@ void FrontEnd::Release() {
   frame_held_ = false;
   responses_.Release();
   // The exact question is asked in PrepareToSleep(); this one only saves the writers time.
-  if (page_.space_wanted.load(std::memory_order_relaxed) != 0) WakeWriters();
+  if (page_.space_wanted.load(std::memory_order_relaxed) != Sleeper::kNobody) WakeWriters();
 }
 
 bool FrontEnd::PrepareToSleep() {

@@ -116,7 +116,8 @@ class FrontEnd final {
   Status DecodeFileFrame(std::string_view bytes, ResponseFrame& frame);
   Result<os::Fd> TakeFile(const FileMessage& wanted);
   void Free(std::uint32_t slot);
-  void WakeThread(std::uint32_t slot);
+  void WakeSender(std::uint32_t slot);
+  void WakeSleeper(Sleeper sleeper, std::atomic<std::uint32_t>& word);
   void WakeWriters();
 
   os::Fd socket_;

@@ -22,6 +22,13 @@ constexpr std::uint64_t SlotWord(std::uint32_t generation, SlotState state) {
   return std::uint64_t{generation} << 32U | static_cast<std::uint32_t>(state);
 }
 
+// Who waits for the front, and how it is woken.
+enum class Sleeper : std::uint32_t {
+  kNobody = 0,
+  kThread = 1,  // on the futex beside this word
+  kLoop = 2,    // an event loop, on the worker's wakeup
+};
+
 // Why nobody waits for a response.
 enum class CancelReason : std::uint32_t {
   kClientLeft = 0,  // or has an answer of ours, or the front is gone
@@ -40,8 +47,8 @@ struct alignas(64) Slot {
   std::atomic<std::uint64_t> word;           // SlotWord()
   std::atomic<std::uint64_t> acknowledged;   // bytes of the response that have left the front
   std::atomic<std::uint32_t> cancelled;      // the generation that nobody waits for
-  std::atomic<std::uint32_t> changed;        // raised by the front; the worker sleeps on it
-  std::atomic<std::uint32_t> thread_waits;   // 1 while the worker sleeps on `changed`
+  std::atomic<std::uint32_t> changed;        // raised by the front; a thread sleeps on it
+  std::atomic<Sleeper> waits;                // for `acknowledged` or `cancelled`
   std::atomic<std::uint32_t> cancel_reason;  // CancelReason; stored before `cancelled`
 };
 
@@ -52,7 +59,7 @@ struct Page {
   std::uint32_t slots;
   alignas(64) std::atomic<std::uint32_t> front_sleeps;   // 1: write the front's wakeup
   alignas(64) std::atomic<std::uint32_t> worker_sleeps;  // 1: write the worker's wakeup
-  alignas(64) std::atomic<std::uint32_t> space_wanted;   // 1: a thread waits for `space`
+  alignas(64) std::atomic<Sleeper> space_wanted;         // somebody waits for `space`
   std::atomic<std::uint32_t> space;                      // raised when responses were read
   std::atomic<std::uint32_t> draining;                   // 1: the worker takes no more requests
   std::atomic<std::uint32_t> stuck;                      // Stuck: the worker wants to be replaced

@@ -14,6 +14,10 @@ namespace {
 // busy, nobody watches the socket.
 constexpr Duration kLifeCheck = std::chrono::milliseconds(250);
 
+Sleeper SleeperOf(IfFull if_full) {
+  return if_full == IfFull::kWake ? Sleeper::kLoop : Sleeper::kThread;
+}
+
 Error BrokenFront(const char* why) {
   return {Blame::kSystem, Retry::kYes, 0, why};
 }
@@ -218,16 +222,25 @@ Delivery WorkerEnd::SendFile(Ticket& ticket,
   if (Cancelled(ticket)) return Delivery::kCancelled;
   const int descriptor = file.get();
   const std::string message = Encode(FileMessage{ticket.slot, ticket.generation});
-  for (;;) {
-    const Status sent = os::SendDescriptors(socket_, message, std::span(&descriptor, 1));
-    if (sent.ok()) break;
-    if (sent.error().system_error != EAGAIN) return Delivery::kLost;
-    if (if_full == IfFull::kReturn) return Delivery::kFull;
+  std::string bytes;
+  Writer(bytes).Write(range);
+  for (bool asked = false;;) {
+    if (if_full != IfFull::kWait && !HasRoom(sizeof(FrameHead) + bytes.size())) {
+      if (if_full == IfFull::kReturn || asked) return Delivery::kFull;
+    } else {
+      const Status sent = os::SendDescriptors(socket_, message, std::span(&descriptor, 1));
+      if (sent.ok()) break;
+      if (sent.error().system_error != EAGAIN) return Delivery::kLost;
+      if (if_full == IfFull::kReturn || asked) return Delivery::kFull;
+    }
+    if (if_full == IfFull::kWake) {  // it reads the socket in the same turn as the ring
+      page_.space_wanted.exchange(Sleeper::kLoop, std::memory_order_acq_rel);
+      asked = true;
+      continue;
+    }
     os::WaitWritable(socket_, kLifeCheck);
     if (LostNow()) return Delivery::kLost;
   }
-  std::string bytes;
-  Writer(bytes).Write(range);
   // The message cannot be taken back: from here on it is sent, or the channel is lost.
   const Delivery sent = Push(ticket, FrameKind::kFile, end, bytes, {}, IfFull::kWait);
   if (sent == Delivery::kSent) ticket.sent += range.length;
@@ -262,16 +275,26 @@ Delivery WorkerEnd::Push(const Ticket& ticket,
     if (pushed == shm::Push::kBroken) return Delivery::kLost;
     if (if_full == IfFull::kReturn) return Delivery::kFull;
     if (!asked) {  // once more after asking: the front may have read in between
-      page_.space_wanted.exchange(1, std::memory_order_acq_rel);
+      page_.space_wanted.exchange(SleeperOf(if_full), std::memory_order_acq_rel);
       asked = true;
       continue;
     }
+    if (if_full == IfFull::kWake) return Delivery::kFull;
     os::WaitWhile(page_.space, space, kLifeCheck);
     asked = false;
     if (LostNow()) return Delivery::kLost;
   }
   WakeFront();
   return Delivery::kSent;
+}
+
+bool WorkerEnd::HasRoom(std::size_t frame_bytes) {
+  const std::lock_guard lock(mutex_);
+  return responses_.Room(frame_bytes) != shm::Push::kFull;  // a broken ring is found by who writes
+}
+
+bool WorkerEnd::HeldBack(const Ticket& ticket) const {
+  return !Cancelled(ticket) && AheadEnough(ticket);
 }
 
 bool WorkerEnd::AheadEnough(const Ticket& ticket) const {
@@ -287,8 +310,9 @@ Delivery WorkerEnd::WaitUntilAcknowledged(const Ticket& ticket, IfFull if_full) 
     if (Cancelled(ticket)) return Delivery::kCancelled;
     if (!AheadEnough(ticket)) return Delivery::kSent;
     if (if_full == IfFull::kReturn) return Delivery::kFull;
-    slot.thread_waits.exchange(1, std::memory_order_acq_rel);
+    slot.waits.exchange(SleeperOf(if_full), std::memory_order_acq_rel);
     if (!AheadEnough(ticket) || Cancelled(ticket)) continue;
+    if (if_full == IfFull::kWake) return Delivery::kFull;
     os::WaitWhile(slot.changed, changed, kLifeCheck);
     if (LostNow()) return Delivery::kLost;
   }

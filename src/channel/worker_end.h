@@ -25,12 +25,16 @@ namespace onebox::channel {
 // What became of a frame.
 enum class Delivery : unsigned char {
   kSent,
-  kFull,       // with IfFull::kReturn alone: the front must read, or acknowledge, first
+  kFull,       // not with IfFull::kWait: the front must read, or acknowledge, first
   kCancelled,  // nobody waits for the response: only its end is still to be sent
   kLost,       // the front is gone, or the channel is broken; nothing more can be sent
 };
 
-enum class IfFull : unsigned char { kReturn, kWait };
+enum class IfFull : unsigned char {
+  kReturn,
+  kWait,
+  kWake,  // return; and wakeup() is written when trying again may help
+};
 
 // One request that a thread has taken, and how far its response is.
 struct Ticket {
@@ -81,6 +85,8 @@ class WorkerEnd final {
   // Says that this worker is to be replaced.
   void ReportStuck(Stuck how);
   bool Cancelled(const Ticket& ticket) const;
+  // Whether its next body would be kFull, whatever the ring has room for.
+  bool HeldBack(const Ticket& ticket) const;
   // REQUIRES: it is cancelled.
   CancelReason ReasonOf(const Ticket& ticket) const;
 
@@ -125,6 +131,7 @@ class WorkerEnd final {
                 std::string_view second,
                 IfFull if_full);
   Delivery WaitUntilAcknowledged(const Ticket& ticket, IfFull if_full);
+  bool HasRoom(std::size_t frame_bytes);
   bool AheadEnough(const Ticket& ticket) const;
   void WakeFront();
   bool LostNow();  // asks the socket too

@@ -281,7 +281,7 @@ std::optional<mode_t> ParseUmask(std::string_view digits) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 17> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 19> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
@@ -289,6 +289,8 @@ constexpr std::array<std::string_view, 17> kNotOfTheFront = {"app.target",
                                                              "app.workers_min",
                                                              "app.workers_max",
                                                              "app.threads",
+                                                             "app.worker_class",
+                                                             "app.greenlets",
                                                              "app.preload",
                                                              "app.health",
                                                              "app.boot_timeout",
@@ -456,7 +458,9 @@ Result<Config> MakeConfig(const Settings& settings) {
   if (values.Text("app.workers_max") != "auto") {
     config.workers_max = values.Count<unsigned>("app.workers_max");
   }
-  config.threads = values.Count<unsigned>("app.threads");
+  const bool gevent = values.Text("app.worker_class") == "gevent";
+  config.worker_class = gevent ? supervise::WorkerClass::kGevent : supervise::WorkerClass::kThreads;
+  config.threads = values.Count<unsigned>(gevent ? "app.greenlets" : "app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
   config.confinement = {.user = TRY(MakeUser(values)),

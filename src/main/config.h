@@ -21,7 +21,8 @@ struct Config {
   std::optional<unsigned> workers;  // nothing: to be planned
   unsigned workers_min = 0;
   std::optional<unsigned> workers_max;  // nothing: to be planned
-  unsigned threads = 0;
+  supervise::WorkerClass worker_class = supervise::WorkerClass::kThreads;
+  unsigned threads = 0;  // or greenlets
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
   os::Confinement confinement;

@@ -190,6 +190,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .workers = workers,
       .workers_reason = config.workers ? "as set" : planned.reason,
       .scaling = scaling,
+      .worker_class = config.worker_class,
       .threads = config.threads,
       .preload = config.preload,
       .request_timeout = front::LongestTimeout(config.front),
@@ -225,8 +226,11 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   }
   box.start_lines = {
       fmt::format("machine   {}", plan::DescribeMachine(facts)),
-      fmt::format(
-          "plan      {} workers x {} threads ({})", box.workers, box.threads, box.workers_reason),
+      fmt::format("plan      {} workers x {} {} ({})",
+                  box.workers,
+                  box.threads,
+                  supervise::NameOfUnits(box.worker_class),
+                  box.workers_reason),
   };
   if (std::string user = DescribeUser(config); !user.empty()) {
     box.start_lines.push_back(std::move(user));

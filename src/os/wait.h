@@ -36,6 +36,8 @@ class ReadySet {
   // Sleeps until at least one is ready; the tokens of those that are. Empty after `timeout`; without
   // one it sleeps for ever. Never fails: a signal counts as a timeout.
   std::vector<std::uint32_t> Wait(std::optional<Duration> timeout) const;
+  // Readable while at least one is ready and Wait() has not told so.
+  const Fd& descriptor() const { return epoll_; }
 
  private:
   explicit ReadySet(Fd epoll) : epoll_(std::move(epoll)) {}

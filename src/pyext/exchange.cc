@@ -1,6 +1,8 @@
 #include "pyext/exchange.h"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -15,7 +17,7 @@
 #include "pyext/error_stream.h"
 #include "pyext/file_wrapper.h"
 #include "pyext/interned.h"
-#include "pyext/thread_interrupter.h"
+#include "pyext/running.h"
 
 namespace onebox::pyext {
 namespace {
@@ -25,8 +27,6 @@ using channel::End;
 using channel::IfFull;
 
 constexpr std::uint64_t kLengthMax = 1ULL << 62;
-
-thread_local const channel::Request* running = nullptr;  // the request that this thread runs
 
 // What start_response() was told, checked, and encoded for the channel.
 class Head final {
@@ -145,25 +145,20 @@ class Exchange;
 
 struct ExchangeObject {
   PyObject head;
-  Exchange* exchange;  // null when the request has ended
+  std::shared_ptr<Exchange> exchange;  // null when the request has ended
 };
 
 // called -> head set -> head sent -> ended. From any step to ended: failed, or for nobody.
-class Exchange final {
+class Exchange final : public std::enable_shared_from_this<Exchange> {
  public:
-  Exchange(worker::TakenRequest taken, worker::Place& place)
-      : taken_(std::move(taken)), place_(place), is_head_(request().method == "HEAD") {
-    running = &request();
-    place_.Begin(taken_);
-  }
-  ~Exchange() {
-    place_.End();
-    running = nullptr;
-  }
+  explicit Exchange(worker::TakenRequest taken)
+      : taken_(std::move(taken)), is_head_(request().method == "HEAD") {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  void Run(EnvironMaker& environ_maker, PyObject* app);
+  // `self`: the object that holds this. Once.
+  void Run(PyObject* self, const Runner& runner);
+  bool HeldBack() const { return taken_.HeldBack(); }
 
   // Of the app, with its exceptions.
   bool StartResponse(PyObject* status, PyObject* fields, PyObject* exc_info);
@@ -182,8 +177,13 @@ class Exchange final {
   bool SendHead(std::string_view& bytes, End end);
   template <typename Step>
   bool Deliver(const Step& step);
+  template <typename Step>
+  Delivery WaitAsThread(const Step& step);
+  template <typename Step>
+  Delivery WaitAsGreenlet(const Step& step);
+  void DeliverEnd(End end);
   bool HoldToLength(std::string_view& bytes);
-  void LetNothingBeRaised();
+  void CallApp(const Runner& runner);
   void LogFailure(std::string_view what);
   void Close(PyObject* result);
   void Finish();
@@ -193,19 +193,23 @@ class Exchange final {
   bool is_short() const { return wants_body() && sent_ < head_.content_length().value_or(0); }
 
   worker::TakenRequest taken_;
-  worker::Place& place_;
+  PyObject* self_ = nullptr;  // while it runs
+  PyObject* wait_ = nullptr;  // the runner's
   const bool is_head_;
   Head head_;
   bool head_sent_ = false;
-  bool busy_ = false;    // a thread sends, without the GIL
+  bool busy_ = false;    // somebody waits for the front, in the middle of a part
   bool nobody_ = false;  // the client has left, or the front has
-  bool failed_ = false;  // the app has
+  bool failed_ = false;  // the app has, or an exception met it in the middle of a part
   bool too_long_ = false;
   std::uint64_t sent_ = 0;  // of the body, as the app gave it
 };
 
-Exchange* Of(PyObject* self) {
+std::shared_ptr<Exchange>& Held(PyObject* self) {
   return reinterpret_cast<ExchangeObject*>(self)->exchange;
+}
+Exchange* Of(PyObject* self) {
+  return Held(self).get();
 }
 
 // --- what the app calls ------------------------------------------------------
@@ -259,6 +263,7 @@ PyMethodDef disconnected_method = {
     "Whether nobody waits for the response: the client has left, or has had its 504."};
 
 void Delete(PyObject* self) {
+  Held(self).~shared_ptr();
   PyTypeObject* type = Py_TYPE(self);
   PyObject_Free(self);
   Py_DECREF(type);
@@ -309,26 +314,58 @@ bool Exchange::Write(PyObject* data) {
     PyErr_SetString(PyExc_BrokenPipeError, "the client has left");
     return false;
   }
-  return SendPart(data, End::kNotYet);
+  if (SendPart(data, End::kNotYet)) return true;
+  if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_BrokenPipeError, "the client has left");
+  return false;
 }
 
 // --- sending -----------------------------------------------------------------
 
-// False where nobody wants the response any more. The front takes most frames at once; where it
-// does not, other threads run while this one waits.
+// False where nobody wants the response any more, or with an exception. The front takes most frames
+// at once; where it does not, other threads or greenlets run while this one waits.
 template <typename Step>
 bool Exchange::Deliver(const Step& step) {
-  Delivery delivery = step(IfFull::kReturn);
+  Delivery delivery = step(wait_ == nullptr ? IfFull::kReturn : IfFull::kWake);
   if (delivery == Delivery::kFull) {
+    const auto held = shared_from_this();  // the request may end meanwhile, by another's hand
     busy_ = true;
-    {
-      const WithoutGil others;
-      delivery = step(IfFull::kWait);
-    }
+    delivery = wait_ == nullptr ? WaitAsThread(step) : WaitAsGreenlet(step);
     busy_ = false;
+    if (delivery == Delivery::kFull) {
+      failed_ = true;  // a part is missing now, or the head: nothing can follow
+      return false;
+    }
   }
   nobody_ = delivery != Delivery::kSent;
   return !nobody_;
+}
+
+template <typename Step>
+Delivery Exchange::WaitAsThread(const Step& step) {
+  const WithoutGil others;
+  return step(IfFull::kWait);
+}
+
+// kFull where an exception was thrown into the greenlet.
+template <typename Step>
+Delivery Exchange::WaitAsGreenlet(const Step& step) {
+  Delivery delivery = Delivery::kFull;
+  while (delivery == Delivery::kFull) {
+    const Ref woken = Ref::Take(PyObject_CallFunctionObjArgs(wait_, self_, nullptr));
+    if (!woken) return Delivery::kFull;
+    if (taken_.ended()) return Delivery::kCancelled;
+    delivery = step(IfFull::kWake);
+  }
+  return delivery;
+}
+
+// The end gets through, whatever is thrown into its greenlet meanwhile: a slot is not free before.
+void Exchange::DeliverEnd(End end) {
+  if (Deliver([&](IfFull if_full) { return taken_.SendEnd(end, if_full); })) return;
+  if (PyErr_Occurred() == nullptr) return;
+  PyErr_Clear();
+  const WithoutGil others;
+  taken_.SendEnd(end, IfFull::kWait);
 }
 
 // Cuts what goes beyond the length that the app has promised. False with nothing left to send.
@@ -368,6 +405,10 @@ bool Exchange::SendPart(PyObject* part, End end) {
   }
   if (busy_) {
     PyErr_SetString(PyExc_RuntimeError, "two threads write one response");
+    return false;
+  }
+  if (failed_) {
+    PyErr_SetString(PyExc_RuntimeError, "the response was broken off before");
     return false;
   }
   std::string_view bytes = ViewOf(part);
@@ -462,10 +503,10 @@ void Exchange::Log(std::string_view what) const {
   LogLines(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
 }
 
-// The watch may raise in this thread what would arrive at its next line of Python: from here on that
-// would be a line of ours, of close(), or of the next request.
-void Exchange::LetNothingBeRaised() {
-  if (place_.Close()) ThreadInterrupter::TakeBack(place_.name());
+// The watch may raise here what would arrive at the next line of Python, or where a greenlet waits
+// next: from here on that would be a line of ours, of close(), or of the next request.
+void LetNothingBeRaised(const Runner& runner) {
+  if (runner.place.Close()) runner.interrupter.TakeBack(runner.place.name());
 }
 
 // The exception that is set; clears it.
@@ -494,44 +535,52 @@ void Exchange::Close(PyObject* result) {
 void Exchange::Finish() {
   if (taken_.ended()) return;
   if (failed_ || nobody_) {
-    Deliver([&](IfFull if_full) { return taken_.SendEnd(End::kBrokenOff, if_full); });
-    return;
+    return DeliverEnd(End::kBrokenOff);
   }
   if (!head_.is_set()) {
     Log("the app did not call start_response()");
-    Deliver([&](IfFull if_full) { return taken_.SendEnd(End::kBrokenOff, if_full); });
-    return;
+    return DeliverEnd(End::kBrokenOff);
   }
   if (is_short()) {
     Log(fmt::format("said Content-Length: {} and sent {} bytes", *head_.content_length(), sent_));
   }
-  const End end = is_short() ? End::kBrokenOff : End::kComplete;
+  End end = is_short() ? End::kBrokenOff : End::kComplete;
   if (!head_sent_) {
     Send({}, end);
     if (taken_.ended()) return;
+    if (failed_) {  // without the head
+      PyErr_Clear();
+      end = End::kBrokenOff;
+    }
   }
-  Deliver([&](IfFull if_full) { return taken_.SendEnd(end, if_full); });
+  DeliverEnd(end);
 }
 
-void Exchange::Run(EnvironMaker& environ_maker, PyObject* app) {
-  const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(Known().exchange, Py_tp_alloc));
-  const Ref self = Ref::Take(allocate(Known().exchange, 0));
-  if (self) reinterpret_cast<ExchangeObject*>(self.get())->exchange = this;
-  const Ref start = self ? Ref::Take(PyCFunction_New(&start_response_method, self.get())) : Ref();
+void Exchange::Run(PyObject* self, const Runner& runner) {
+  self_ = self;
+  wait_ = runner.wait;
+  const Running running(request(), runner.greenlet);
+  runner.place.Begin(taken_);
+  CallApp(runner);
+  runner.place.End();
+}
+
+void Exchange::CallApp(const Runner& runner) {
+  const Ref start = Ref::Take(PyCFunction_New(&start_response_method, self_));
   const Ref errors = NewErrorStream(request().id);
-  const Ref disconnected =
-      self ? Ref::Take(PyCFunction_New(&disconnected_method, self.get())) : Ref();
+  const Ref disconnected = Ref::Take(PyCFunction_New(&disconnected_method, self_));
   Ref environ =
       start && errors && disconnected
-          ? environ_maker.Make(request(),
-                               taken_.TakeBodyFile(),
-                               {.errors = errors.get(), .disconnected = disconnected.get()})
+          ? runner.environ_maker.Make(request(),
+                                      taken_.TakeBodyFile(),
+                                      {.errors = errors.get(), .disconnected = disconnected.get()})
           : Ref();
   const Ref result =
-      environ ? Ref::Take(PyObject_CallFunctionObjArgs(app, environ.get(), start.get(), nullptr))
-              : Ref();
+      environ
+          ? Ref::Take(PyObject_CallFunctionObjArgs(runner.app, environ.get(), start.get(), nullptr))
+          : Ref();
   const bool sent = result && SendResult(result.get());
-  LetNothingBeRaised();
+  LetNothingBeRaised(runner);
   if (!sent && PyErr_Occurred() != nullptr) {
     failed_ = true;
     LogFailure("the app failed");
@@ -541,7 +590,6 @@ void Exchange::Run(EnvironMaker& environ_maker, PyObject* app) {
   }
   if (result && !IsPlainSequence(result.get())) Close(result.get());
   Finish();
-  if (self) reinterpret_cast<ExchangeObject*>(self.get())->exchange = nullptr;
 }
 
 }  // namespace
@@ -550,17 +598,34 @@ PyTypeObject* MakeExchangeType(PyObject* module) {
   return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
-void RunExchange(worker::TakenRequest taken,
-                 EnvironMaker& environ_maker,
-                 PyObject* app,
-                 worker::Place& place) {
-  Exchange exchange(std::move(taken), place);
-  exchange.Run(environ_maker, app);
+Ref NewExchange(worker::TakenRequest taken) {
+  const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(Known().exchange, Py_tp_alloc));
+  Ref object = Ref::Take(allocate(Known().exchange, 0));
+  if (!object) return object;
+  new (&Held(object.get())) std::shared_ptr(std::make_shared<Exchange>(std::move(taken)));
+  return object;
+}
+
+bool IsExchange(PyObject* object) {
+  return Py_TYPE(object) == Known().exchange;
+}
+
+void RunExchange(PyObject* exchange, const Runner& runner) {
+  const Ref object = Ref::Share(exchange);
+  const std::shared_ptr<Exchange> held = Held(exchange);
+  if (held == nullptr) return;
+  held->Run(exchange, runner);
+  Held(exchange) = nullptr;
+}
+
+bool IsHeldBack(PyObject* exchange) {
+  return Of(exchange) != nullptr && Of(exchange)->HeldBack();
 }
 
 PyObject* Deadline(PyObject* /*module*/, PyObject* /*none*/) {
-  if (running == nullptr || running->deadline == 0) Py_RETURN_NONE;
-  const Duration left = Time(Duration(running->deadline)) - os::SystemClock().Now();
+  const channel::Request* const request = RunningRequest();
+  if (request == nullptr || request->deadline == 0) Py_RETURN_NONE;
+  const Duration left = Time(Duration(request->deadline)) - os::SystemClock().Now();
   return PyFloat_FromDouble(std::chrono::duration<double>(left).count());
 }
 

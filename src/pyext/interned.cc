@@ -39,6 +39,7 @@ bool MakeInterned(PyObject* module) {
          Import("onebox.cancelled", "DeadlineExceeded", known.deadline_exceeded) &&
          Import("onebox.cancelled", "ClientDisconnected", known.client_disconnected) &&
          Import("onebox.stacks", "of_thread", known.stack_of_thread) &&
+         Import("onebox.stacks", "of_greenlet", known.stack_of_greenlet) &&
          Name("close", known.close) && Name("read", known.read) && Name("fileno", known.fileno) &&
          Name("tell", known.tell);
 }

@@ -21,6 +21,7 @@ struct Interned {
   PyObject* deadline_exceeded = nullptr;    // onebox.DeadlineExceeded
   PyObject* client_disconnected = nullptr;  // onebox.ClientDisconnected
   PyObject* stack_of_thread = nullptr;      // onebox.stacks.of_thread
+  PyObject* stack_of_greenlet = nullptr;    // onebox.stacks.of_greenlet
 
   // Names, as str.
   PyObject* close = nullptr;

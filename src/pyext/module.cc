@@ -4,7 +4,8 @@
 #include "pyext/exchange.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
-#include "pyext/thread_interrupter.h"
+#include "pyext/python_interrupter.h"
+#include "pyext/stack_cache.h"
 #include "pyext/worker_type.h"
 
 namespace {
@@ -18,17 +19,28 @@ PyObject* BecomeChildOf(PyObject* /*module*/, PyObject* pid) {
   return nullptr;
 }
 
+PyObject* KeepStacks(PyObject* /*module*/, PyObject* count) {
+  const std::size_t kept_max = PyLong_AsSize_t(count);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  onebox::pyext::KeepPythonStacks(kept_max);
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
     {"become_child_of",
      BecomeChildOf,
      METH_O,
      "become_child_of(pid): waits until this process has been adopted by that one, and dies with "
      "it."},
+    {"keep_stacks",
+     KeepStacks,
+     METH_O,
+     "keep_stacks(count): keeps the memory of that many greenlets that have ended for the next."},
     {"deadline",
      onebox::pyext::Deadline,
      METH_NOARGS,
-     "deadline()\n--\n\nSeconds that the request of this thread has left, less than 0 where it is "
-     "late; None outside of a request."},
+     "deadline()\n--\n\nSeconds that the request of this thread or greenlet has left, less than 0 "
+     "where it is late; None outside of a request."},
     {nullptr, nullptr, 0, nullptr},
 };
 

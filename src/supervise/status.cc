@@ -124,10 +124,11 @@ std::string DescribeStatus(const std::string& status) {
   const std::string reason = Text(At(workers, "reason"));
   const auto limit = Number(At(workers, "concurrency"));
   const bool limited = limit < Number(At(workers, "ready")) * Number(At(workers, "threads"));
-  text += fmt::format("  workers   {} of {} ready, {} threads each, {} busy{}{}\n",
+  text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy{}{}\n",
                       Number(At(workers, "ready")),
                       Number(At(workers, "total")),
                       Number(At(workers, "threads")),
+                      Text(At(workers, "units")),
                       Number(At(workers, "busy")),
                       limited ? fmt::format(" of at most {}", limit) : "",
                       reason.empty() ? "" : fmt::format(" ({})", reason));

@@ -8,7 +8,8 @@ namespace {
 TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
   const std::string text = DescribeStatus(R"({"version":"0.1.0","uptime":61.5,"phase":"serving",
     "listen":["http://127.0.0.1:8000"],"target":"app:app","chdir":"/srv",
-    "workers":{"total":2,"ready":1,"threads":4,"busy":3,"concurrency":3,"reason":"as set"},
+    "workers":{"total":2,"ready":1,"threads":4,"units":"threads","busy":3,"concurrency":3,
+     "reason":"as set"},
     "requests":10,"errors":1,"queue":2,"connections":5,
     "processes":[{"role":"front","number":0,"pid":41,"state":"ready","uptime":60.0,"restarts":0},
                  {"role":"zygote","number":0,"pid":42,"state":"ready","uptime":60.0},

@@ -1055,6 +1055,9 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
                                     settings.target,
                                     "--chdir",
                                     settings.chdir};
+  if (settings.worker_class == WorkerClass::kGevent) {
+    words.insert(words.end(), {"--worker-class", "gevent"});
+  }
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
   words.insert(words.end(), settings.worker_words.begin(), settings.worker_words.end());
   return words;
@@ -1498,6 +1501,7 @@ std::string Box::StatusText() const {
                          {"reason", scaling_->reason()},
                          {"ready", CountWorkers().ready},
                          {"threads", settings().threads},
+                         {"units", NameOfUnits(settings().worker_class)},
                          {"busy", traffic.workers_busy},
                          {"concurrency", traffic.limit}}},
                        {"queue", traffic.queue},
@@ -1533,6 +1537,10 @@ bool Box::AnyAlive() const {
 }
 
 }  // namespace
+
+std::string_view NameOfUnits(WorkerClass worker_class) {
+  return worker_class == WorkerClass::kGevent ? "greenlets" : "threads";
+}
 
 int RunBox(const BoxSettings& settings, const Outside& outside, os::Fd inherited) {
   Box box(settings, outside);

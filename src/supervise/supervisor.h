@@ -27,6 +27,12 @@ namespace onebox::supervise {
 // leaves something behind that must not be forked.
 enum class Preload : unsigned char { kOff, kAuto, kOn };
 
+// What runs a request in a worker.
+enum class WorkerClass : unsigned char { kThreads, kGevent };
+
+// "threads" or "greenlets".
+std::string_view NameOfUnits(WorkerClass worker_class);
+
 struct BoxSettings {
   std::string version;
   std::string state;  // folder, absolute; locked while the box runs
@@ -37,7 +43,8 @@ struct BoxSettings {
   unsigned workers = 1;        // at the start
   std::string workers_reason;  // why so many, for people
   ScalingLimits scaling{};     // where its ends differ: the number follows the load
-  unsigned threads = 1;
+  WorkerClass worker_class = WorkerClass::kThreads;
+  unsigned threads = 1;  // of each; with kGevent greenlets
   Preload preload = Preload::kOff;
   Duration request_timeout = std::chrono::seconds(30);  // the longest that a request may run
   Duration boot_timeout = std::chrono::minutes(5);      // from a worker's start to its readiness

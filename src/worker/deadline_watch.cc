@@ -158,7 +158,7 @@ void DeadlineWatch::GiveUp() {
           fmt::format("{}: nobody waits for it any more, and nothing in this process runs: a "
                       "thread holds the interpreter's lock. It is thread {:#018x} of:",
                       Line(request),
-                      place->name()));
+                      interrupter_.ThreadOf(place->name())));
     }
   }
   for (const auto& [id, line] : late)

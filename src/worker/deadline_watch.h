@@ -61,6 +61,8 @@ class Interrupter {
   virtual std::string StackOf(std::uint64_t place) = 0;
   // Under the lock. Raises what ends a request.
   virtual void Raise(std::uint64_t place, channel::CancelReason reason) = 0;
+  // Without the lock. The number of the thread that the place is in.
+  virtual std::uint64_t ThreadOf(std::uint64_t place) const = 0;
   // Without the lock, from two threads.
   virtual void Log(std::string_view request_id, std::string_view lines) = 0;
   // Without the lock, and while another has it. Logs the stack of every place.

@@ -35,6 +35,7 @@ class FakeLanguage final : public Interrupter {
     told.push_back(fmt::format(
         "raise in {} by {}", place, reason == CancelReason::kDeadline ? "deadline" : "client"));
   }
+  std::uint64_t ThreadOf(std::uint64_t place) const override { return place; }
   void Log(std::string_view id, std::string_view /*lines*/) override {
     told.push_back(fmt::format("log {}", id));
   }

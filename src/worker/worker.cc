@@ -142,7 +142,7 @@ void Worker::Drain() {
   for (const Link& link : links_) {
     if (link.end != nullptr) link.end->Drain();
   }
-  os::Wake(stop_);
+  Wake();
   watch_.notify_all();
   tick_.notify_all();
 }
@@ -183,9 +183,30 @@ void Worker::Watch(std::unique_lock<std::mutex>& lock) {
   const std::vector<std::uint32_t> tokens = ready_.Wait(sleep_max);
   lock.lock();
   watched_ = false;
+  ReadReady(tokens);
+}
+
+void Worker::ReadReady(const std::vector<std::uint32_t>& tokens) {
   for (const std::uint32_t token : tokens) {
     if (token != kStopToken && token % 2 == 0) ReadSocket(links_[token / 2]);
   }
+}
+
+std::optional<Duration> Worker::Attend() {
+  const std::lock_guard lock(mutex_);
+  ReadReady(ready_.Wait(Duration::zero()));
+  ConnectLost();
+  return SleepMax();
+}
+
+bool Worker::MayWait() {
+  const std::lock_guard lock(mutex_);
+  return PrepareToSleep();
+}
+
+bool Worker::draining() const {
+  const std::lock_guard lock(mutex_);
+  return draining_;
 }
 
 bool Worker::PrepareToSleep() {

@@ -1,5 +1,6 @@
 #pragma once
-// Worker: requests from every reactor of the front, given to the threads of this process.
+// Worker: requests from every reactor of the front, given to the threads of this process, or to its
+// event loop.
 
 #include <condition_variable>
 #include <cstdint>
@@ -49,6 +50,8 @@ class TakenRequest final {
   // REQUIRES: it is cancelled.
   channel::CancelReason cancel_reason() const { return end_->ReasonOf(taken_.ticket); }
   bool ended() const { return ended_; }
+  // Whether a body would have to wait for the front, as far as this request alone is asked.
+  bool HeldBack() const { return end_->HeldBack(taken_.ticket); }
 
   // As WorkerEnd's of the same names.
   Delivery SendHead(std::string_view head, std::string_view& body, End end, IfFull if_full);
@@ -82,6 +85,18 @@ class Worker final {
   std::optional<TakenRequest> Next();
   // The next request if one is there at this moment and no other thread is looking.
   std::optional<TakenRequest> TryNext();
+
+  // For a process whose one thread must not sleep here, since it has an event loop. It watches
+  // descriptor() for reading, level-triggered. Where that is ready, or the time has passed that
+  // Attend() gave last, it calls Attend(); then TryNext() until that gives nothing, and before it
+  // returns to its loop MayWait(): where that is false, TryNext() again.
+  int descriptor() const { return ready_.descriptor().get(); }
+  std::optional<Duration> Attend();
+  bool MayWait();
+  // Makes descriptor() ready. From any thread.
+  void Wake() const { os::Wake(stop_); }
+  // After Drain(), or with a failure(): when TryNext() gives nothing, nothing more is to come.
+  bool draining() const;
 
   // Asks the front to send no more. Next() gives what was sent before, then nothing. From any thread.
   void Drain();
@@ -122,6 +137,7 @@ class Worker final {
   void Idle(std::unique_lock<std::mutex>& lock);
   void Watch(std::unique_lock<std::mutex>& lock);
   bool PrepareToSleep();
+  void ReadReady(const std::vector<std::uint32_t>& tokens);
   void ConnectLost();
   void ReadSocket(Link& link);
   Status Greet(Link& link);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -284,6 +285,52 @@ TEST(Worker, WaitsForTheFrontAtOneMebibyteAhead) {
   EXPECT_EQ(front.ReadToTheEnd(), End::kBrokenOff);
   ASSERT_EQ(front.Send(0, "/echo", "next"), Sent::kSent);
   EXPECT_EQ(front.Response(), "200 next ok");
+}
+
+// In one thread, which is the front's too: nothing here may wait for the other side.
+TEST(Worker, ServesAnEventLoopWithoutSleeping) {
+  const std::string name = NewName();
+  const os::SystemClock clock;
+  const auto worker = Worker::New({name, 1, 7, 2}, clock).value();
+  pollfd watched{worker->descriptor(), POLLIN, 0};
+  EXPECT_TRUE(worker->Attend()) << "there is no front: it is to be looked for again";
+  for (int fronts = 0; fronts < 2; ++fronts) {
+    std::optional<Front> front(std::in_place, name);
+    std::optional<Duration> again = Duration::zero();
+    while (again) {  // until it has greeted
+      ::poll(&watched, 1, 1);
+      again = worker->Attend();
+    }
+    front->Accept();
+    ASSERT_EQ(::poll(&watched, 1, 10'000), 1);
+    EXPECT_FALSE(worker->Attend());
+    EXPECT_EQ(::poll(&watched, 1, 0), 0) << "what was read is ready no more";
+    EXPECT_TRUE(worker->MayWait());
+
+    ASSERT_EQ(front->Send(0, "/echo", "0"), Sent::kSent);
+    front->end().Flush();
+    ASSERT_EQ(::poll(&watched, 1, 10'000), 1);
+    EXPECT_FALSE(worker->Attend());
+    auto taken = worker->TryNext();
+    ASSERT_TRUE(taken);
+    ASSERT_EQ(front->Send(1, "/echo", "1"), Sent::kSent);
+    EXPECT_FALSE(worker->MayWait()) << "another has come";
+    auto other = worker->TryNext();
+    ASSERT_TRUE(other);
+    EXPECT_FALSE(worker->TryNext());
+    EXPECT_TRUE(worker->MayWait());
+    RunApp(std::move(*taken));
+    EXPECT_EQ(front->Response(), "200 0 ok");
+    EXPECT_FALSE(other->Cancelled());
+    front.reset();
+    ASSERT_EQ(::poll(&watched, 1, 10'000), 1);
+    EXPECT_TRUE(worker->Attend()) << "the front has gone";
+    EXPECT_TRUE(other->Cancelled());
+  }
+  EXPECT_FALSE(worker->draining());
+  worker->Drain();
+  EXPECT_TRUE(worker->draining());
+  EXPECT_EQ(::poll(&watched, 1, 0), 1) << "the loop is to hear of it";
 }
 
 TEST(Worker, BreaksOffWhatAnAppDoesNotAnswer) {

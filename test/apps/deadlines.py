@@ -106,11 +106,41 @@ def left(name, environ):
     return f"{onebox.deadline():.3f}"
 
 
+def left_elsewhere(name, environ):
+    """What a thread of the app's own is told; with gevent a greenlet."""
+    told = []
+    thread = threading.Thread(target=lambda: told.append(onebox.deadline()))
+    thread.start()
+    thread.join()
+    return str(told[0])
+
+
 def edge(name, environ):
     """Ends exactly when its deadline passes, a little before or after; sums, so that it can be hit."""
     early = int(name) % 40 / 1000 - 0.02
     while onebox.deadline() > early:
         sum(range(100))
+
+
+def edge_in_turns(name, environ):
+    """The same by a wait, for greenlets: what is thrown arrives there."""
+    early = int(name) % 40 / 1000 - 0.02
+    while onebox.deadline() > early:
+        time.sleep(0.001)
+
+
+def sums_in_turns(name, environ):
+    """A hundred places where a greenlet waits, and what is meant for another could arrive."""
+    total = 0
+    try:
+        for number in range(100):
+            total += number
+            time.sleep(0)
+    except onebox.Cancelled:
+        if onebox.deadline() > 0:
+            end("hit", "by what was meant for another")
+        raise
+    return str(total)
 
 
 def steps(name, environ):
@@ -134,7 +164,7 @@ class Parts:
 
     def __iter__(self):
         yield b"begun"
-        begin(f"{self.name}.next")
+        begin(f"{self.name}.sent")
         while True:
             time.sleep(0.01)
 
@@ -142,6 +172,28 @@ class Parts:
         for _ in range(1000):  # an exception that arrives late would arrive here
             pass
         end(self.name, "closed")
+
+
+class EndsLate:
+    """A body that holds the hub until what ends it has been raised, then ends, and waits in close()."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __iter__(self):
+        late = time.monotonic() + onebox.deadline() + 0.5
+        while time.monotonic() < late:
+            pass
+        yield b"late"
+
+    def close(self):
+        try:
+            for _ in range(100):
+                time.sleep(0)
+            end(self.name, "closed")
+        except BaseException as error:
+            end(self.name, type(error).__name__)
+            raise
 
 
 class PartsInC:
@@ -173,6 +225,9 @@ def app(environ, start_response):
     if path == "parts":
         start_response("200 OK", TEXT)
         return Parts(name)
+    if path == "ends_late":
+        start_response("200 OK", TEXT)
+        return EndsLate(name)
     if path == "parts_in_c":
         start_response("200 OK", TEXT)
         return PartsInC(name)

@@ -60,7 +60,8 @@ class Onebox:
     """
 
     def __init__(self, folder, target=None, *, toml="", arguments=(), environment=None, workers=1,
-                 threads=4, python=PYTHON, chdir=APPS, listen=("127.0.0.1:0",), access_log=None, program=BINARY):
+                 threads=4, python=PYTHON, chdir=APPS, listen=("127.0.0.1:0",), access_log=None,
+                 program=BINARY, worker_class=None):
         self.folder = Path(folder)
         self.state = self.folder / "state"
         self.access_log = Path(access_log or self.folder / "access.log")
@@ -77,7 +78,7 @@ class Onebox:
         self.command += ["--admin", "127.0.0.1:0", "--state", self.state,
                          "--access-log", self.access_log]
         for flag, value in (("--workers", workers), ("--threads", threads), ("--python", python),
-                            ("--chdir", chdir)):
+                            ("--chdir", chdir), ("--worker-class", worker_class)):
             if value is not None:
                 self.command += [flag, str(value)]
         self.command += arguments
@@ -258,10 +259,11 @@ def onebox(*arguments, cwd=None, environment=None, seconds=60):
                           env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
 
 
-def shared(*target, **options):
-    """A fixture for one server that all tests of a file use."""
-    @pytest.fixture(scope="module")
-    def server(tmp_path_factory):
-        with Onebox(tmp_path_factory.mktemp("onebox"), *target, **options) as running:
+def shared(*target, worker_classes=(None,), **options):
+    """A fixture for one server that all tests of a file use; one after the other of each class."""
+    @pytest.fixture(scope="module", params=worker_classes)
+    def server(request, tmp_path_factory):
+        with Onebox(tmp_path_factory.mktemp("onebox"), *target, worker_class=request.param,
+                    **options) as running:
             yield running
     return server

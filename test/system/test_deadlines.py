@@ -1,15 +1,13 @@
 """What becomes of a request that takes too long, of its thread, and of the others beside it?"""
 import os
-import re
 import signal
-import socket
-import struct
 import subprocess
 import threading
 import time
 
 import pytest
 
+from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of
 from onebox import PYTHON, ROOT
 from wire import until
 
@@ -28,50 +26,6 @@ def late(serve, hold):
         arguments = ["--timeout", timeout, *options.pop("arguments", ())]
         return serve("deadlines:app", environment={"HOLD": str(hold)}, arguments=arguments, **options)
     return start
-
-
-def begun(hold, name):
-    """The pid of the worker that has begun it, when it has."""
-    path = hold / f"{name}.begun"
-    return int(until(lambda: path.exists() and path.read_text(), f"{name} begins"))
-
-
-def ended(hold, name):
-    """How it has ended, when it has."""
-    path = hold / f"{name}.ended"
-    return until(lambda: path.exists() and path.read_text(), f"{name} ends")
-
-
-def asked(running, path):
-    """A request on a connection of its own, and the time before it was sent."""
-    connection, now = running.connect(), time.monotonic()
-    return connection.request("GET", path), now
-
-
-def is_504_in_time(connection, sent, timeout=1.0):
-    answer = connection.response()
-    took = time.monotonic() - sent
-    assert answer.status == 504 and timeout <= took < timeout + 0.5, (answer, took)
-    return answer["X-Request-ID"]
-
-
-def stack_of(running, request_id):
-    """The lines of the log that the id stands before."""
-    return [line for line in running.lines if re.search(rf"worker.*: {request_id} ", line)]
-
-
-def reset(connection):
-    """Leaves so that the server must notice, whatever it does."""
-    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def serves_again(running, gone):
-    """A worker that is not `gone` serves, and it alone."""
-    until(lambda: gone not in running.pids("app worker"), "the stuck worker is gone")
-    until(lambda: running.get("/hello").status == 200, "another serves")
-    for _ in range(20):
-        assert int(running.get("/hello").body) != gone
 
 
 # --- a thread that can be reached --------------------------------------------------
@@ -110,7 +64,7 @@ def test_close_is_called_whole(late, hold):
     running = late(threads=1, toml="[app]\ncancel_disconnected = true\n")
     with running.connect() as connection:
         connection.request("GET", "/parts/one").head()
-        begun(hold, "one.next")
+        begun(hold, "one.sent")
         reset(connection)
     assert ended(hold, "one") == "closed"
     running.wait_for_line("ended, since its client had left")
@@ -121,7 +75,7 @@ def test_an_answer_that_has_begun_has_no_deadline(late, hold):
     running = late(timeout="200ms", threads=1, toml="[app]\ncancel_disconnected = true\n")
     with running.connect() as connection:
         connection.request("GET", "/parts/one").head()
-        begun(hold, "one.next")
+        begun(hold, "one.sent")
         began = time.monotonic()
         until(lambda: time.monotonic() - began > 0.6, "its deadline passes three times")
         assert not (hold / "one.ended").exists()

@@ -11,11 +11,16 @@ import onebox
 FRAMEWORKS = ["flask", "django", "bottle", "falcon", "pyramid"]
 
 
-@pytest.fixture(scope="module", params=[f"{name}:{app}" for name in FRAMEWORKS
-                                        for app in ("app", "validated")])
+@pytest.fixture(scope="module", params=[(name, app, worker_class) for name in FRAMEWORKS
+                                        for app, worker_class in (("app", "threads"),
+                                                                  ("validated", "threads"),
+                                                                  ("validated", "gevent"))],
+                ids="-".join)
 def framework(request, tmp_path_factory):
-    with onebox.Onebox(tmp_path_factory.mktemp("onebox"), f"hello_{request.param}") as running:
-        running.hello = f"Hello from {request.param.split(':')[0].capitalize()}"
+    name, app, worker_class = request.param
+    with onebox.Onebox(tmp_path_factory.mktemp("onebox"), f"hello_{name}:{app}",
+                       worker_class=worker_class) as running:
+        running.hello = f"Hello from {name.capitalize()}"
         yield running
         complaints = [line for line in running.lines if "AssertionError" in line]
         assert not complaints, running.output()

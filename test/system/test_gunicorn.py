@@ -189,8 +189,9 @@ def test_the_roadmaps_own_file_serves(serve_file):
     assert server.get("/").status == 200
     status = server.status()
     assert len(server.pids("app worker")) == 9, status
+    assert (status["workers"]["threads"], status["workers"]["units"]) == (1000, "greenlets")
     first = [line for line in server.lines if "gunicorn.conf.py:" in line]
-    for name, why in (("worker_class", "threads instead"), ("timeout", "504")):
+    for name, why in (("worker_class", "a greenlet runs each request"), ("timeout", "504")):
         assert any(f" {name}: " in line and why in line for line in first), server.output()
 
 

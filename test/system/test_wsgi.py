@@ -9,10 +9,10 @@ import pytest
 from onebox import APPS, shared
 from wire import Closed, until
 
-pytestmark = pytest.mark.threads
-
-server = shared("answers:app", workers=1, threads=4)
-seen_server = shared("seen:app")
+# The thread sanitizer knows nothing of greenlets' stacks.
+BOTH = (pytest.param("threads", marks=pytest.mark.threads), "gevent")
+server = shared("answers:app", workers=1, threads=4, worker_classes=BOTH)
+seen_server = shared("seen:app", worker_classes=BOTH)
 
 
 def remembered(server, what):
@@ -77,6 +77,7 @@ def test_an_event_is_sent_before_the_next_is_made(server):
         assert list(chunks) == []
 
 
+@pytest.mark.threads
 def test_a_slow_reader_does_not_hold_a_thread(serve):
     """One thread, and a response of 30 MB that nobody reads: the next request is answered."""
     running = serve("answers:app", workers=1, threads=1)
@@ -287,6 +288,7 @@ def test_a_request_without_a_body_has_an_empty_input(server, how):
         assert b"".join(ast.literal_eval(found.body.decode())) == b""
 
 
+@pytest.mark.threads
 def test_lines_of_a_body_that_lies_in_a_file(serve):
     running = serve("answers:app", toml='[front]\nbody_memory_max = "16K"\n')
     lines = [b"%d\n" % number for number in range(100_000)]
@@ -322,6 +324,7 @@ def test_a_request_without_a_body_or_query(seen_server):
     assert found.get("CONTENT_LENGTH", "") in ("", "0") and found.get("CONTENT_TYPE", "") == ""
 
 
+@pytest.mark.threads
 def test_wsgi_itself_is_as_pep_3333_says(serve):
     running = serve("wsgi_environ:app", workers=2, threads=3)
     found = json.loads(running.get("/").body)
@@ -355,6 +358,7 @@ def test_raw_bytes_in_a_path(seen_server):
         assert answer.status == 400 or json.loads(answer.body)["PATH_INFO"] == "/\u00ff"
 
 
+@pytest.mark.threads
 def test_env_of_the_command_line_and_of_the_file_is_the_apps(serve):
     running = serve("seen:app", toml='[app]\nenv = { SEEN_A = "file", SEEN_B = "file" }\n',
                     arguments=["--env", "SEEN_B=line", "--env", "SEEN_C=a=b"])
@@ -380,6 +384,7 @@ def test_a_wrapped_file_is_closed_once(server):
 
 # --- targets -----------------------------------------------------------------
 
+@pytest.mark.threads
 @pytest.mark.parametrize("target, body", [
     ("targets:app", "app"), ("targets", "app"), ("targets:holder.app", "inner"),
     ("targets:create_app()", "none () False {}"),
