@@ -351,10 +351,11 @@ def test_others_finish_before_a_worker_with_a_stuck_greenlet_is_replaced(late, h
     for number in range(2):
         (hold / f"other{number}.go").touch()
     assert [int(other.response().body) for other in others] == [pid, pid]
+    running.wait_for_line(rf"{request_id} .*it does not end")
+    serves_again(running, pid)
     stack = "\n".join(stack_of(running, request_id))
     assert "it does not end; this worker finishes the others and goes" in stack
     assert stack.count("in swallows") == 2
-    serves_again(running, pid)
     assert running.metric("onebox_workers_stuck_total") == 1
 
 
