@@ -265,7 +265,7 @@ EIGHT = 8
 
 
 def memory(bench: Bench) -> list[Row]:
-    pace = Pace(500, 500 if bench.quick else 20_000, PAGES)
+    pace = Pace(100, 100, PAGES) if bench.quick else Pace(500, 20_000, PAGES)
     service = Service("app:create_app()", NATION, bench.world(), workers=EIGHT, threads=THREADS)
     with bench.running(service) as server:
         paced = bench.load(server, pace)
