@@ -132,7 +132,7 @@ def lost(bench: Bench) -> list[Row]:
         paced = bench.load(server, Pace(rate, count, CHEAP), disturb)
     gone = paced.outcomes["POST"].get("502", 0)
     percent = 100 * paced.all_lost() / count
-    return [Row([f"{count / paced.seconds:,.0f}", f"{reloads} + {kills}", paced.told("GET"),
+    return [Row([f"{(count - paced.unsent) / paced.seconds:,.0f}", f"{reloads} + {kills}", paced.told("GET"),
                  paced.told("POST"), f"{paced.unsent:,}", f"{percent:.3g} %"],
                 {"GET": paced.lost("GET"), "POST": paced.lost("POST") - gone,
                  "502 a kill": gone / max(1, kills), "unsent": paced.unsent})]
