@@ -131,8 +131,9 @@ def lost(bench: Bench) -> list[Row]:
                     kills += 1
         paced = bench.load(server, Pace(rate, count, CHEAP), disturb)
     gone = paced.outcomes["POST"].get("502", 0)
-    percent = 100 * paced.all_lost() / count
-    return [Row([f"{(count - paced.unsent) / paced.seconds:,.0f}", f"{reloads} + {kills}", paced.told("GET"),
+    asked = max(1, count - paced.unsent)
+    percent = 100 * (paced.all_lost() - paced.unsent) / asked
+    return [Row([f"{asked / paced.seconds:,.0f}", f"{reloads} + {kills}", paced.told("GET"),
                  paced.told("POST"), f"{paced.unsent:,}", f"{percent:.3g} %"],
                 {"GET": paced.lost("GET"), "POST": paced.lost("POST") - gone,
                  "502 a kill": gone / max(1, kills), "unsent": paced.unsent})]
@@ -389,7 +390,7 @@ TRIALS = {
         "Memory of 8 workers of the game",
         "MiB of all processes of the server after 20,000 requests for 10 pages in turn; 4 threads "
         "a worker.",
-        ["PSS", "RSS", "PSS by part", "lost"], ALL, memory, []),
+        ["PSS", "RSS", "PSS by part", "lost or unsent"], ALL, memory, []),
     "recovery": Trial(
         "From a kill -9 to the next answer",
         "1 worker; each kill is the first in the life of a server. Only Onebox has a front to kill.",
