@@ -26,6 +26,7 @@ class Run:
     seconds: Optional[float]
     quick: bool
     wanted: Sequence[str]  # groups, or GROUP/SERVER; none: everything
+    trials: Sequence[str]  # of the lifecycle group; none: all
     size: Size
     onebox: Path
     folder: Path

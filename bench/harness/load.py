@@ -1,4 +1,4 @@
-"""The clients: wrk, and connections that stay idle; and what was seen while they ran."""
+"""The clients: wrk, our own, and connections that stay idle; and what was seen while they ran."""
 import json
 import re
 import shlex
@@ -7,7 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Union
+from typing import Callable, Mapping, Optional, Sequence, Union
 
 from harness.processes import Process, alive
 from harness.servers import Running
@@ -162,9 +162,61 @@ class Burst:
 Load = Union[Wrk, Reader, Burst]
 
 
-def said_by(command: Sequence[str], seconds: float, log: Path, cpus: Optional[set[int]]) -> str:
+@dataclass(frozen=True)
+class Paced:
+    """What pacer.py reports: by method how often there was which outcome, a status or a failure."""
+    outcomes: Mapping[str, Mapping[str, int]]
+    unsent: int
+    seconds: float
+    p50: float
+    p99: float
+    longest: float
+
+    def lost(self, method: str) -> int:
+        """Requests without an answer, or with one that says that there is none."""
+        return sum(count for outcome, count in self.outcomes[method].items()
+                   if not "200" <= outcome < "500")
+
+    def all_lost(self) -> int:
+        return sum(map(self.lost, self.outcomes)) + self.unsent
+
+    def told(self, method: str) -> str:
+        return ", ".join(f"{count:,} {outcome}" for outcome, count
+                         in sorted(self.outcomes[method].items()))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """pacer.py: so many requests at a steady rate; methods and paths in turn."""
+    rate: float
+    count: int
+    asks: Sequence[str] = ("GET:/",)
+    connections: int = 64
+    timeout: float = 10
+
+    def command(self, url: str) -> list[str]:
+        return [str(Path(__file__).with_name("pacer.py")), url, f"{self.rate:g}", str(self.count),
+                str(self.connections), f"{self.timeout:g}", *self.asks]
+
+    def shown(self, url: str) -> str:
+        return shlex.join(self.command(url))
+
+    def run(self, url: str, log: Path,
+            meanwhile: Callable[[Process], None] = lambda _: None) -> Paced:
+        """With what is to happen while it runs, which is given the client's process."""
+        seconds = 2 * self.count / self.rate + self.timeout
+        text = said_by(self.command(url), seconds, log, None, meanwhile)
+        try:
+            return Paced(**json.loads(text))
+        except (ValueError, TypeError):
+            raise LoadFailed(text) from None
+
+
+def said_by(command: Sequence[str], seconds: float, log: Path, cpus: Optional[set[int]],
+            meanwhile: Callable[[Process], None] = lambda _: None) -> str:
     """What a client said that has come to its end, which it must in time."""
     with Process(command, log, cpus) as client:
+        meanwhile(client)
         deadline = time.monotonic() + seconds + GRACE_SECONDS
         while alive(client.pid):
             if time.monotonic() > deadline:

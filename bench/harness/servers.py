@@ -145,20 +145,22 @@ def onebox(app: OneboxApp, note: Callable[[Size], str]) -> Server:
 
 # --- Gunicorn and uWSGI
 
-def gunicorn_command(kind: str, size: Size, bind: str, target: str = "hello:app") -> list[str]:
+def gunicorn_command(kind: str, size: Size, bind: str, target: str = "hello:app",
+                     chdir: Path = APPS) -> list[str]:
     """A kind of worker; gevent has greenlets in place of threads."""
     command = ["gunicorn", "--bind", bind, "--workers", str(size.workers), "--worker-class", kind,
                "--worker-connections", str(CONNECTIONS_MAX), "--keep-alive", str(LONG),
-               "--backlog", "4096", "--log-level", "warning", "--chdir", str(APPS)]
+               "--backlog", "4096", "--log-level", "warning", "--chdir", str(chdir)]
     if kind == "gthread":
         command += ["--threads", str(size.threads)]
     return [*command, target]
 
 
-def uwsgi_command(size: Size, *socket_options: str) -> list[str]:
+def uwsgi_command(size: Size, *socket_options: str, target: str = "hello:app",
+                  chdir: Path = APPS) -> list[str]:
     return ["uwsgi", "--plugin", "python3", "--master", "--die-on-term", "--need-app",
             "--disable-logging", "--listen", "4096", "--processes", str(size.workers),
-            "--threads", str(size.threads), "--chdir", str(APPS), "--module", "hello:app",
+            "--threads", str(size.threads), "--chdir", str(chdir), "--module", target,
             *socket_options]
 
 

@@ -2,8 +2,10 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,55 @@ def test_cells_are_measured_and_written_down(bench, folder):
     assert "onebox-bench-" not in text, "commands are those of any machine"
     assert processes_of(folder) == []
     assert not list(folder.glob("onebox-bench-*"))
+
+
+def test_a_trial_of_the_lifecycle_is_measured_beside_a_peer(bench, folder):
+    run = bench("--quick", "--only", "lifecycle/onebox,lifecycle/gunicorn-gthread", "--trials",
+                "memory", "--name", "trials")
+    _, err = run.communicate(timeout=110)
+    assert run.returncode == 0, err
+    [result] = (folder / "results").glob("*-trials.md")
+    text = result.read_text()
+    assert re.search(r"^\| onebox \| [\d.]+ \| [\d.]+ \| app worker \d+, front \d+", text, re.M)
+    assert re.search(r"^\| gunicorn-gthread \| [\d.]+ \| [\d.]+ \| gunicorn \d+ \|", text, re.M)
+    assert re.search(r"^\| memory: PSS, onebox / gunicorn gthread \| <= 0.5 \| [\d.]+ \|", text, re.M)
+    assert "### A request that never ends" not in text
+    assert processes_of(folder) == []
+
+
+def test_the_paced_client_tells_what_became_of_each_request(monkeypatch, folder):
+    """Of ten, one is not answered, one cut off, one refused by the app, and one told to close."""
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    from harness.load import Pace
+    answers = {2: b"HTTP/1.1 200 OK\r\nContent-", 4: b"", 6: b"HTTP/1.1 503 Full\r\nContent-Length: 0",
+               8: b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0"}
+    asked = []
+
+    def serve(listener):
+        while len(asked) < 10:
+            one = listener.accept()[0]
+            with one:
+                while data := one.recv(1 << 16):
+                    asked.append(data.split()[0])
+                    number = len(asked)
+                    if number == 4:
+                        one.recv(1)  # until the client gives up
+                        break
+                    one.sendall(answers.get(number, b"HTTP/1.1 200 OK\r\nContent-Length: 0"))
+                    if number == 2:
+                        break
+                    one.sendall(b"\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve, args=(listener,), daemon=True)
+        serving.start()
+        paced = Pace(rate=10, count=10, asks=("GET:/", "POST:/x"), connections=1, timeout=0.5).run(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", folder / "pacer.log")
+        serving.join(10)
+    assert asked == [b"GET", b"POST"] * 5
+    assert paced.outcomes == {"GET": {"200": 5}, "POST": {"200": 2, "reset": 1, "timeout": 1, "503": 1}}
+    assert paced.lost("GET") == 0 and paced.lost("POST") == 3 and paced.unsent == 0
+    assert paced.longest >= 0.5, "what waited behind it counts from when it was due"
 
 
 def test_ctrl_c_ends_all_that_was_started(bench, folder):

@@ -14,7 +14,7 @@ SPARE = 500  # descriptors that the test itself has besides
 @pytest.fixture(scope="module", autouse=True)
 def descriptors():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = IDLE + SPARE
+    wanted = max(IDLE, 2 * HALF_SENT) + SPARE
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
     yield
@@ -65,13 +65,13 @@ def test_ten_thousand_idle_connections(serve):
     until(lambda: running.status()["connections"] < 10, "they are gone")
 
 
-def test_five_thousand_half_sent_requests(serve):
-    running = serve("seen:app", workers=1, threads=2,
-                    toml=f"[front]\nconnections_max = {IDLE}\n"
-                         f"connections_per_address_max = {IDLE}\n"
-                         'head_timeout = "120s"\nbody_timeout = "120s"\n')
-    heads = open_many(running, HALF_SENT // 2, b"GET / HTTP/1.1\r\nHost: te")
-    bodies = open_many(running, HALF_SENT // 2,
+def test_five_thousand_half_sent_heads_and_as_many_bodies(serve):
+    running = serve("seen:app", workers=2, threads=2,
+                    toml=f"[front]\nconnections_max = {2 * HALF_SENT + SPARE}\n"
+                         f"connections_per_address_max = {2 * HALF_SENT + SPARE}\n"
+                         'head_timeout = "120s"\nbody_timeout = "120s"\nbody_rate_min = "0 B"\n')
+    heads = open_many(running, HALF_SENT, b"GET / HTTP/1.1\r\nHost: te")
+    bodies = open_many(running, HALF_SENT,
                        b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nhalf")
     assert slowest_of(running, 500) < 1
     assert running.status()["workers"]["busy"] == 0

@@ -1,0 +1,85 @@
+"""Does the box keep what it promises of a worker's life when everything comes at once? The numbers
+are `./do bench --only lifecycle`'s; test_reload, test_deadlines and test_lifecycle ask for each alone."""
+import os
+import signal
+import threading
+
+from clients import Client, reload
+from wire import until
+
+THREADS = 4
+
+
+def test_recycling_reloads_and_killed_workers_at_once_lose_nothing(serve, hold):
+    running = serve("faults:app", environment={"HOLD": str(hold)}, workers=2, threads=THREADS,
+                    toml="[app]\nrecycle_requests = 40\nrecycle_jitter = 20\n")
+    gets = [Client(running, "GET") for _ in range(2)]
+    posts = [Client(running, "POST") for _ in range(2)]
+    kills = 3
+    for number in range(kills):
+        assert reload(running).returncode == 0
+        with running.connect() as held:
+            held.request("GET", f"/hold/{number}")
+            [begun] = until(lambda: [*hold.glob(f"{number}.*.begun")], "it runs")
+            os.kill(int(begun.suffixes[0][1:]), signal.SIGKILL)
+            until(lambda: len([*hold.glob(f"{number}.*.begun")]) == 2, "it runs again")
+            (hold / f"{number}.go").touch()
+            assert held.response().status == 200
+    until(lambda: running.metric("onebox_workers_started_total") > 10, "many have been replaced", 60)
+    assert [client.end() for client in gets] == [[]] * 2
+    lost = [failure for client in posts for failure in client.end()]
+    assert set(lost) <= {502} and len(lost) <= kills * THREADS, lost
+    assert all(client.answers > 20 for client in gets + posts)
+
+
+def test_a_hundred_abandoned_requests_cost_the_next_one_no_more_than_one(serve, hold):
+    running = serve("faults:app", environment={"HOLD": str(hold)}, workers=1, threads=1,
+                    toml='[app]\ntimeout = "100s"\nqueue_timeout = "100s"\n')
+    leaving = [running.connect().request("GET", f"/hold/left{number}") for number in range(100)]
+    until(lambda: running.status()["queue"] == 99, "one runs, the others wait")
+    for connection in leaving:
+        connection.close()
+    until(lambda: running.status()["queue"] == 0, "all that waited are out of the queue")
+    [begun] = hold.glob("*.begun")
+    (hold / f"{begun.name.partition('.')[0]}.go").touch()
+    assert running.get("/").status == 200
+    assert list(hold.glob("*.begun")) == [begun], "only what ran already was run"
+
+
+LIMIT = 120  # MiB
+
+
+def largest_of(running):
+    """MiB of the largest process of the box."""
+    sizes = []
+    for pid in running.processes():
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+                sizes += [int(line.split()[1]) / 1024 for line in rollup if line.startswith("Pss:")]
+        except OSError:
+            pass  # it has just ended
+    return max(sizes)
+
+
+def test_a_leak_stays_near_its_limit(serve):
+    """As fast as four clients can; what comes between two looks at a worker is the slack."""
+    running = serve("leaks:app", workers=2,
+                    toml=f'[app]\nmemory_soft = "{LIMIT * 3 // 4} MiB"\nmemory_hard = "{LIMIT} MiB"\n')
+    most, ending = [0.0], threading.Event()
+
+    def watch():
+        while not ending.is_set():
+            most[0] = max(most[0], largest_of(running))
+            ending.wait(0.02)
+    watching = threading.Thread(target=watch)
+    watching.start()
+    clients = [Client(running, path="/leak") for _ in range(4)]
+    try:
+        until(lambda: running.metric("onebox_workers_started_total") >= 6, "workers are replaced", 60)
+    finally:
+        failures = [client.end() for client in clients]
+        ending.set()
+        watching.join()
+    assert failures == [[]] * 4
+    assert running.metric("onebox_workers_died_total") == 0
+    assert LIMIT * 3 // 4 < most[0] < 2 * LIMIT, most
