@@ -57,13 +57,16 @@ timed() { # STEP
   echo "== $1: $((SECONDS - began)) s"
 }
 
-do_system() { # [PRESET] [PYTEST ARGUMENT...] the tests of the whole program (release; dev, tsan)
-  local preset=release more=()
+do_system() { # [PRESET] [FILE...] [PYTEST ARGUMENT...] tests of the whole program (release; dev, tsan)
+  local preset=release which=()
   case "${1:-}" in release | dev | tsan | clang) preset=$1; shift ;; esac
   cmake --preset "$preset" > /dev/null
   cmake --build --preset "$preset" --target all
-  test/system/beyond_debian/get || more=(--ignore=test/system/beyond_debian)
-  ONEBOX=build/$preset/bin/onebox $python -B -m pytest test/system "${more[@]}" "$@"
+  if [[ ${1:-} != test/system/* ]]; then
+    which=(-n "$(nproc)" test/system)  # most of their time they wait
+    test/system/beyond_debian/get || which+=(--ignore=test/system/beyond_debian)
+  fi
+  ONEBOX=build/$preset/bin/onebox $python -B -m pytest "${which[@]}" "$@"
 }
 
 do_fuzz() { # [TARGET SECONDS] every fuzz target for some seconds, or one for as long as told
