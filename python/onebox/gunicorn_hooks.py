@@ -281,8 +281,7 @@ class _HookedApp:
 
 
 class Hooks:
-    """One method for each hook, to be called where it is due. Hooks of the server's side have no
-    process to run in yet; they are here for the one that will hold Python before the workers."""
+    """The hooks that run in a worker: one method for each moment at which some are due."""
 
     def __init__(self, conf: gunicorn_conf.Conf, *, number: int, workers: int, threads: int,
                  listen: list[str]):

@@ -67,9 +67,10 @@ _NO_DIRTY = "Onebox has no dirty workers; a task queue does that work"
 _STRICT = "Onebox is strict here: what can be read in two ways is refused"
 _JOURNAL = "Onebox writes to a file or to standard error, which systemd gives to the journal"
 _METRICS = "Onebox is scraped: /metrics on admin.listen has what statsd got"
-_NO_RELOAD = "there is no reload in this release; start it again"
+_NO_RELOAD = "onebox reload starts other workers, and no process that holds Python sees it"
+_NO_WATCH = "files are not watched in this release; onebox reload loads the app anew"
 _STATUS = "onebox status asks the box, through its state folder"
-_NO_MASTER = "no process of this release holds Python before the workers, so nothing can run it"
+_NO_MASTER = "with this file no process holds Python besides the workers, so nothing can run it"
 _TLS_ONLY = "it belongs to TLS, which Onebox does not speak in this release"
 
 SECTIONS = (
@@ -244,7 +245,7 @@ SECTIONS = (
                 why="in a worker that gets SIGABRT, which Onebox never sends: it ends a stuck "
                     "worker with SIGKILL"),
         Setting("pre_exec", HOOK, parameters=1,
-                why="Onebox does not replace its own program in this release"),
+                why="onebox upgrade replaces the program, and no process that holds Python sees it"),
         Setting("pre_request", HOOK, parameters=2, verdict=HONOURED,
                 why="in the worker's thread, before the app; the body is read already"),
         Setting("post_request", HOOK, parameters=4, verdict=HONOURED,
@@ -256,7 +257,7 @@ SECTIONS = (
         Setting("worker_exit", HOOK, parameters=2, verdict=HONOURED,
                 why="in the worker, when its requests have ended; not in one that was killed"),
         Setting("nworkers_changed", HOOK, parameters=3,
-                why="the number of workers does not change while a box of this release runs"),
+                why="the number follows the load, and no process that holds Python sees it"),
         Setting("on_exit", HOOK, parameters=1, why=_NO_MASTER),
         Setting("ssl_context", HOOK, parameters=2, why=_TLS_ONLY),
     )),
@@ -284,9 +285,9 @@ SECTIONS = (
                 why=_NO_HTTP2),
     )),
     Section("Debugging", (
-        Setting("reload", BOOL, False, ("--reload",), why=_NO_RELOAD),
-        Setting("reload_engine", TEXT, "auto", ("--reload-engine",), why=_NO_RELOAD),
-        Setting("reload_extra_files", LIST, [], ("--reload-extra-file",), why=_NO_RELOAD),
+        Setting("reload", BOOL, False, ("--reload",), why=_NO_WATCH),
+        Setting("reload_engine", TEXT, "auto", ("--reload-engine",), why=_NO_WATCH),
+        Setting("reload_extra_files", LIST, [], ("--reload-extra-file",), why=_NO_WATCH),
         Setting("spew", BOOL, False, ("--spew",),
                 why="python -X importtime and faulthandler show more and cost less"),
         Setting("check_config", BOOL, False, ("--check-config",),

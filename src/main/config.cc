@@ -281,13 +281,14 @@ std::optional<mode_t> ParseUmask(std::string_view digits) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 19> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 20> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
                                                              "app.workers",
                                                              "app.workers_min",
                                                              "app.workers_max",
+                                                             "app.peak",
                                                              "app.threads",
                                                              "app.worker_class",
                                                              "app.greenlets",
@@ -323,6 +324,13 @@ void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
       break;
     }
   }
+}
+
+// REQUIRES: it says how many workers.
+Peak MakePeak(const Element& peak) {
+  constexpr std::uint64_t kMost = std::numeric_limits<unsigned>::max();
+  return {*plan::Hours::Parse(peak.text),
+          static_cast<unsigned>(*ParseDecimal(peak.more.find("workers")->second, kMost))};
 }
 
 struct Pair {
@@ -403,6 +411,11 @@ Mistakes CheckTogether(const Settings& settings) {
         "{}: expected a path that begins with /, got \"{}\"", At(settings, "app.health"), health));
   }
   CheckRoutes(values.All("route"), mistakes);
+  for (const Element& peak : values.All("app.peak")) {
+    if (peak.more.find("workers") != peak.more.end()) continue;
+    mistakes.push_back(
+        fmt::format("{}: [[app.peak]] \"{}\": expected workers", peak.source, peak.text));
+  }
   if (const auto user = MakeUser(values); !user.ok()) {
     const bool by_group = values.Text("app.user").empty();
     mistakes.push_back(fmt::format(
@@ -457,6 +470,9 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.workers_min = values.Count<unsigned>("app.workers_min");
   if (values.Text("app.workers_max") != "auto") {
     config.workers_max = values.Count<unsigned>("app.workers_max");
+  }
+  for (const Element& peak : values.All("app.peak")) {
+    config.peaks.push_back(MakePeak(peak));
   }
   const bool gevent = values.Text("app.worker_class") == "gevent";
   config.worker_class = gevent ? supervise::WorkerClass::kGevent : supervise::WorkerClass::kThreads;

@@ -10,10 +10,17 @@
 #include "os/privileges.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "plan/hours.h"
 #include "supervise/supervisor.h"
 #include "telemetry/log.h"
 
 namespace onebox::main {
+
+// One [[app.peak]].
+struct Peak {
+  plan::Hours at;
+  unsigned workers = 0;
+};
 
 struct Config {
   std::string target, chdir, python, state;
@@ -21,6 +28,7 @@ struct Config {
   std::optional<unsigned> workers;  // nothing: to be planned
   unsigned workers_min = 0;
   std::optional<unsigned> workers_max;  // nothing: to be planned
+  std::vector<Peak> peaks;
   supervise::WorkerClass worker_class = supervise::WorkerClass::kThreads;
   unsigned threads = 0;  // or greenlets
   supervise::Preload preload = supervise::Preload::kAuto;

@@ -14,6 +14,7 @@
 #include "http/limits.h"
 #include "main/words.h"
 #include "os/socket.h"
+#include "plan/hours.h"
 
 namespace onebox::main {
 namespace {
@@ -100,6 +101,15 @@ constexpr std::array kOptions = {
     .help = "What files of the app and the front do not allow, as octal digits: \"027\".", .found = "that of who starts it"},
   Option{.name = "app.no_new_privileges", .kind = Kind::kBool, .standard = "true",
     .help = "Whether programs that the app starts have no more rights than it; sudo and some mail programs need false."},
+
+  Option{.name = "app.peak", .standard = "",
+    .help = "Hours in which there are to be more workers, one [[app.peak]] after the other.",
+    .shape = Shape::kTables, .found = "none"},
+  Option{.name = "app.peak.at", .kind = Kind::kHours, .standard = "",
+    .help = "From when to when, each day, by the clock of a place or, without one, of this machine. The workers are there from two minutes before.",
+    .found = "must be given"},
+  Option{.name = "app.peak.workers", .kind = Kind::kInteger, .standard = "",
+    .help = "Workers at these hours, at least.", .min = "1", .max = "512", .found = "must be given"},
 
   Option{.name = "route", .standard = "",
     .help = "Rules for some requests to the app, one [[route]] after the other: the first that matches holds.",
@@ -274,6 +284,8 @@ std::string_view KindText(Kind kind) {
       return "a network like \"10.0.0.0/8\"";
     case Kind::kPercent:
       return "a percentage like \"25%\"";
+    case Kind::kHours:
+      return "hours like \"20:30-23:00\" or \"20:30-23:00 Europe/Berlin\"";
     case Kind::kPattern:
       return "a path like \"/login\", \"/reports/*\" or \"/api/*/export\"";
   }
@@ -383,6 +395,9 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       return CheckRange<std::uint64_t>(option, text, ParsePercent, [](std::uint64_t value) {
         return fmt::format("{}%", value);
       });
+    case Kind::kHours:
+      if (!plan::Hours::Parse(text)) return std::nullopt;
+      return std::string(text);
     case Kind::kPattern:
       if (!front::PathPattern::Parse(text)) return std::nullopt;
       return std::string(text);

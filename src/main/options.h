@@ -23,6 +23,7 @@ enum class Kind : std::uint8_t {
   kNetwork,
   kPercent,  // "25%"
   kPattern,  // front::PathPattern
+  kHours,    // plan::Hours
 };
 
 enum class Shape : std::uint8_t {
@@ -34,8 +35,8 @@ enum class Shape : std::uint8_t {
 };
 
 struct Option {
-  std::string_view
-      name;  // "front.body_bytes_max": the table, a point, the key; no table: top level
+  // "front.body_bytes_max", "app.peak.at": the table, a point, the key; no table: top level.
+  std::string_view name;
   Kind kind = Kind::kText;
   std::string_view standard;   // the default, as one would write it; lists: separated by commas
   std::string_view help;       // one sentence
@@ -50,7 +51,7 @@ struct Option {
   std::string_view keys = {};   // of a map: those that there are, separated by commas; empty: any
 
   constexpr std::string_view table() const {
-    const std::size_t point = name.find('.');
+    const std::size_t point = name.starts_with("static.") ? name.find('.') : name.rfind('.');
     return point == std::string_view::npos ? std::string_view() : name.substr(0, point);
   }
   constexpr std::string_view key() const {

@@ -153,6 +153,13 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
        "onebox.toml:2: [static] \"/static/\": expected dir, the folder"},
       {"[route]\npath = '/a'\n", "onebox.toml:1: route: expected tables [[route]], got a table"},
       {"[[route]]\nmethods = ['GET']\n", "onebox.toml:1: [[route]]: expected path"},
+      {"[[app.peak]]\nat = '20:30'\n",
+       "onebox.toml:2: [[app.peak]] at: expected hours like \"20:30-23:00\" or "
+       "\"20:30-23:00 Europe/Berlin\", got \"20:30\""},
+      {"[[app.peak]]\nat = '20:30-23:00'\nworker = 3\n",
+       "onebox.toml:3: [[app.peak]] worker: there is no such key; did you mean \"workers\"?"},
+      {"[app]\npeek = 3\n",
+       "onebox.toml:2: [app] peek: there is no such key; did you mean \"peak\"?"},
       {"[[route]]\npath = '/a*'\n",
        "onebox.toml:2: [[route]] path: expected a path like \"/login\", \"/reports/*\" or "
        "\"/api/*/export\", got \"/a*\""},

@@ -190,6 +190,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .workers = workers,
       .workers_reason = config.workers ? "as set" : planned.reason,
       .scaling = scaling,
+      .workers_by_clock = {},
       .worker_class = config.worker_class,
       .threads = config.threads,
       .preload = config.preload,
@@ -307,9 +308,25 @@ struct Place {
   const std::vector<os::HandedOver>& handed_over;
 };
 
+// So long before the hour the first workers are started: each has to import the app.
+constexpr auto kPeakLead = std::chrono::minutes(2);
+
+supervise::WorkersByClock WorkersAt(const std::vector<Peak>& peaks, WallTime now) {
+  supervise::WorkersByClock most;
+  for (const Peak& peak : peaks) {
+    const bool comes = peak.at.Cover(now) || peak.at.Cover(now + kPeakLead);
+    if (!comes || peak.workers <= most.count) continue;
+    most = {peak.workers, fmt::format("peak hours, {}", peak.at.text())};
+  }
+  return most;
+}
+
 // The settings as the box takes them, with the life of a front that has them.
 supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   supervise::BoxSettings box = MakeBoxSettings(decided.config, place.caller, place.python_side);
+  if (const std::vector<Peak>& peaks = decided.config.peaks; !peaks.empty()) {
+    box.workers_by_clock = [peaks, &place] { return WorkersAt(peaks, place.clock.WallNow()); };
+  }
   if (decided.all.gunicorn) {
     box.worker_words = GunicornWords(place.line, decided.all, place.caller);
   }

@@ -325,7 +325,9 @@ class Reader {
   static std::vector<std::string_view> KeysOf(std::string_view prefix) {
     std::vector<std::string_view> keys;
     for (const Option& option : Options()) {
-      if (option.name.starts_with(prefix)) keys.push_back(option.name.substr(prefix.size()));
+      if (!option.name.starts_with(prefix)) continue;
+      const std::string_view key = option.name.substr(prefix.size());
+      if (key.find('.') == std::string_view::npos) keys.push_back(key);  // not of a table in it
     }
     return keys;
   }

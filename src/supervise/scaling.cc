@@ -1,5 +1,6 @@
 #include "supervise/scaling.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -47,8 +48,28 @@ void Scaling::Judge(const Load& load, Time now) {
                      rate_before_));
 }
 
+// Whether the hour has decided: it asks for more than there are, or for more no longer. Step by step
+// too, and as fast as workers come to serve.
+bool Scaling::FollowClock(const Load& load, Time now) {
+  const unsigned most = std::max(limits_.max, load.by_clock);
+  if (!load.settled) return false;
+  if (wanted_ < load.by_clock && !load.memory_allows) {
+    reason_ = fmt::format("{}, and memory has no room for more", load.clock_reason);
+    return true;
+  }
+  if (wanted_ < load.by_clock) {
+    Change(wanted_ + 1, now, std::string(load.clock_reason));
+  } else if (wanted_ > most) {
+    Change(wanted_ - 1, now, "the peak hours are over");
+  } else {
+    return false;
+  }
+  on_trial_ = false;
+  return true;
+}
+
 void Scaling::Take(const Load& load, Time now) {
-  if (limits_.fixed()) return;
+  if (FollowClock(load, now) || limits_.fixed()) return;
   Measure(load, now);
   waits_ = load.waiting > 0 ? waits_ + 1 : 0;
   const auto without_one = static_cast<double>((wanted_ - 1) * load.threads);
@@ -63,7 +84,7 @@ void Scaling::Take(const Load& load, Time now) {
   } else if (waits_ >= kWaitsMin && wanted_ < limits_.max && now >= pause_until_ &&
              load.cpu_idle >= kCpuIdleMin) {
     Grow(load, now);
-  } else if (now - busy_at_ >= kIdleTime && wanted_ > limits_.min) {
+  } else if (now - busy_at_ >= kIdleTime && wanted_ > std::max(limits_.min, load.by_clock)) {
     Change(wanted_ - 1, now, "fewer than half of the threads were busy for minutes");
   }
 }

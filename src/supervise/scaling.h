@@ -1,8 +1,10 @@
 #pragma once
-// How many app workers help: more while requests wait and there is CPU for them, fewer while they idle.
+// How many app workers help: more while requests wait and there is CPU for them, fewer while they idle;
+// and as many as the hour of the day asks for.
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 
@@ -25,6 +27,8 @@ struct Load {
   double cpu_idle = 0;         // of all cores, 0 to 1
   bool settled = true;         // as many workers serve as are wanted
   bool memory_allows = true;   // one more
+  unsigned by_clock = 0;       // workers that the hour asks for, whatever the load is
+  std::string_view clock_reason = {};
 };
 
 // One step at a time, and each is judged before the next: a worker that did not help goes again, and
@@ -49,6 +53,7 @@ class Scaling {
   const std::string& reason() const { return reason_; }
 
  private:
+  bool FollowClock(const Load& load, Time now);
   void Judge(const Load& load, Time now);
   void Grow(const Load& load, Time now);
   void Change(unsigned to, Time now, std::string reason);

@@ -33,7 +33,9 @@ class Box {
                      .threads = 4,
                      .requests = requests_,
                      .cpu_idle = cpu_idle,
-                     .memory_allows = memory_allows_},
+                     .memory_allows = memory_allows_,
+                     .by_clock = by_clock_,
+                     .clock_reason = "peak hours, 20:30-23:00"},
                     now_);
       changes_ += scaling_.wanted() != before_ ? 1 : 0;
       before_ = scaling_.wanted();
@@ -49,6 +51,7 @@ class Box {
   unsigned least_ = 0, most_ = 0, before_ = 0;
   int changes_ = 0;
   bool memory_allows_ = true;
+  unsigned by_clock_ = 0;
 };
 
 double EachHelps(unsigned workers) {
@@ -129,6 +132,41 @@ TEST(Scaling, WaitsUntilTheLastStepHasSettled) {
     scaling.Take({.waiting = 5, .threads = 4, .cpu_idle = 0.9, .settled = false}, now);
   }
   EXPECT_EQ(scaling.wanted(), 2U);
+}
+
+TEST(Scaling, FollowsTheClockWhateverTheLoadIs) {
+  Box box({2, 2}, 2, EachHelps);
+  box.by_clock_ = 8;
+  box.Run(10, 0);
+  EXPECT_EQ(box.scaling_.wanted(), 8U) << "above what is set";
+  EXPECT_THAT(box.scaling_.reason(), HasSubstr("peak hours, 20:30-23:00"));
+  box.Run(3600, 0);
+  EXPECT_EQ(box.least_, 8U) << "idle workers stay until the hour has passed";
+  box.by_clock_ = 0;
+  box.Run(10, 0);
+  EXPECT_EQ(box.scaling_.wanted(), 2U);
+  EXPECT_THAT(box.scaling_.reason(), HasSubstr("over"));
+}
+
+TEST(Scaling, GrowsBeyondWhatTheClockAsksForWhereThatHelps) {
+  Box box({2, 8}, 2, EachHelps);
+  box.by_clock_ = 4;
+  box.Run(300, 550);
+  EXPECT_EQ(box.scaling_.wanted(), 6U);
+  box.Run(3600, 0);
+  EXPECT_EQ(box.scaling_.wanted(), 4U);
+  box.by_clock_ = 0;
+  box.Run(3600, 0);
+  EXPECT_EQ(box.scaling_.wanted(), 2U);
+}
+
+TEST(Scaling, StaysWithinMemoryAtPeakHoursToo) {
+  Box box({2, 2}, 2, EachHelps);
+  box.by_clock_ = 8;
+  box.memory_allows_ = false;
+  box.Run(60, 0);
+  EXPECT_EQ(box.scaling_.wanted(), 2U);
+  EXPECT_THAT(box.scaling_.reason(), HasSubstr("memory has no room for more"));
 }
 
 }  // namespace

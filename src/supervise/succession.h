@@ -12,7 +12,7 @@
 
 namespace onebox::supervise {
 
-// Between versions: fields are added, never changed. See docs/internals/succession.md
+// Between versions: fields are added, never changed. See docs/internals/succession.md.
 struct Succession {
   struct Left {
     Role role = Role::kAppWorker;

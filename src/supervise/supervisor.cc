@@ -131,6 +131,7 @@ class Box {
   // The pool.
   void BalancePool();
   unsigned Wanted() const { return scaling_->wanted(); }
+  bool NumberChanges() const { return !settings().scaling.fixed() || settings().workers_by_clock; }
   MemoryRoom Room() const;
   void Replace(Process& worker, std::string reason);
   void EndWorker(Process& worker);
@@ -350,7 +351,7 @@ std::optional<Duration> Box::UntilNextDeadline() const {
     }
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
-  if (phase_ == Phase::kServing && !settings().scaling.fixed()) next = std::min(next, load_at_);
+  if (phase_ == Phase::kServing && NumberChanges()) next = std::min(next, load_at_);
   next = std::min(next, notifier_.next());
   if (next == Time::max()) return std::nullopt;
   return next - Now();
@@ -864,13 +865,15 @@ void Box::CheckMemory() {
 
 // How many workers there are to be, once a second.
 void Box::CheckLoad() {
-  if (phase_ != Phase::kServing || settings().scaling.fixed() || Now() < load_at_) return;
+  if (phase_ != Phase::kServing || !NumberChanges() || Now() < load_at_) return;
   load_at_ = Now() + kLoadPause;
   const os::CpuTimes cpu = os::ReadCpuTimes();
   const os::CpuTimes before = std::exchange(cpu_before_, cpu);
   const std::uint64_t ticks = cpu.all - before.all;
   const Traffic traffic = outside_.traffic();
   const unsigned wanted = Wanted();
+  const WorkersByClock by_clock =
+      settings().workers_by_clock ? settings().workers_by_clock() : WorkersByClock();
   scaling_->Take({.waiting = traffic.queue,
                   .busy = traffic.workers_busy,
                   .threads = settings().threads,
@@ -879,7 +882,9 @@ void Box::CheckLoad() {
                                          : static_cast<double>(cpu.idle - before.idle) /
                                                static_cast<double>(ticks),
                   .settled = CountWorkers().ready == wanted && reload_ == nullptr,
-                  .memory_allows = SpareWorkers(Room()) > 0},
+                  .memory_allows = SpareWorkers(Room()) > 0,
+                  .by_clock = by_clock.count,
+                  .clock_reason = by_clock.reason},
                  Now());
   if (Wanted() == wanted) return;
   outside_.log.Info("{} workers instead of {}: {}", Wanted(), wanted, scaling_->reason());
@@ -1220,7 +1225,7 @@ void Box::TakeOver() {
   reload_->taken_over = true;
   const bool as_before = before->settings.workers == settings().workers &&
                          before->settings.scaling == settings().scaling;
-  BeginScaling(as_before ? Wanted() : settings().workers);
+  BeginScaling(as_before && NumberChanges() ? Wanted() : settings().workers);
   for (const auto& process : processes_) {
     if (process->generation != before) continue;
     if (process->role == Role::kAppWorker) process->leaves_because = "a reload";

@@ -33,6 +33,12 @@ enum class WorkerClass : unsigned char { kThreads, kGevent };
 // "threads" or "greenlets".
 std::string_view NameOfUnits(WorkerClass worker_class);
 
+// What the hour of the day asks for.
+struct WorkersByClock {
+  unsigned count = 0;  // at least; 0: nothing
+  std::string reason;  // one sentence, without a full stop
+};
+
 struct BoxSettings {
   std::string version;
   std::string state;  // folder, absolute; locked while the box runs
@@ -43,6 +49,7 @@ struct BoxSettings {
   unsigned workers = 1;        // at the start
   std::string workers_reason;  // why so many, for people
   ScalingLimits scaling{};     // where its ends differ: the number follows the load
+  std::function<WorkersByClock()> workers_by_clock;  // none: the hour does not matter
   WorkerClass worker_class = WorkerClass::kThreads;
   unsigned threads = 1;  // of each; with kGevent greenlets
   Preload preload = Preload::kOff;

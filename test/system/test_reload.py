@@ -1,5 +1,6 @@
 """Is anything lost or delayed when the box loads its app or its settings anew, and when a worker is
 replaced?"""
+import datetime
 import os
 import re
 import signal
@@ -265,6 +266,30 @@ def test_auto_adds_workers_where_requests_wait_and_cpu_is_idle(faulty_app):
     for number in range(12):
         (hold / f"waits{number}.go").touch()
     assert all(connection.response().status == 200 for connection in connections)
+
+
+def hours(begin, end):
+    """From now on, by UTC's clock."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return "-".join(f"{now + datetime.timedelta(minutes=minutes):%H:%M}" for minutes in (begin, end))
+
+
+@pytest.mark.parametrize("begin", [-1, 1], ids=["they are", "they come"])
+def test_at_peak_hours_there_are_more_workers(serve, begin):
+    peak = hours(begin, 90)
+    running = serve("leaks:app", workers=1, toml=f"""
+[[app.peak]]
+at = "{peak} UTC"
+workers = 3
+[[app.peak]]
+at = "{hours(60, 120)} UTC"
+workers = 5
+""")
+    until(lambda: running.status()["workers"]["ready"] == 3, "there are as many")
+    assert f"(peak hours, {peak} UTC)" in running.tell("status").stdout
+    (running.folder / "onebox.toml").write_text("")
+    assert reload(running).returncode == 0
+    until(lambda: running.status()["workers"]["total"] == 1, "it is as set")
 
 
 # --- the zygote --------------------------------------------------------------
