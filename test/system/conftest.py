@@ -6,6 +6,10 @@ import pytest
 import onebox
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "once: asks the same of any build: what ships is enough")
+
+
 @pytest.fixture
 def serve(tmp_path_factory):
     """serve(target, **options): a server of the test's own, ended and checked after it."""

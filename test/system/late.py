@@ -37,6 +37,15 @@ def stack_of(running, request_id):
     return [line for line in running.lines if re.search(rf"worker.*: {request_id} ", line)]
 
 
+def stack_with(running, request_id, *words):
+    """What stack_of() says, when it has each of the words, as often as they stand there: the log may
+    come after the client's answer."""
+    def whole():
+        text = "\n".join(stack_of(running, request_id))
+        return text if all(text.count(word) >= words.count(word) for word in words) else None
+    return until(whole, f"the stack has {words}")
+
+
 def reset(connection):
     """Leaves so that the server must notice, whatever it does."""
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -13,6 +13,8 @@ import pytest
 from onebox import BINARY, ROOT
 from wire import until
 
+pytestmark = pytest.mark.once
+
 CELLS = "wsgi/onebox,wsgi/gunicorn-gthread,static/onebox,idle/onebox"
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of
+from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of, stack_with
 from onebox import PYTHON, ROOT
 from wire import until
 
@@ -148,9 +148,8 @@ def test_others_finish_before_a_stuck_worker_is_replaced(late, hold, path, line,
     for number in range(2):
         (hold / f"other{number}.go").touch()
     assert [int(other.response().body) for other in others] == [pid, pid]
-    stack = "\n".join(stack_of(running, request_id))
-    assert "it does not end; this worker finishes the others and goes" in stack
-    assert stack.count(f"in {path}") == 2 and line in stack
+    stack_with(running, request_id, "it does not end; this worker finishes the others and goes",
+               f"in {path}", f"in {path}", line)
     serves_again(running, pid)
     assert running.output().count("is stuck, it is replaced") == 1, "told once, by one reactor"
     assert running.metric("onebox_workers_stuck_total") == 1

@@ -19,6 +19,8 @@ import pytest
 
 from onebox import APPS, PYTHON, ROOT, onebox
 
+pytestmark = pytest.mark.once
+
 SHAPES = ROOT / "test/gunicorn_conf"
 WORDS = {"vary", "env", "option", "unknown", "advice", "fails"}
 

@@ -49,6 +49,7 @@ def close_all(sockets):
 
 def test_ten_thousand_idle_connections(serve):
     running = serve("seen:app", toml=f"[app]\nqueue_max = {IDLE}\n"
+                                     'queue_timeout = "100s"\ntimeout = "100s"\n'
                                      f"[front]\nconnections_max = {IDLE + SPARE}\n"
                                      f"connections_per_address_max = {IDLE + SPARE}\n"
                                      'idle_timeout = "120s"\n')

@@ -88,18 +88,21 @@ def test_on_onebox_with_sqlite(sqlite, tmp_path, workers):
         accept(running.url)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("workers", [1, 3])
 def test_on_onebox_with_mariadb_and_redis(mariadb_and_redis, tmp_path, workers):
     with served(tmp_path, mariadb_and_redis, workers) as running:
         accept(running.url)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("workers", [1, 3])
 def test_on_gunicorn_with_sqlite(sqlite, workers):
     with gunicorn(sqlite, workers) as url:
         accept(url)
 
 
+@pytest.mark.once
 def test_on_gunicorn_with_mariadb_and_redis(mariadb_and_redis):
     with gunicorn(mariadb_and_redis, 3) as url:
         accept(url)
