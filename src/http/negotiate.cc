@@ -60,6 +60,7 @@ namespace {
 struct Fit {
   std::uint16_t weight = 0;
   std::uint16_t exactness = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a pointer in the 0 that <=> stands for
   auto operator<=>(const Fit&) const = default;
 };
 
