@@ -29,8 +29,19 @@ bool Output::Spill(std::string_view bytes) {
   return true;
 }
 
+// What has left goes when it is as much as what waits: a stream that is never quite sent would keep all
+// that it ever was.
+void Output::Compact() {
+  const std::uint64_t waits = memory_.size() - memory_begin_;
+  if (memory_begin_ < waits) return;
+  memory_.erase(0, std::exchange(memory_begin_, 0));
+  const std::uint64_t keeps = std::min(charged_, waits);
+  budget_.GiveBack(std::exchange(charged_, keeps) - keeps);
+}
+
 bool Output::Append(std::string_view bytes) {
   CHECK(pieces_.empty() && !last_.file.valid());
+  Compact();
   const bool fits = memory_.size() - memory_begin_ + bytes.size() <= room_.memory_max;
   if (spill_.file.valid() || !fits || !budget_.Take(bytes.size())) return Spill(bytes);
   charged_ += bytes.size();

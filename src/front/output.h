@@ -58,6 +58,7 @@ class Output {
     std::uint64_t size() const { return end - begin; }
   };
 
+  void Compact();
   bool Spill(std::string_view bytes);
   bool Refill(FilePart& part);
   Wrote WriteOnce(const os::Fd& socket);

@@ -52,6 +52,23 @@ TEST_F(OutputTest, KeepsTheOrderFromMemoryThroughTheFile) {
   EXPECT_EQ(budget_.used(), 0U);
 }
 
+TEST_F(OutputTest, HoldsNoMoreThanWaitsOfAStreamThatIsNeverQuiteSent) {
+  Budget budget(64 << 20);
+  Output output(budget, {.memory_max = 1 << 20, .folder = folder_}, Time());
+  const std::string part = Pattern(4096);
+  do
+    ASSERT_TRUE(output.Append(part));
+  while (output.WriteTo(sockets_.ours) == Output::Wrote::kAll);
+  ASSERT_TRUE(output.Append(Pattern(512 << 10)));  // more than the socket takes at once
+  std::string taken(part.size(), ' ');
+  for (int round = 0; round < 1000; ++round) {
+    ASSERT_EQ(::read(sockets_.theirs.get(), taken.data(), taken.size()), 4096);
+    ASSERT_TRUE(output.Append(part));
+    ASSERT_EQ(output.WriteTo(sockets_.ours), Output::Wrote::kSome);
+    ASSERT_LE(budget.used(), 2U << 20) << "in round " << round;
+  }
+}
+
 TEST_F(OutputTest, GoesToTheFileWhereTheBudgetIsSpent) {
   ASSERT_TRUE(budget_.Take(1 << 20));
   {
