@@ -70,7 +70,8 @@ do_system() { # [PRESET] [FILE...] [PYTEST ARGUMENT...] tests of the whole progr
       which+=(--ignore=test/system/beyond_debian)
     fi
   fi
-  ONEBOX=build/$preset/bin/onebox $python -B -m pytest "${which[@]}" "$@"
+  # nice: what runs beside a test counts for idle CPU then, and one of them waits for some.
+  ONEBOX=build/$preset/bin/onebox nice $python -B -m pytest "${which[@]}" "$@"
 }
 
 do_fuzz() { # [TARGET SECONDS] every fuzz target for some seconds, or one for as long as told
