@@ -258,6 +258,7 @@ def test_auto_keeps_to_its_bounds(serve):
     assert running.status()["workers"]["total"] == 1
 
 
+@pytest.mark.once
 def test_auto_adds_workers_where_requests_wait_and_cpu_is_idle(faulty_app):
     running, hold = faulty_app
     connections = [running.connect().request("GET", f"/hold/waits{number}") for number in range(12)]
