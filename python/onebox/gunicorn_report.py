@@ -74,9 +74,8 @@ class Report:
 class _Maker:
     """Goes through a Conf, setting by setting."""
 
-    def __init__(self, conf: Conf, options: Sequence[str], machine: Machine):
+    def __init__(self, conf: Conf, machine: Machine):
         self.conf = conf
-        self.options = frozenset(options)
         self.machine = machine
         self.report = Report(conf.file, mistakes=list(conf.mistakes))
 
@@ -118,8 +117,7 @@ class _Maker:
             self.put_proxies(told)
 
     def take(self, setting: Setting, told: Told) -> None:
-        verdict, why = setting.verdict_in(self.options), setting.why_in(self.options)
-        option = setting.option
+        verdict, why, option = setting.verdict, setting.why, setting.option
         if setting.name == "preload_app":
             self.put("app.preload", ["off"], told)
         if convert := CONVERTERS.get(setting.name):
@@ -343,7 +341,7 @@ def _raw_env(maker: _Maker, setting: Setting, told: Told) -> Converted:
 
 def _user(maker: _Maker, setting: Setting, told: Told) -> Converted:
     if told.value is None:
-        return Verdict.IGNORED, "", setting.without
+        return Verdict.IGNORED, "", AS_WITHOUT
     maker.put(setting.option, [str(told.value)], told)
     return Verdict.MAPPED, setting.option, setting.why
 
@@ -491,13 +489,12 @@ def _time_text(seconds: int) -> str:
 # --- commands ----------------------------------------------------------------------
 
 
-def make_report(location: str, shown_as: str, options: Sequence[str],
-                machine: Machine) -> Report:
+def make_report(location: str, shown_as: str, machine: Machine) -> Report:
     """Raises ConfError."""
-    return _Maker(gunicorn_conf.read(location, shown_as), options, machine).make()
+    return _Maker(gunicorn_conf.read(location, shown_as), machine).make()
 
 
-def page(options: Sequence[str]) -> str:
+def page() -> str:
     """docs/use/gunicorn-settings.md, below its head."""
     def safe(text: str) -> str:
         return text.replace("|", "\\|")
@@ -506,26 +503,25 @@ def page(options: Sequence[str]) -> str:
         text += f"\n## {section.title}\n\n| setting | flag | here | |\n|---|---|---|---|\n"
         for row in section.settings:
             flags = ", ".join(f"`{flag}`" for flag in row.flags)
-            here = row.verdict_in(options).value
-            if row.option and row.offered(options):
+            here = row.verdict.value
+            if row.option:
                 here += f": `{row.option}`"
-            text += f"| `{row.name}` | {flags} | {here} | {safe(row.why_in(options))} |\n"
+            text += f"| `{row.name}` | {flags} | {here} | {safe(row.why)} |\n"
     return text
 
 
 def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
-    names = options.options.split(",")
     output = os.dup(1)  # the file may do to sys.stdout what it likes
     if options.command == "gunicorn-page":
-        answer = json.dumps(page(names))
+        answer = json.dumps(page())
     else:
         os.chdir(options.chdir)
         sys.path.append(sys.path.pop(0))
         sys.path.insert(0, options.chdir)
         sys.argv = ["onebox"]
         try:
-            answer = make_report(options.file, options.name, names,
+            answer = make_report(options.file, options.name,
                                  Machine(options.cores, options.planned_workers)).as_json()
         except ConfError as error:
             os.write(output, f"{error}\n".encode(errors="backslashreplace"))
@@ -542,7 +538,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--name", help="of the file, as it is shown")
     parser.add_argument("--chdir", help="where the file is executed")
     parser.add_argument("--mark", help="what stands before the answer, in a line of its own")
-    parser.add_argument("--options", default="", help="those of this Onebox, with commas")
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--planned-workers", type=int, default=2)
     return parser.parse_args(arguments)

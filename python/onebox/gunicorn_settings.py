@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,18 +32,7 @@ class Setting:
     verdict: Verdict = Verdict.IGNORED
     option: str = ""  # of Onebox, where one takes the value
     why: str = ""     # a sentence: how, or why not
-    without: str = ""  # that sentence for an Onebox without the option, which ignores the setting
     parameters: int = 0  # of a hook
-
-    def offered(self, options: Collection[str]) -> bool:
-        """Whether this Onebox has the option that the row speaks of."""
-        return not self.without or self.option in options
-
-    def verdict_in(self, options: Collection[str]) -> Verdict:
-        return self.verdict if self.offered(options) else Verdict.IGNORED
-
-    def why_in(self, options: Collection[str]) -> str:
-        return self.why if self.offered(options) else self.without
 
 
 @dataclass(frozen=True)
@@ -94,11 +82,9 @@ SECTIONS = (
                 "with gevent, 1000 at most: requests that one worker runs at the same time. Without it "
                 "ignored: the front holds the connections (front.connections_max)"),
         Setting("max_requests", INTEGER, 0, ("--max-requests",), MAPPED, "app.recycle_requests",
-                "a worker is replaced after so many requests; the new one starts first",
-                "a worker is not replaced by requests in this release"),
+                "a worker is replaced after so many requests; the new one starts first"),
         Setting("max_requests_jitter", INTEGER, 0, ("--max-requests-jitter",), MAPPED,
-                "app.recycle_jitter", "spreads the replacements",
-                "a worker is not replaced by requests in this release"),
+                "app.recycle_jitter", "spreads the replacements"),
         Setting("timeout", INTEGER, 30, ("-t", "--timeout"), MAPPED, "app.timeout",
                 "Gunicorn's was the heartbeat of a worker; here it is how long a request may "
                 "take, then its client gets 504. 0, no limit, becomes one day"),
@@ -143,11 +129,9 @@ SECTIONS = (
         Setting("worker_tmp_dir", TEXT, None, ("--worker-tmp-dir",),
                 why="a worker proves that it lives through its channel, not through a file"),
         Setting("user", ANY, None, ("-u", "--user"), MAPPED, "app.user",
-                "the workers run as this user",
-                "no user: the workers run as who starts Onebox"),
+                "the workers run as this user"),
         Setting("group", ANY, None, ("-g", "--group"), MAPPED, "app.group",
-                "the workers run in this group",
-                "no group: the workers run in those of their user"),
+                "the workers run in this group"),
         Setting("umask", INTEGER, 0, ("-m", "--umask"), HONOURED, "",
                 "set in each worker before the app is imported; where it is not set, it is that "
                 "of who starts Onebox, not 0"),

@@ -113,14 +113,6 @@ Status TakeSetting(const json& object, const std::string& chdir, Layer& layer) {
   return Done();
 }
 
-std::string OptionNames() {
-  std::vector<std::string_view> names;
-  for (const Option& option : Options()) {
-    names.push_back(option.name);
-  }
-  return fmt::format("{}", fmt::join(names, ","));
-}
-
 // "workers = 9", or of a function "def post_fork(server, worker)".
 std::string Assignment(const GunicornLine& line) {
   const bool defined = line.value.starts_with("def " + line.name + "(");
@@ -171,8 +163,6 @@ Result<GunicornFile> ReadGunicornFile(const std::string& asked_for,
                  prefixed ? asked_for.substr(kFile.size()) : asked_for,
                  "--chdir",
                  reader.chdir,
-                 "--options",
-                 OptionNames(),
                  "--cores",
                  std::to_string(std::max(
                      1U, facts.physical_cores == 0 ? facts.logical_cores : facts.physical_cores)),
@@ -244,7 +234,7 @@ std::vector<std::string> GunicornStartLines(const GunicornFile& file, const std:
 Result<std::string> GunicornPage(const GunicornReader& reader) {
   const PythonAnswer answer = TRY(AskPython({.python = reader.python,
                                              .python_side = reader.python_side,
-                                             .words = {"gunicorn-page", "--options", OptionNames()},
+                                             .words = {"gunicorn-page"},
                                              .environment = reader.environment}));
   const json parsed = json::parse(answer.text, nullptr, false);
   if (!parsed.is_string()) return BrokenAnswer("it is no text");
