@@ -161,12 +161,13 @@ front::ConcurrencySettings MakeConcurrency(const Values& values) {
   return {.kind = Kind::kFixed, .count = values.Count<std::uint32_t>("app.concurrency")};
 }
 
-void AddRoutes(const std::vector<Element>& routes, front::Settings& made) {
+void AddRoutes(const Values& values, front::Settings& made) {
   made.rest.queue_max = made.queue_max;
   made.rest.queue_timeout = made.queue_timeout;
   made.rest.timeout = made.request_timeout;
   made.rest.body_bytes_max = made.body_bytes_max;
-  for (const Element& route : routes) {
+  made.rest.cancel_disconnected = values.Bool("app.cancel_disconnected");
+  for (const Element& route : values.All("route")) {
     made.routes.push_back(MakeRoute(route, made.rest));
     made.routes.back().rules.number = static_cast<std::uint32_t>(made.routes.size() - 1);
   }
@@ -219,8 +220,7 @@ front::Settings MakeFront(const Values& values) {
   made.request_timeout = values.Time("app.timeout");
   made.recycle_requests = values.Count<std::uint64_t>("app.recycle_requests");
   made.recycle_jitter = values.Count<std::uint64_t>("app.recycle_jitter");
-  made.rest.cancel_disconnected = values.Bool("app.cancel_disconnected");
-  AddRoutes(values.All("route"), made);
+  AddRoutes(values, made);
   made.concurrency = MakeConcurrency(values);
   made.address_share_max = PerCent(values.Text("app.address_share"));
   for (const Element& mount : values.All("static")) {
@@ -301,6 +301,7 @@ constexpr std::array<std::string_view, 20> kNotOfTheFront = {"app.target",
                                                              "app.memory_max",
                                                              "app.no_new_privileges",
                                                              "state"};
+
 // A route that never matches, and more of them than there may be.
 void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
   if (elements.size() > front::kRoutesMax) {

@@ -138,8 +138,9 @@ constexpr std::array kOptions = {
   Option{.name = "route.queue_timeout", .kind = Kind::kDuration, .standard = "",
     .help = "How long one of its requests may wait; then 503.", .min = "10ms", .max = "1d",
     .found = "app.queue_timeout"},
-  Option{.name = "route.cancel_disconnected", .kind = Kind::kBool, .standard = "false",
-    .help = "Whether a request that runs is cancelled when its client has left."},
+  Option{.name = "route.cancel_disconnected", .kind = Kind::kBool, .standard = "",
+    .help = "Whether one of its requests is ended in the app when its client leaves.",
+    .found = "app.cancel_disconnected"},
 
   Option{.name = "front.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:8000",
     .help = "Addresses to serve on.", .flag = "--listen", .form = "ADDR:PORT|[v6]:PORT|unix:PATH",
@@ -285,7 +286,8 @@ std::string_view KindText(Kind kind) {
     case Kind::kPercent:
       return "a percentage like \"25%\"";
     case Kind::kHours:
-      return "hours like \"20:30-23:00\" or \"20:30-23:00 Europe/Berlin\"";
+      return "hours like \"20:30-23:00\", or with a place that the time zone database has: "
+             "\"20:30-23:00 Europe/Berlin\"";
     case Kind::kPattern:
       return "a path like \"/login\", \"/reports/*\" or \"/api/*/export\"";
   }

@@ -154,8 +154,8 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[route]\npath = '/a'\n", "onebox.toml:1: route: expected tables [[route]], got a table"},
       {"[[route]]\nmethods = ['GET']\n", "onebox.toml:1: [[route]]: expected path"},
       {"[[app.peak]]\nat = '20:30'\n",
-       "onebox.toml:2: [[app.peak]] at: expected hours like \"20:30-23:00\" or "
-       "\"20:30-23:00 Europe/Berlin\", got \"20:30\""},
+       "onebox.toml:2: [[app.peak]] at: expected hours like \"20:30-23:00\", or with a place that "
+       "the time zone database has: \"20:30-23:00 Europe/Berlin\", got \"20:30\""},
       {"[[app.peak]]\nat = '20:30-23:00'\nworker = 3\n",
        "onebox.toml:3: [[app.peak]] worker: there is no such key; did you mean \"workers\"?"},
       {"[app]\npeek = 3\n",
