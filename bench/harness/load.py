@@ -7,7 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, ClassVar, Mapping, Optional, Sequence, Union
 
 from harness.processes import Process, alive
 from harness.servers import Running
@@ -113,13 +113,14 @@ class Wrk:
 
 
 @dataclass(frozen=True)
-class Reader:
-    """reader.py, for answers that are large."""
+class _Client:
+    """A program of ours that asks on so many connections, and reports as JSON."""
     connections: int
     path: str
+    program: ClassVar[str]
 
     def command(self, url: str, seconds: float) -> list[str]:
-        return [str(Path(__file__).with_name("reader.py")), url + self.path, str(self.connections),
+        return [str(Path(__file__).with_name(self.program)), url + self.path, str(self.connections),
                 f"{seconds:g}"]
 
     def shown(self, url: str, seconds: float) -> str:
@@ -128,33 +129,28 @@ class Reader:
     def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
         text = said_by(self.command(url, seconds), seconds, log, cpus)
         try:
-            found = json.loads(text)
+            return self.counted(json.loads(text))
         except ValueError:
             raise LoadFailed(text) from None
+
+    def counted(self, found: Mapping[str, Any]) -> Counted:
+        raise NotImplementedError
+
+
+class Reader(_Client):
+    """For answers that are large."""
+    program = "reader.py"
+
+    def counted(self, found: Mapping[str, Any]) -> Counted:
         return Counted(found["requests"], found["seconds"], found["bytes"], found["p50"],
                        found["p99"], timeouts=0, errors=found["errors"], refused=0)
 
 
-@dataclass(frozen=True)
-class Burst:
-    """burst.py: all connections ask at once. Its p50 and p99 are those of whole bursts: the median and the
-    longest."""
-    connections: int
-    path: str
+class Burst(_Client):
+    """All connections ask at once. Its p50 and p99 are those of whole bursts: the median and the longest."""
+    program = "burst.py"
 
-    def command(self, url: str, seconds: float) -> list[str]:
-        return [str(Path(__file__).with_name("burst.py")), url + self.path, str(self.connections),
-                f"{seconds:g}"]
-
-    def shown(self, url: str, seconds: float) -> str:
-        return shlex.join(self.command(url, seconds))
-
-    def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
-        text = said_by(self.command(url, seconds), seconds, log, cpus)
-        try:
-            found = json.loads(text)
-        except ValueError:
-            raise LoadFailed(text) from None
+    def counted(self, found: Mapping[str, Any]) -> Counted:
         return Counted(found["requests"], found["seconds"], 0, found["median"], found["longest"],
                        timeouts=0, errors=0, refused=0)
 

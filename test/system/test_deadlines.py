@@ -190,16 +190,18 @@ def test_a_stopped_worker_is_not_taken_for_one_with_a_held_gil(late, hold):
 
 # --- clients that leave ---------------------------------------------------------------
 
-def test_a_request_sees_that_its_client_has_left(late, hold):
-    running = late(timeout="20s")
+@pytest.mark.parametrize("worker_class", ["threads", "gevent"])
+def test_a_request_sees_that_its_client_has_left(late, hold, worker_class):
+    running = late(worker_class=worker_class, timeout="20s")
     with running.connect() as connection:
         connection.request("GET", "/leaves/one")
         begun(hold, "one")
     assert ended(hold, "one") == "disconnected"
 
 
-def test_a_request_whose_client_has_left_is_ended_where_that_is_allowed(late, hold):
-    running = late(timeout="20s", toml="[app]\ncancel_disconnected = true\n")
+@pytest.mark.parametrize("worker_class", ["threads", "gevent"])
+def test_a_request_whose_client_has_left_is_ended_where_that_is_allowed(late, hold, worker_class):
+    running = late(worker_class=worker_class, timeout="20s", toml="[app]\ncancel_disconnected = true\n")
     with running.connect() as connection:
         connection.request("GET", "/sleeps/one")
         begun(hold, "one")

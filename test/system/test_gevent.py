@@ -4,14 +4,14 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 
 import pytest
 
+from clients import reload
 from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of, stack_with
-from onebox import BINARY, PYTHON, onebox, shared
+from onebox import PYTHON, onebox, shared
 from wire import Closed, until
 
 GEVENT = {"worker_class": "gevent"}
@@ -55,7 +55,7 @@ def test_the_start_and_the_metrics_count_greenlets(serve_gevent):
     running = serve_gevent(workers=2)
     running.wait_for_line(r"plan +2 workers x 200 greenlets")
     running.wait_for_line(r"app +greenlets:app, Python 3\.\S+, gevent \d+\.\d+\S*, preloaded")
-    assert running.metric("onebox_worker_threads") == 400
+    until(lambda: running.metric("onebox_worker_threads") == 400, "both are counted")
     with running.connect() as waiting:
         waiting.request("GET", "/sleep/1")
         until(lambda: running.metric("onebox_worker_threads_busy") == 1, "one greenlet is busy")
@@ -203,8 +203,7 @@ def test_a_reload_serves_the_new_code_and_loses_nothing(serve_gevent, tmp_path):
     for one in clients:
         one.start()
     (tmp_path / "version").write_text("two")
-    done = subprocess.run([BINARY, "reload", "--state", running.state], capture_output=True, text=True,
-                          timeout=60)
+    done = reload(running)
     ended.set()
     for one in clients:
         one.join(30)
@@ -226,14 +225,6 @@ def test_a_hub_that_stands_still_costs_its_own_requests_and_no_others(serve_geve
 
 # --- deadlines ---------------------------------------------------------------
 # The cases are those of test_deadlines.py; here they meet greenlets.
-
-@pytest.fixture
-def hold(tmp_path):
-    """The folder through which deadlines.py and the tests speak."""
-    folder = tmp_path / "hold"
-    folder.mkdir()
-    return folder
-
 
 @pytest.fixture
 def late(serve_gevent, hold):
@@ -400,24 +391,6 @@ def test_a_held_gil_is_found_with_greenlets_too(late, hold):
     running.wait_for_line(rf"Thread {thread} ")
     running.wait_for_line(r"deadlines.py\", line \d+ in holds_gil")
     serves_again(running, pid)
-
-
-def test_a_greenlet_sees_that_its_client_has_left(late, hold):
-    running = late(timeout="20s")
-    with running.connect() as connection:
-        connection.request("GET", "/leaves/one")
-        begun(hold, "one")
-    assert ended(hold, "one") == "disconnected"
-
-
-def test_a_greenlet_whose_client_has_left_is_ended_where_that_is_allowed(late, hold):
-    running = late(timeout="20s", toml="[app]\ncancel_disconnected = true\n")
-    with running.connect() as connection:
-        connection.request("GET", "/sleeps/one")
-        begun(hold, "one")
-    assert ended(hold, "one") == "ClientDisconnected: the request's client has left"
-    running.wait_for_line("GET /sleeps/one: ended, since its client had left")
-    assert running.metric("onebox_requests_interrupted_total") == 1
 
 
 def test_elsewhere_a_greenlet_has_until_its_deadline(late, hold):
