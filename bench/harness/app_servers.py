@@ -28,7 +28,8 @@ class Service:
     deadline: Optional[float] = None  # seconds that a request may take
     memory: Optional[int] = None  # MiB that a worker may have
     probe: str = "/"  # what is answered with 200
-    front: str = ""  # settings of Onebox's front
+    app: str = ""  # settings of Onebox's app table
+    front: str = ""  # and of its front
 
     @property
     def size(self) -> Size:
@@ -73,7 +74,7 @@ def tell(*command: object) -> str:
 
 
 def onebox_toml(service: Service, preload: str) -> str:
-    lines = ["[app]", f'preload = "{preload}"']
+    lines = ["[app]", f'preload = "{preload}"', service.app]
     if service.recycle:
         lines += [f"recycle_requests = {service.recycle[0]}",
                   f"recycle_jitter = {service.recycle[1]}"]

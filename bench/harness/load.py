@@ -167,6 +167,7 @@ class Paced:
     p50: float
     p99: float
     longest: float
+    each: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     def lost(self, method: str) -> int:
         """Requests without an answer, or with one that says that there is none."""
@@ -189,9 +190,10 @@ class Pace:
     asks: Sequence[str] = ("GET:/",)
     connections: int = 64
     timeout: float = 10
+    each: bool = False  # what each request took is told too, by the second in which it was due
 
     def command(self, url: str) -> list[str]:
-        return [str(Path(__file__).with_name("pacer.py")), url, f"{self.rate:g}", str(self.count),
+        return [str(Path(__file__).with_name("pacer.py")), *["--each"] * self.each, url, f"{self.rate:g}", str(self.count),
                 str(self.connections), f"{self.timeout:g}", *self.asks]
 
     def shown(self, url: str) -> str:

@@ -3,9 +3,9 @@
 request. It does as a good client does with connections that stay open: one that the server has
 closed is not used again, and nothing is asked twice.
 
-    pacer.py URL RATE COUNT CONNECTIONS TIMEOUT METHOD:PATH...      prints a line of JSON
+    pacer.py [--each] URL RATE COUNT CONNECTIONS TIMEOUT METHOD:PATH...     prints a line of JSON
 
-What is asked for is taken in turn. A request's time counts from when it was due, so that a server
+With --each also, for each second in which requests were due, what each took, by outcome. What is asked for is taken in turn. A request's time counts from when it was due, so that a server
 that stands still is seen to. At most CONNECTIONS are open; what is due while all are busy waits.
 """
 import collections
@@ -85,10 +85,12 @@ class Load:
         self.outcomes: dict[str, collections.Counter[str]] = {
             method: collections.Counter() for method, _ in self.requests}
         self.took: list[float] = []
+        self.began = 0.0
+        self.each: dict[int, dict[str, list[float]]] = {}  # by second and outcome
         self.sent = self.busy = 0
 
     def run(self, rate: float, count: int) -> dict[str, object]:
-        began = time.perf_counter()
+        began = self.began = time.perf_counter()
         end = began + 2 * count / rate  # a server that is slower has twice the time
         looked = began
         while (now := time.perf_counter()) < end and self.sent < count or self.busy:
@@ -158,7 +160,9 @@ class Load:
 
     def finish(self, one: Connection, outcome: str) -> None:
         self.outcomes[one.method][outcome] += 1
-        self.took.append(time.perf_counter() - one.due)
+        took = time.perf_counter() - one.due
+        self.took.append(took)
+        self.each.setdefault(int(one.due - self.began), {}).setdefault(outcome, []).append(took)
         one.method = ""
         self.busy -= 1
         if outcome in FAILED or one.wants_to_close():
@@ -180,6 +184,8 @@ class Load:
 
 
 if __name__ == "__main__":
-    _, where, rate, count, connections, timeout, *asks = sys.argv
+    each = sys.argv[1:2] == ["--each"]
+    where, rate, count, connections, timeout, *asks = sys.argv[1 + each:]
     load = Load(where, asks, int(connections), float(timeout))
-    print(json.dumps(load.run(float(rate), int(count))))
+    report = load.run(float(rate), int(count))
+    print(json.dumps({**report, "each": load.each} if each else report))

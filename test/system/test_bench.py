@@ -87,6 +87,19 @@ def test_a_trial_of_the_lifecycle_is_measured_beside_a_peer(bench, folder):
     assert processes_of(folder) == []
 
 
+def test_a_slow_database_is_shown_in_parts(bench, folder):
+    run = bench("--quick", "--only", "overload/onebox-auto", "--name", "overload")
+    _, err = run.communicate(timeout=110)
+    assert run.returncode == 0, err
+    [result] = (folder / "results").glob("*-overload.md")
+    text = result.read_text()
+    for part in ("before", "slow", "after"):
+        assert re.search(rf"^\| onebox-auto \| {part} \| [\d.]+ \| [\d.]+ m?s \|", text, re.M), part
+    assert "# onebox.toml: concurrency = \"auto\"" in text
+    assert "slow: median answer, auto / fixed | <= 0.8 | not measured" in text
+    assert processes_of(folder) == []
+
+
 def test_the_paced_client_tells_what_became_of_each_request(monkeypatch, folder):
     """Of ten, one is not answered, one cut off, one refused by the app, and one told to close."""
     monkeypatch.syspath_prepend(ROOT / "bench")
