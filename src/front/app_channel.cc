@@ -15,6 +15,9 @@ namespace {
 // A worker with a free thread takes a request at once; one that has not within this time is busy
 // with something that lets no other thread run, or is stopped.
 constexpr Duration kTakeTime = std::chrono::seconds(1);
+// A busy machine may hold a process up for so long: where app.timeout is short, no worker is given up
+// before. Longer than the worker's own watch takes to tell of itself, with a stack.
+constexpr Duration kGivenUpTimeMin = std::chrono::seconds(3);
 // What waits for a thread that was to be free soon is taken back after this.
 constexpr Duration kAheadTime = std::chrono::milliseconds(5);
 // What a worker sends in one turn of the reactor; the rest waits for the next, and others for less.
@@ -243,7 +246,7 @@ void AppChannel::TakeBackAll() {
 
 // Longer than any request may take: it takes nothing at all, or works for nobody in all its threads.
 bool AppChannel::Stuck(Time now) {
-  const Duration limit = shard_.timeout_max();
+  const Duration limit = std::max<Duration>(shard_.timeout_max(), kGivenUpTimeMin);
   if (suspended_ && now - suspended_since_ >= limit) return true;
   const auto here = std::count_if(slots_.begin(), slots_.end(), [&](const Slot& use) {
     return use.abandoned && now - use.since >= limit;

@@ -28,6 +28,7 @@ void Place::Begin(const TakenRequest& request) {
     const std::lock_guard lock(mutex_);
     request_ = &request;
     ++serial_;
+    ++steps_;
     state_ = State::kOpen;
     raised_ = false;
     told_ = Told::kNothing;
@@ -38,6 +39,7 @@ void Place::Begin(const TakenRequest& request) {
 
 bool Place::Close() {
   const std::lock_guard lock(mutex_);
+  ++steps_;
   state_ = State::kClosed;
   return raised_;
 }
@@ -45,6 +47,7 @@ bool Place::Close() {
 void Place::End() {
   const std::lock_guard lock(mutex_);
   request_ = nullptr;
+  ++steps_;
   state_ = State::kIdle;
 }
 
@@ -66,14 +69,22 @@ std::optional<Duration> DeadlineWatch::Look() {
   const auto consider = [&sleep](std::optional<Duration> wish) {
     if (wish) sleep = std::min(*wish, sleep.value_or(*wish));
   };
+  std::uint64_t steps = 0;
   {
     const std::lock_guard lock(places_mutex_);
-    for (const auto& place : places_)
+    for (const auto& place : places_) {
       consider(LookAt(*place));
+      steps += StepsOf(*place);
+    }
   }
   if (std::exchange(thread_is_stuck_, false)) worker_.ReportStuck(Stuck::kThread);
-  consider(LookAtLock());
+  consider(LookAtLock(std::exchange(steps_, steps) != steps));
   return sleep;
+}
+
+std::uint64_t DeadlineWatch::StepsOf(Place& place) {
+  const std::lock_guard lock(place.mutex_);
+  return place.steps_;
 }
 
 Time DeadlineWatch::DueAt(const TakenRequest& request) const {
@@ -129,15 +140,17 @@ void DeadlineWatch::Send(Place& place, Action action, std::string_view story) {
   errands_came_.notify_one();
 }
 
-std::optional<Duration> DeadlineWatch::LookAtLock() {
+// Who begins or ends a request has the lock: where that goes on, nobody holds it. On a busy machine
+// the others may be luckier than we for longer than the grace.
+std::optional<Duration> DeadlineWatch::LookAtLock(bool others_have_it) {
   {
     const std::lock_guard lock(errands_mutex_);
     if (process_is_stuck_ || locks_wanted_ == locks_had_) return std::nullopt;
-    if (lock_seen_ != locks_wanted_) {
+    if (lock_seen_ != locks_wanted_ || others_have_it) {
       lock_seen_ = locks_wanted_;
       lock_seen_at_ = elapsed_;
     }
-    if (elapsed_ - lock_seen_at_ < kGrace) return kLookTime;
+    if (elapsed_ - lock_seen_at_ < kLockGrace) return kLookTime;
   }
   process_is_stuck_ = true;
   GiveUp();

@@ -43,6 +43,7 @@ class Place final {
   std::mutex mutex_;  // guards all below; who holds it waits for nothing
   const TakenRequest* request_ = nullptr;
   std::uint64_t serial_ = 0;  // no two requests of one place have the same
+  std::uint64_t steps_ = 0;   // calls of the three
   State state_ = State::kIdle;
   bool raised_ = false;
   Told told_ = Told::kNothing;
@@ -73,7 +74,8 @@ class Interrupter {
 //
 //   cancelled -> due -> its stack is logged -> something is raised in it -> it ends
 //                 |                                        '-> it still runs after kGrace: stuck
-//                 '-> the lock was not to be had for kGrace: nothing in this process runs
+//                 '-> the lock was not to be had for kLockGrace, and no request began or ended:
+//                     nothing in this process runs
 //
 // Due is at once what was cancelled for its deadline, and what may end when its client leaves; at its
 // deadline what may not; never an answer that has begun and may not. A request that ends in time costs
@@ -81,6 +83,8 @@ class Interrupter {
 class DeadlineWatch final {
  public:
   static constexpr Duration kGrace = std::chrono::seconds(1);
+  // Longer: whoever waits for the lock on a busy machine waits for many others to be scheduled.
+  static constexpr Duration kLockGrace = std::chrono::seconds(2);
 
   DeadlineWatch(Worker& worker, Interrupter& interrupter, const Clock& clock)
       : worker_(worker), interrupter_(interrupter), clock_(clock), looked_at_(clock.Now()) {}
@@ -116,7 +120,8 @@ class DeadlineWatch final {
 
   void CountElapsed();
   std::optional<Duration> LookAt(Place& place);
-  std::optional<Duration> LookAtLock();
+  std::optional<Duration> LookAtLock(bool others_have_it);
+  static std::uint64_t StepsOf(Place& place);
   Time DueAt(const TakenRequest& request) const;
   void Send(Place& place, Action action, std::string_view story);
   void GiveUp();
@@ -138,6 +143,7 @@ class DeadlineWatch final {
   Duration elapsed_{};  // in which this process was seen to run
   bool thread_is_stuck_ = false;
   bool process_is_stuck_ = false;
+  std::uint64_t steps_ = 0;  // of all places, at the last look
   std::uint64_t lock_seen_ = 0;
   Duration lock_seen_at_{};
 
