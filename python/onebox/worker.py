@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import os
 import signal
 import sys
@@ -122,7 +123,11 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
 
 def framework_of(app: Callable[..., Any]) -> str:
     """"Flask 2.2.2", where the app is an object of a package that says its version; else nothing."""
-    package = type(app).__module__.partition(".")[0]
+    return _name_and_version(type(app).__module__.partition(".")[0])
+
+
+@functools.cache  # it reads files: a zygote does, and its workers need not
+def _name_and_version(package: str) -> str:
     try:
         return "%s %s" % (package.capitalize(), metadata.version(package))
     except (metadata.PackageNotFoundError, ValueError):

@@ -8,11 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 # Before they are patched for gevent: a zygote waits as itself, and has no hub.
-from os import fork, waitpid
 from socket import recv_fds, socket
 
 from onebox import forking, gevent_worker, target, worker
-from onebox._onebox import become_child_of
+from onebox._onebox import fork_child_of
 
 CONTROL = 3  # the descriptor that the supervisor speaks on; src/supervise/zygote.h has the messages
 MESSAGE_BYTES_MAX = 4096
@@ -69,30 +68,11 @@ def _fork_when_told(control: socket, supervisor: int) -> int | None:
 
 
 def _fork(supervisor: int, output: int) -> int:
-    """The pid of a new child of the supervisor; 0 in it. A child of ours forks it and ends, so that
-    it is an orphan, which the supervisor adopts."""
-    reader, writer = os.pipe()
-    between = fork()
-    if between:
-        os.close(writer)
-        with open(reader, "rb") as pipe:
-            pid = pipe.read()
-        waitpid(between, 0)
-        if not pid:
-            raise OSError("a process could not be forked")
-        return int(pid)
-    try:
-        child = fork()
-    except OSError:
-        os._exit(1)
-    if child:
-        os.write(writer, str(child).encode())
-        os._exit(0)
-    os.close(reader)
-    os.close(writer)
-    become_child_of(supervisor)
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.close(output)
-    signal.set_wakeup_fd(-1)
-    return 0
+    """The pid of a new child of the supervisor; 0 in it."""
+    pid = fork_child_of(supervisor)
+    if pid == 0:
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        signal.set_wakeup_fd(-1)
+    return pid

@@ -35,6 +35,16 @@ void DieWith(pid_t parent) {
   ::setpgid(0, 0);
 }
 
+// In an orphan, or one that is about to be.
+void AwaitAdoption(pid_t parent, const Fd& parent_ended) {
+  for (int pauses = 0; ::getppid() != parent; ++pauses) {
+    pollfd ended = {parent_ended.get(), POLLIN, 0};
+    const bool gone = ::ppoll(&ended, 1, &kAdoptionPause, nullptr) == 1;
+    if (gone || pauses == kAdoptionPausesMax) ::_exit(kOrphaned);
+  }
+  DieWith(parent);
+}
+
 // What a child does first: it has no part in its parent's signals, and does not outlive it.
 void BeginChild(pid_t parent) {
   DieWith(parent);
@@ -68,6 +78,15 @@ Result<OutputPipe> NewPipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return SystemError("pipe", errno);
   return OutputPipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+// What one write has put into a pipe, which keeps it together.
+ssize_t ReadWhole(const Fd& pipe, void* into, std::size_t bytes) {
+  ssize_t size = -1;
+  do {
+    size = ::read(pipe.get(), into, bytes);
+  } while (size < 0 && errno == EINTR);
+  return size;
 }
 
 // Made before the fork: the child allocates nothing.
@@ -164,10 +183,8 @@ Result<Spawned> Spawn(const Command& command) {
   output.writer.Reset();
   failure.writer.Reset();
   Failure told;
-  ssize_t size = -1;
-  do {  // ends when the program has begun: the pipe closes at exec
-    size = ::read(failure.reader.get(), &told, sizeof told);
-  } while (size < 0 && errno == EINTR);
+  // Ends when the program has begun: the pipe closes at exec.
+  const ssize_t size = ReadWhole(failure.reader, &told, sizeof told);
   if (size == sizeof told) {
     ::waitpid(pid, nullptr, 0);
     return SystemError(told.confined ? words.front() : "becoming the app's user", told.number);
@@ -195,16 +212,27 @@ void ReapStrangers(std::span<const pid_t> ours) {
   }
 }
 
-Status BecomeChildOf(pid_t parent) {
-  const Fd alive(::pidfd_open(parent, 0));
+Result<pid_t> ForkChildOf(pid_t ancestor) {
+  const Fd alive(::pidfd_open(ancestor, 0));
   if (!alive.valid()) return SystemError("pidfd_open", errno);
-  for (int pauses = 0; ::getppid() != parent; ++pauses) {
-    pollfd ended = {alive.get(), POLLIN, 0};
-    const bool gone = ::ppoll(&ended, 1, &kAdoptionPause, nullptr) == 1;
-    if (gone || pauses == kAdoptionPausesMax) return SystemError("becoming its child", ESRCH);
+  OutputPipe pipe = TRY(NewPipe());
+  const pid_t between = ::fork();
+  if (between < 0) return SystemError("fork", errno);
+  if (between == 0) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      AwaitAdoption(ancestor, alive);
+      return 0;
+    }
+    const bool told = child > 0 && ::write(pipe.writer.get(), &child, sizeof child) > 0;
+    ::_exit(told ? 0 : 1);
   }
-  DieWith(parent);
-  return Done();
+  pipe.writer.Reset();
+  pid_t child = 0;
+  const ssize_t size = ReadWhole(pipe.reader, &child, sizeof child);
+  ::waitpid(between, nullptr, 0);
+  if (size != sizeof child) return SystemError("fork", EAGAIN);
+  return child;
 }
 
 Result<OutputPipe> NewOutputPipe() {

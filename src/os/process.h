@@ -79,9 +79,10 @@ void AdoptOrphans();
 Result<Child> Adopt(pid_t pid);
 // Reaps what has ended and is none of `ours`.
 void ReapStrangers(std::span<const pid_t> ours);
-// In a process whose parent has ended or is about to: waits until it is `parent`'s child, dies with
-// that, and has a process group of its own. An Error where `parent` is gone.
-Status BecomeChildOf(pid_t parent);
+// Forks a child of `ancestor`, which adopts orphans: its pid, and 0 in the child, which has a process
+// group of its own, dies with `ancestor`, and ends at once where that is gone.
+// REQUIRES: this process has one thread.
+Result<pid_t> ForkChildOf(pid_t ancestor);
 
 // A pipe for what a child writes: its reader does not block.
 struct OutputPipe {

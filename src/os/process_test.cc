@@ -61,21 +61,20 @@ TEST(Spawn, GivesTheControlSocketAsDescriptorThree) {
   EXPECT_EQ(WaitFor(spawned.value().child).text(), "exit status 0");
 }
 
-// What the zygote does: a child's child, which becomes ours.
-TEST(Adopt, TakesTheChildOfAChildThatHasEnded) {
+// What the zygote does.
+TEST(ForkChildOf, MakesAChildOfOurs) {
   AdoptOrphans();
   auto output = NewOutputPipe().value();
   const pid_t us = ::getpid();
-  auto between = Fork([&] {
-    const pid_t pid = ::fork();
-    if (pid != 0) {
-      const std::string text = std::to_string(pid);
-      return ::write(output.writer.get(), text.data(), text.size()) > 0 ? 0 : 1;
-    }
-    ::_exit(BecomeChildOf(us).ok() && ::getppid() == us ? 5 : 6);
+  auto zygote = Fork([&] {
+    const auto pid = ForkChildOf(us);
+    if (!pid.ok()) return 1;
+    if (pid.value() == 0) ::_exit(::getppid() == us && ::getpgrp() == ::getpid() ? 5 : 6);
+    const std::string text = std::to_string(pid.value());
+    return ::write(output.writer.get(), text.data(), text.size()) > 0 ? 0 : 1;
   });
-  ASSERT_TRUE(between.ok());
-  EXPECT_EQ(WaitFor(between.value()).text(), "exit status 0");
+  ASSERT_TRUE(zygote.ok());
+  EXPECT_EQ(WaitFor(zygote.value()).text(), "exit status 0");
   auto adopted = Adopt(static_cast<pid_t>(std::stol(ReadAvailable(output.reader))));
   ASSERT_TRUE(adopted.ok());
   ReapStrangers(std::vector{adopted.value().pid()});
@@ -91,11 +90,11 @@ TEST(ReapStrangers, BuriesWhatIsNotOurs) {
   EXPECT_FALSE(child.value().Reap()) << "it is gone";
 }
 
-TEST(BecomeChildOf, TellsThatThatProcessIsGone) {
+TEST(ForkChildOf, TellsThatThatProcessIsGone) {
   auto gone = Fork([] { return 0; });
   const pid_t pid = gone.value().pid();
   (void)WaitFor(gone.value());
-  EXPECT_FALSE(BecomeChildOf(pid).ok());
+  EXPECT_FALSE(ForkChildOf(pid).ok());
 }
 
 TEST(Spawn, BeginsWithoutTheParentsSignals) {

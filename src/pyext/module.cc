@@ -10,12 +10,18 @@
 
 namespace {
 
-PyObject* BecomeChildOf(PyObject* /*module*/, PyObject* pid) {
-  const long parent = PyLong_AsLong(pid);
-  if (parent == -1 && PyErr_Occurred() != nullptr) return nullptr;
-  const onebox::Status became = onebox::os::BecomeChildOf(static_cast<pid_t>(parent));
-  if (became.ok()) Py_RETURN_NONE;
-  PyErr_SetString(PyExc_OSError, became.error().message.c_str());
+PyObject* ForkChildOf(PyObject* /*module*/, PyObject* pid) {
+  const long ancestor = PyLong_AsLong(pid);
+  if (ancestor == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  PyOS_BeforeFork();
+  const auto forked = onebox::os::ForkChildOf(static_cast<pid_t>(ancestor));
+  if (forked.ok() && forked.value() == 0) {
+    PyOS_AfterFork_Child();
+  } else {
+    PyOS_AfterFork_Parent();
+  }
+  if (forked.ok()) return PyLong_FromLong(forked.value());
+  PyErr_SetString(PyExc_OSError, forked.error().message.c_str());
   return nullptr;
 }
 
@@ -27,11 +33,11 @@ PyObject* KeepStacks(PyObject* /*module*/, PyObject* count) {
 }
 
 PyMethodDef functions[] = {
-    {"become_child_of",
-     BecomeChildOf,
+    {"fork_child_of",
+     ForkChildOf,
      METH_O,
-     "become_child_of(pid): waits until this process has been adopted by that one, and dies with "
-     "it."},
+     "fork_child_of(pid): the pid of a new child of that ancestor of this process, which adopts "
+     "orphans; 0 in the child, which dies with that."},
     {"keep_stacks",
      KeepStacks,
      METH_O,
