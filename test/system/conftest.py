@@ -7,7 +7,7 @@ import onebox
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "once: asks the same of any build: what ships is enough")
+    config.addinivalue_line("markers", "once: asks what one build can answer: the one that ships")
 
 
 @pytest.fixture

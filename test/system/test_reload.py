@@ -116,7 +116,7 @@ def test_a_reload_during_the_start_comes_after_it(versioned, hold):
     until(lambda: version_of(started[0].get("/")) == "two", "the reload follows")
 
 
-@pytest.mark.parametrize("preload", ["auto", "off"])
+@pytest.mark.parametrize("preload", ["auto", pytest.param("off", marks=pytest.mark.once)])
 def test_no_request_is_lost_by_reloads(versioned, hold, preload):
     running = versioned(workers=2, arguments=["--preload", preload])
     clients = [Client(running, method) for method in ("GET", "POST", "GET", "POST")]

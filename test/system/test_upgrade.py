@@ -31,7 +31,8 @@ def replace(program, source=None, text=None):
     new.rename(program)
 
 
-@pytest.mark.parametrize("reactors", [(1, 1), (1, 3), (3, 1)])
+@pytest.mark.parametrize("reactors", [(1, 3), *(pytest.param(counts, marks=pytest.mark.once)
+                                                for counts in ((1, 1), (3, 1)))])
 def test_an_upgrade_loses_no_request_and_keeps_the_process(versioned, installed, hold, reactors):
     running = versioned(program=installed, workers=2, toml=f"[front]\nreactors = {reactors[0]}\n")
     clients = [Client(running, method) for method in ("GET", "POST", "GET", "POST")]
