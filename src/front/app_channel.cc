@@ -17,7 +17,7 @@ namespace {
 constexpr Duration kTakeTime = std::chrono::seconds(1);
 // A busy machine may hold a process up for so long: where app.timeout is short, no worker is given up
 // before. Longer than the worker's own watch takes to tell of itself, with a stack.
-constexpr Duration kGivenUpTimeMin = std::chrono::seconds(3);
+constexpr Duration kGivenUpTimeMin = std::chrono::seconds(2);
 // What waits for a thread that was to be free soon is taken back after this.
 constexpr Duration kAheadTime = std::chrono::milliseconds(5);
 // What a worker sends in one turn of the reactor; the rest waits for the next, and others for less.

@@ -150,7 +150,7 @@ std::optional<Duration> DeadlineWatch::LookAtLock(bool others_have_it) {
       lock_seen_ = locks_wanted_;
       lock_seen_at_ = elapsed_;
     }
-    if (elapsed_ - lock_seen_at_ < kLockGrace) return kLookTime;
+    if (elapsed_ - lock_seen_at_ < kGrace) return kLookTime;
   }
   process_is_stuck_ = true;
   GiveUp();

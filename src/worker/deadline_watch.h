@@ -74,7 +74,7 @@ class Interrupter {
 //
 //   cancelled -> due -> its stack is logged -> something is raised in it -> it ends
 //                 |                                        '-> it still runs after kGrace: stuck
-//                 '-> the lock was not to be had for kLockGrace, and no request began or ended:
+//                 '-> the lock was not to be had for kGrace, and no request began or ended:
 //                     nothing in this process runs
 //
 // Due is at once what was cancelled for its deadline, and what may end when its client leaves; at its
@@ -83,8 +83,6 @@ class Interrupter {
 class DeadlineWatch final {
  public:
   static constexpr Duration kGrace = std::chrono::seconds(1);
-  // Longer: whoever waits for the lock on a busy machine waits for many others to be scheduled.
-  static constexpr Duration kLockGrace = std::chrono::seconds(2);
 
   DeadlineWatch(Worker& worker, Interrupter& interrupter, const Clock& clock)
       : worker_(worker), interrupter_(interrupter), clock_(clock), looked_at_(clock.Now()) {}

@@ -257,7 +257,7 @@ TEST_F(Watched, ALockThatIsNotToBeHadIsReportedAfterTheGrace) {
         clock_.Advance(milliseconds(50));
       }
     };
-    look_for(DeadlineWatch::kLockGrace - milliseconds(250));
+    look_for(DeadlineWatch::kGrace - milliseconds(250));
     EXPECT_EQ(front_->stuck(), Stuck::kNo);
     clock_.Advance(std::chrono::hours(1));  // it was stopped, and has missed one look
     watch_.Look();
@@ -279,7 +279,7 @@ TEST_F(Watched, ALockThatOthersHaveInTurnIsWaitedFor) {
   language_.on_lock = [this] {  // others are quicker each time
     language_.on_lock = {};
     Place& other = watch_.NewPlace(8);
-    for (Duration passed{}; passed <= 3 * DeadlineWatch::kLockGrace; passed += milliseconds(50)) {
+    for (Duration passed{}; passed <= 3 * DeadlineWatch::kGrace; passed += milliseconds(50)) {
       other.Begin(*taken_);
       other.End();
       watch_.Look();
