@@ -349,7 +349,8 @@ class ServerHooks(_Hooks):
         self._must("when_ready", self.server)
 
     def serve_next(self) -> None:
-        """A reload has made this zygote that of the box, and the one before has gone."""
+        """Workers served before this zygote came. It is that of the box now, and the one before has gone
+        with its workers."""
         self._try("when_ready", self.server)
 
     def take_count(self, workers: int) -> None:

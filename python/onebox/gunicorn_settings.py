@@ -222,7 +222,7 @@ SECTIONS = (
                     "zygote's own function, not that of the changed file"),
         Setting("when_ready", HOOK, parameters=1, verdict=MAPPED,
                 why="in the zygote, when the sockets listen, before it forks the first worker; in that "
-                    "of a reload when it has taken over and the one before has gone"),
+                    "of a reload when it has taken over and the generation before has gone"),
         Setting("pre_fork", HOOK, parameters=2, verdict=HONOURED,
                 why="in the zygote, before each fork"),
         Setting("post_fork", HOOK, parameters=2, verdict=HONOURED,

@@ -77,7 +77,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     zygote = commands.choices["zygote"]
     zygote.add_argument("--preload", choices=("off", "auto", "on"), required=True,
                         help="import the app; on: and fork whatever that has left behind")
-    zygote.add_argument("--first", action="store_true", help="no other zygote serves this box")
+    zygote.add_argument("--first", action="store_true", help="nothing has served in this box yet")
     return parser.parse_args(arguments)
 
 

@@ -232,7 +232,7 @@ class Box {
   bool boot_noticed_ = false;
   WorkersNow workers_told_;
   unsigned wanted_told_ = 0;  // to the hooks; 0: nothing yet
-  bool hooks_serve_ = true;   // else those of a reload wait until the zygote before has gone
+  bool hooks_serve_ = true;   // else a zygote that is not the first waits until it may call when_ready
   Time front_died_at_{};
   Time deadline_ = Time::max();  // of the phase, where it has one
 
@@ -527,6 +527,7 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
     zygote.life = Life::kReady;
     ReleaseHeld(zygote);
     wanted_told_ = 0;
+    TellOfTakeOver();
     const bool preloads = generation.settings.preload != Preload::kOff;
     if (preloads) {
       generation.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
@@ -699,8 +700,8 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
                          worker->generation == process.generation;
       if (asked) worker->life = Life::kWaiting;
     }
-    if (process.goes) TellOfTakeOver();
   }
+  TellOfTakeOver();
   if (process.goes) return;
   const bool never_served =
       process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
@@ -1118,10 +1119,8 @@ Status Box::LaunchZygote(Process& zygote) {
   if (settings.hooks) {
     const Duration hook_timeout = std::min(kHookTimeout, settings.boot_timeout);
     words.insert(words.end(), {"--hook-seconds", fmt::format("{:.3f}", SecondsOf(hook_timeout))});
-    if (!IsOfReload(zygote)) {
-      words.emplace_back("--first");
-      hooks_serve_ = true;
-    }
+    if (!worker_was_ready_) words.emplace_back("--first");
+    if (worker_was_ready_ && !IsOfReload(zygote)) hooks_serve_ = false;
   }
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
                                        .environment = settings.environment,
@@ -1306,13 +1305,13 @@ void Box::EndZygote(Process& zygote) {
   zygote.end_by = Now() + kEndTimeout;
 }
 
-// When the one before has gone: what that has had, a port for example, another can have now.
+// When the zygote before and its workers have gone: a port that a hook has opened was theirs too.
 void Box::TellOfTakeOver() {
   if (hooks_serve_) return;
-  const bool another = std::any_of(processes_.begin(), processes_.end(), [this](const auto& one) {
-    return one->role == Role::kZygote && one.get() != now_->zygote && one->alive();
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [this](const auto& one) {
+    return one->role != Role::kFront && one->generation != now_ && one->alive();
   });
-  if (another) return;
+  if (others) return;
   hooks_serve_ = true;
   TellHooks(now_->zygote, {{"serves", true}});
 }

@@ -20,7 +20,8 @@ namespace onebox::supervise {
 // It is asked by {"fork":3} with one descriptor: the worker's output. The worker is an orphan that
 // the supervisor adopts, so whatever becomes of the zygote is nothing to its workers.
 // Where it runs hooks it is told what they are for, and does not answer:
-//   {"serves":true}              after a reload: it is the box's zygote now, and the one before is gone
+//   {"serves":true}              where it is not the first: it is the box's zygote now, and the one
+//                                before has gone with its workers
 //   {"workers":5}                so many are wanted; it may know that
 //   {"ended":4711,"worker":3}    a worker has gone, of this zygote or of one before
 //   {"reload":true}              another generation is to be started
