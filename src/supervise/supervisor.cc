@@ -1284,6 +1284,7 @@ void Box::TakeOver() {
     if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
     if (process->role == Role::kZygote && process->alive()) EndZygote(*process);
   }
+  wanted_told_ = 0;
   hooks_serve_ = false;
   TellOfTakeOver();
   if (before->front == now_->front) {

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from clients import reload, upgrade
-from onebox import PYTHON, ROOT, Onebox, StartFailed, onebox
+from onebox import BINARY, PYTHON, ROOT, Onebox, StartFailed, onebox
 from wire import Connection, until
 
 HOOKS = '''
@@ -504,6 +504,50 @@ def test_a_second_signal_ends_a_hanging_on_exit_at_once(serve_file, said):
     assert "has not ended in time" not in server.output()
 
 
+def test_a_second_signal_leaves_on_exit_its_time(serve_file, said, hold):
+    (hold / "version").write_text("one")
+    server = serve_file(hooks_of(said, ON_EXIT), "versions:app", environment={"HOLD": str(hold)})
+    with server.connect() as connection:
+        connection.request("GET", "/hold/long")
+        until((hold / "long.begun").exists, "the request runs")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for_line("finishing what has begun")
+        server.stop()
+    assert "ending at once" in server.output()
+    assert said.words() == ["on_exit 0"]
+
+
+def test_a_worker_that_imports_can_be_ended(serve_file, hold):
+    (hold / "version").write_text("one")
+    server = serve_file("def child_exit(server, worker): pass\n", "versions:app",
+                        environment={"HOLD": str(hold)})
+    (hold / "import").write_text("(HOLD / 'importing').touch(); wait_for('loaded')")
+    os.kill(server.pids("app worker")[0], signal.SIGKILL)
+    until((hold / "importing").exists, "the import begins")
+    os.kill(server.pids("app worker")[0], signal.SIGTERM)
+    server.wait_for_line(r"worker 1 .*killed by SIGTERM")
+    (hold / "loaded").touch()
+    until(lambda: server.status()["workers"]["ready"] == 1, "the next one serves", 20)
+
+
+@pytest.mark.once
+def test_a_worker_without_a_zygote_runs_its_hooks(said, tmp_path):
+    """As after an upgrade of a program whose workers had none, until the new generation serves."""
+    (tmp_path / "saying.py").write_text(SAYING_APP.format(said=str(said.file)))
+    (tmp_path / "gunicorn.conf.py").write_text(ALL_HOOKS.format(said=str(said.file)))
+    worker = subprocess.Popen(
+        [PYTHON, "-B", BINARY.parent.parent / "python", "worker", "--attach", "@nobody", "--reactors", "1",
+         "--workers", "1", "--threads", "1", "--target", "saying:app", "--chdir", tmp_path,
+         "--gunicorn", tmp_path / "gunicorn.conf.py", "--gunicorn-name", "gunicorn.conf.py",
+         "--gunicorn-folder", tmp_path, "--listen", "127.0.0.1:0", "--number", "1"])
+    try:
+        said.wait_for("post_worker_init")
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    assert said.words() == ["post_fork True False", "import", "post_worker_init", "worker_exit True"]
+
+
 def test_a_hook_that_hangs_has_its_stack_logged_and_the_zygote_is_another(serve_file, tmp_path):
     first = tmp_path / "first"
     server = serve_file(f"""
@@ -527,6 +571,24 @@ def test_on_reload_runs_in_the_zygote_that_serves(serve_file, said):
     zygote = server.pids("zygote")[0]
     assert reload(server).returncode == 0
     assert said.lines() == [(zygote, "on_reload 2")]
+
+
+@pytest.mark.once
+def test_nworkers_changed_follows_the_load_and_a_reload_keeps_the_number(serve_file, said, hold):
+    server = serve_file(hooks_of(said, "def nworkers_changed(server, new, old): say(new, old)\n"),
+                        "faults:app", workers="auto", threads=1, environment={
+                            "HOLD": str(hold), "ONEBOX_APP_WORKERS_MIN": "2",
+                            "ONEBOX_APP_WORKERS_MAX": "3", "ONEBOX_APP_TIMEOUT": "100s",
+                            "ONEBOX_APP_QUEUE_TIMEOUT": "100s"})
+    assert said.words() == ["2 None"]
+    connections = [server.connect().request("GET", f"/hold/waits{number}") for number in range(9)]
+    until(lambda: said.words() == ["2 None", "3 2"], "there is one more", 60)
+    for number in range(9):
+        (hold / f"waits{number}.go").touch()
+    assert all(connection.response().status == 200 for connection in connections)
+    assert reload(server).returncode == 0
+    until(lambda: said.words() == ["2 None", "3 2", "2 None", "3 2"], "the other zygote knows")
+    assert [pid for pid, _ in said.lines()][-1] == server.pids("zygote")[-1]
 
 
 def test_pre_exec_runs_at_an_upgrade(serve_file, said):
