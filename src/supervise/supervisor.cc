@@ -232,7 +232,8 @@ class Box {
   bool boot_noticed_ = false;
   WorkersNow workers_told_;
   unsigned wanted_told_ = 0;  // to the hooks; 0: nothing yet
-  bool hooks_serve_ = true;   // else a zygote that is not the first waits until it may call when_ready
+  // Not while a zygote that is not the first waits until it may call when_ready.
+  bool hooks_serve_ = true;
   Time front_died_at_{};
   Time deadline_ = Time::max();  // of the phase, where it has one
 
@@ -1007,7 +1008,7 @@ void Box::Start(Process& process) {
     if (process.role != Role::kFront) {
       process.end_by = process.started + process.generation->settings.boot_timeout;
     }
-    if (process.awaited()) process.end_by += kWorkerGrace;  // a hook that hangs has its stack logged
+    if (process.awaited()) process.end_by += kWorkerGrace;  // a hook that hangs shows its stack
     if (again) ++process.restarts;
     outside_.started(process.role);
     return;
