@@ -568,6 +568,16 @@ def child_exit(server, worker):
     assert server.get("/").status == 200
 
 
+@pytest.mark.once
+def test_a_zygote_that_does_not_fork_is_replaced(serve_file):
+    server = serve_file("", "seen:app", environment={"ONEBOX_APP_BOOT_TIMEOUT": "5s"})
+    zygote, worker = server.pids("zygote"), server.pids("app worker")
+    os.kill(zygote[0], signal.SIGSTOP)
+    os.kill(worker[0], signal.SIGKILL)
+    until(lambda: server.pids("zygote") not in ([], zygote), "another zygote is there", 30)
+    until(lambda: server.status()["workers"]["ready"] == 1, "it forks the worker", 20)
+
+
 def test_on_reload_runs_in_the_zygote_that_serves(serve_file, said):
     server = serve_file(hooks_of(said, "def on_reload(server): say('on_reload', len(server.WORKERS))\n"),
                         workers=2)
