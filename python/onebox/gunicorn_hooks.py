@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib
 import json
 import logging
@@ -69,30 +70,31 @@ class _Object:
 
 
 class Server(_Object):
-    """What a hook gets as `server`, in a worker: it stands for the supervisor."""
-    _absent = {"pidfile": "Onebox writes none", "reload": "there is none in this release",
+    """What a hook gets as `server`: it stands for the supervisor. It lives in the zygote; a worker has it
+    as it was when that was forked."""
+    _absent = {"pidfile": "Onebox writes none", "reload": "onebox reload does it, or SIGHUP to server.pid",
                "LISTENERS": "the front holds the sockets"}
 
-    def __init__(self, cfg: Cfg, log: Any, workers: int):
+    def __init__(self, cfg: Cfg, log: Any):
         self.cfg = cfg
         self.log = log
         self.pid = os.getppid()
         self.address = cfg.address
-        self.num_workers = workers
+        self.num_workers: int | None = None
         self.proc_name = cfg.proc_name or "onebox"
-        self.WORKERS: dict[int, Worker] = {}  # in a worker it knows itself alone
+        self.WORKERS: dict[int, Worker] = {}
         self.app = None
 
 
 class Worker(_Object):
-    """What a hook gets as `worker`."""
+    """What a hook gets as `worker`. Made before the fork, and its own in the worker from then on."""
     _absent = {"tmp": "a worker of Onebox proves that it lives through its channel, not a file",
                "sockets": "the front holds the sockets", "wsgi": "it is the app itself: import it"}
 
-    def __init__(self, cfg: Cfg, log: Any, number: int):
+    def __init__(self, cfg: Cfg, log: Any, number: int, pid: int | str = "[booting]"):
         self.cfg = cfg
         self.log = log
-        self.pid = os.getpid()
+        self.pid = pid
         self.ppid = os.getppid()
         self.age = number
         self.timeout = cfg.timeout
@@ -280,20 +282,12 @@ class _HookedApp:
         return _Parts(result, response, ended)
 
 
-class Hooks:
-    """The hooks that run in a worker: one method for each moment at which some are due."""
+class _Hooks:
+    """What calls the hooks of a file, where it has them."""
 
-    def __init__(self, conf: gunicorn_conf.Conf, *, number: int, workers: int, threads: int,
-                 listen: list[str]):
-        values = {name: conf[name] for name in SETTINGS}
-        values.update(workers=workers, threads=threads, bind=listen)
-        values["chdir"] = values["chdir"] or os.getcwd()
-        self.cfg = Cfg(values)
-        log = _make_log(self.cfg)
-        self.server = Server(self.cfg, log, workers)
-        self.worker = Worker(self.cfg, log, number)
-        self.server.WORKERS[self.worker.pid] = self.worker
-        self._umask = conf["umask"] if conf.is_set("umask") else None
+    def __init__(self, cfg: Cfg, server: Server):
+        self.cfg = cfg
+        self.server = server
 
     def has(self, name: str) -> bool:
         return self.cfg.settings[name] is not None
@@ -304,7 +298,7 @@ class Hooks:
             hook(*arguments)
 
     def _must(self, name: str, *arguments: Any) -> None:
-        """Without it the worker cannot go on."""
+        """Without it nothing can go on."""
         try:
             self._call(name, *arguments)
         except BaseException:  # a hook may raise anything, SystemExit included
@@ -317,15 +311,101 @@ class Hooks:
         except Exception:
             self.server.log.exception("Exception in the hook %s", name)
 
+
+class ServerHooks(_Hooks):
+    """Those of Gunicorn's master, in the zygote: one method for each moment at which one is due. None may
+    take longer than `seconds`; on_starting has as long as the import."""
+
+    def __init__(self, conf: gunicorn_conf.Conf, *, workers: int, threads: int, listen: list[str],
+                 seconds: float):
+        values = {name: conf[name] for name in SETTINGS}
+        values.update(workers=workers, threads=threads, bind=listen)
+        values["chdir"] = values["chdir"] or os.getcwd()
+        cfg = Cfg(values)
+        super().__init__(cfg, Server(cfg, _make_log(cfg)))
+        self._seconds = seconds
+        if conf.is_set("umask"):
+            os.umask(conf["umask"])
+        for path in (cfg.pythonpath or "").split(","):
+            if path and os.path.abspath(path) not in sys.path:
+                sys.path.insert(0, os.path.abspath(path))
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        if not self.has(name):
+            return
+        if name != "on_starting":  # a thread in C, which no fork may meet
+            faulthandler.dump_traceback_later(self._seconds, exit=True, file=2)
+        try:
+            super()._call(name, *arguments)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def start(self) -> None:
+        """Raises HookError."""
+        self._must("on_starting", self.server)
+
+    def serve_first(self) -> None:
+        """The sockets listen, and this zygote is to fork the box's workers. Raises HookError."""
+        self._must("when_ready", self.server)
+
+    def serve_next(self) -> None:
+        """Workers served before this zygote came. It is that of the box now, and the one before has gone
+        with its workers."""
+        self._try("when_ready", self.server)
+
+    def take_count(self, workers: int) -> None:
+        """So many workers are wanted."""
+        before = self.server.num_workers
+        if workers == before:
+            return
+        self.server.num_workers = workers
+        self._try("nworkers_changed", self.server, workers, before)
+
+    def new_worker(self, number: int) -> Worker:
+        """One that is to be forked. Raises HookError."""
+        worker = Worker(self.cfg, self.server.log, number)
+        self._must("pre_fork", self.server, worker)
+        return worker
+
+    def of_worker(self, number: int) -> Hooks:
+        """In a worker that no zygote has forked."""
+        return Hooks(self, Worker(self.cfg, self.server.log, number))
+
+    def forked(self, worker: Worker, pid: int) -> None:
+        worker.pid = pid
+        self.server.WORKERS[pid] = worker
+
+    def ended(self, pid: int, number: int) -> None:
+        """A worker has gone: one of ours, or of a zygote before."""
+        worker = self.server.WORKERS.pop(pid, None)
+        if worker is None:
+            worker = Worker(self.cfg, self.server.log, number, pid)
+        worker.alive = False
+        self._try("child_exit", self.server, worker)
+
+    def reload(self) -> None:
+        self._try("on_reload", self.server)
+
+    def execute(self) -> None:
+        self._try("pre_exec", self.server)
+
+    def exit(self) -> None:
+        self._try("on_exit", self.server)
+
+
+class Hooks(_Hooks):
+    """Those of a worker, in the worker: one method for each moment at which some are due."""
+
+    def __init__(self, of_the_server: ServerHooks, worker: Worker):
+        super().__init__(of_the_server.cfg, of_the_server.server)
+        self.worker = worker
+        worker.pid = os.getpid()
+        self.server.WORKERS[worker.pid] = worker
+
     # --- a worker's life
 
     def prepare(self) -> None:
-        """What the settings say of the process, and post_fork. Raises HookError."""
-        if self._umask is not None:
-            os.umask(self._umask)
-        for path in (self.cfg.pythonpath or "").split(","):
-            if path and os.path.abspath(path) not in sys.path:
-                sys.path.insert(0, os.path.abspath(path))
+        """Before the app is imported, unless the zygote has done that. Raises HookError."""
         self._must("post_fork", self.server, self.worker)
 
     def loaded(self, count: Callable[[], int]) -> None:
@@ -363,7 +443,6 @@ class Hooks:
         """Its requests have ended, or it never had any."""
         self.worker.alive = False
         self._try("worker_exit", self.server, self.worker)
-        self._try("child_exit", self.server, self.worker)
 
     # --- a request, in its thread
 
@@ -380,8 +459,8 @@ class Hooks:
             self.server.log.exception("Exception in the hook post_request")
 
 
-def load(options: argparse.Namespace) -> Hooks:
-    """Executes the file again, in this worker and where it was executed before. Raises ConfError or
+def load(options: argparse.Namespace) -> ServerHooks:
+    """Executes the file again, in this process and where it was executed before. Raises ConfError or
     HookError."""
     os.chdir(options.gunicorn_folder)
     try:
@@ -389,7 +468,7 @@ def load(options: argparse.Namespace) -> Hooks:
     finally:
         os.chdir(options.chdir)
     try:
-        return Hooks(conf, number=options.number, workers=options.workers,
-                     threads=options.threads, listen=options.listen)
+        return ServerHooks(conf, workers=options.workers, threads=options.threads,
+                           listen=options.listen, seconds=options.hook_seconds)
     except Exception:  # of logging.config: the file's logconfig is wrong
         raise HookError(f"{traceback.format_exc()}{conf.file}: it cannot be applied") from None

@@ -118,8 +118,6 @@ class _Maker:
 
     def take(self, setting: Setting, told: Told) -> None:
         verdict, why, option = setting.verdict, setting.why, setting.option
-        if setting.name == "preload_app":
-            self.put("app.preload", ["off"], told)
         if convert := CONVERTERS.get(setting.name):
             verdict, option, why = convert(self, setting, told)
         elif verdict is Verdict.REFUSED:
@@ -359,6 +357,13 @@ def _accesslog(maker: _Maker, setting: Setting, told: Told) -> Converted:
     return Verdict.MAPPED, "log.access", setting.why
 
 
+def _preload_app(maker: _Maker, setting: Setting, told: Told) -> Converted:
+    maker.put("app.preload", ["on" if told.value else "off"], told)
+    return Verdict.MAPPED, "app.preload", (
+        "on: the zygote imports the app, and forks workers whatever that has left behind" if told.value
+        else "off: each worker imports the app by itself, after post_fork")
+
+
 def setting_default(name: str) -> Any:
     return SETTINGS[name].default
 
@@ -414,14 +419,14 @@ CONVERTERS: dict[str, Callable[[_Maker, Setting, Told], Converted]] = {
     "worker_connections": _worker_connections,
     "graceful_timeout": _graceful_timeout, "keepalive": _keepalive,
     "limit_request_line": _limit_line, "limit_request_fields": _limit_fields,
-    "limit_request_field_size": _limit_field_size, "raw_env": _raw_env, "user": _user,
-    "group": _user, "forwarded_allow_ips": _trusted, "accesslog": _accesslog,
-    "access_log_format": _access_log_format, "loglevel": _loglevel, "errorlog": _errorlog,
-    "wsgi_app": _wsgi_app, "logger_class": _logger_class,
+    "limit_request_field_size": _limit_field_size, "preload_app": _preload_app,
+    "raw_env": _raw_env, "user": _user, "group": _user, "forwarded_allow_ips": _trusted,
+    "accesslog": _accesslog, "access_log_format": _access_log_format, "loglevel": _loglevel,
+    "errorlog": _errorlog, "wsgi_app": _wsgi_app, "logger_class": _logger_class,
 }
 
 # Settings that are taken over and yet mean something else here: the start says so.
-CHANGED = frozenset({"worker_class", "timeout", "worker_abort", "child_exit", "logger_class",
+CHANGED = frozenset({"worker_class", "timeout", "worker_abort", "on_starting", "logger_class",
                      "forwarded_allow_ips"})
 
 

@@ -55,10 +55,8 @@ _NO_DIRTY = "Onebox has no dirty workers; a task queue does that work"
 _STRICT = "Onebox is strict here: what can be read in two ways is refused"
 _JOURNAL = "Onebox writes to a file or to standard error, which systemd gives to the journal"
 _METRICS = "Onebox is scraped: /metrics on admin.listen has what statsd got"
-_NO_RELOAD = "onebox reload starts other workers, and no process that holds Python sees it"
 _NO_WATCH = "files are not watched in this release; onebox reload loads the app anew"
 _STATUS = "onebox status asks the box, through its state folder"
-_NO_MASTER = "with this file no process holds Python besides the workers, so nothing can run it"
 _TLS_ONLY = "it belongs to TLS, which Onebox does not speak in this release"
 
 SECTIONS = (
@@ -112,9 +110,9 @@ SECTIONS = (
                 "that size would not fit"),
     )),
     Section("Server mechanics", (
-        Setting("preload_app", BOOL, False, ("--preload",),
-                why="with this file each worker imports the app by itself in this release, so that "
-                    "post_fork and what it sets come before the import"),
+        Setting("preload_app", BOOL, False, ("--preload",), MAPPED, "app.preload",
+                "True is on: the zygote imports the app, and forks workers whatever that has left "
+                "behind. Else off, as with Gunicorn: each worker imports it by itself, after post_fork"),
         Setting("sendfile", BOOL, True, ("--no-sendfile",),
                 why="the front sends wsgi.file_wrapper's files itself; no worker waits for it"),
         Setting("reuse_port", BOOL, False, ("--reuse-port",),
@@ -133,8 +131,8 @@ SECTIONS = (
         Setting("group", ANY, None, ("-g", "--group"), MAPPED, "app.group",
                 "the workers run in this group"),
         Setting("umask", INTEGER, 0, ("-m", "--umask"), HONOURED, "",
-                "set in each worker before the app is imported; where it is not set, it is that "
-                "of who starts Onebox, not 0"),
+                "set before the app is imported; where it is not set, it is that of who starts "
+                "Onebox, not 0"),
         Setting("initgroups", BOOL, False, ("--initgroups",),
                 why="the user has all his groups"),
         Setting("tmp_upload_dir", TEXT, None, (), MAPPED, "front.spool_folder",
@@ -196,13 +194,14 @@ SECTIONS = (
                 "it is server.log in the hooks, where it can be made; the access log is the "
                 "front's, and its access() is never called"),
         Setting("logconfig", TEXT, None, ("--log-config",), MAPPED, "",
-                "applied in each worker; gunicorn.error is server.log, and nothing is written to "
-                "gunicorn.access"),
+                "applied in the zygote, so each worker has it; gunicorn.error is server.log, and "
+                "nothing is written to gunicorn.access"),
         Setting("logconfig_dict", DICT, {}, (), MAPPED, "",
-                "applied in each worker, over Gunicorn's names; nothing is written to "
-                "gunicorn.access"),
+                "applied in the zygote, over Gunicorn's names, so each worker has it; nothing is "
+                "written to gunicorn.access"),
         Setting("logconfig_json", TEXT, None, ("--log-config-json",), MAPPED, "",
-                "applied in each worker; nothing is written to gunicorn.access"),
+                "applied in the zygote, so each worker has it; nothing is written to "
+                "gunicorn.access"),
         Setting("syslog_addr", TEXT, "udp://localhost:514", ("--log-syslog-to",), why=_JOURNAL),
         Setting("syslog", BOOL, False, ("--log-syslog",), why=_JOURNAL),
         Setting("syslog_prefix", TEXT, None, ("--log-syslog-prefix",), why=_JOURNAL),
@@ -215,10 +214,17 @@ SECTIONS = (
         Setting("enable_backlog_metric", BOOL, False, ("--enable-backlog-metric",), why=_METRICS),
     )),
     Section("Server hooks", (
-        Setting("on_starting", HOOK, parameters=1, why=_NO_MASTER),
-        Setting("on_reload", HOOK, parameters=1, why=_NO_RELOAD),
-        Setting("when_ready", HOOK, parameters=1, why=_NO_MASTER),
-        Setting("pre_fork", HOOK, parameters=2, why=_NO_MASTER),
+        Setting("on_starting", HOOK, parameters=1, verdict=MAPPED,
+                why="in the zygote, before it forks the first worker; a reload makes another zygote, "
+                    "and it runs there too"),
+        Setting("on_reload", HOOK, parameters=1, verdict=MAPPED,
+                why="in the zygote that serves, when a reload has read the settings; it is this "
+                    "zygote's own function, not that of the changed file"),
+        Setting("when_ready", HOOK, parameters=1, verdict=MAPPED,
+                why="in the zygote, when the sockets listen, before it forks the first worker; in that "
+                    "of a reload when it has taken over and the generation before has gone"),
+        Setting("pre_fork", HOOK, parameters=2, verdict=HONOURED,
+                why="in the zygote, before each fork"),
         Setting("post_fork", HOOK, parameters=2, verdict=HONOURED,
                 why="in the worker, before the app is imported"),
         Setting("post_worker_init", HOOK, parameters=1, verdict=HONOURED,
@@ -228,21 +234,23 @@ SECTIONS = (
         Setting("worker_abort", HOOK, parameters=1, verdict=MAPPED,
                 why="in a worker that gets SIGABRT, which Onebox never sends: it ends a stuck "
                     "worker with SIGKILL"),
-        Setting("pre_exec", HOOK, parameters=1,
-                why="onebox upgrade replaces the program, and no process that holds Python sees it"),
+        Setting("pre_exec", HOOK, parameters=1, verdict=MAPPED,
+                why="in the zygote, when onebox upgrade replaces the program; not waited for, and "
+                    "without a say in the new program's environment"),
         Setting("pre_request", HOOK, parameters=2, verdict=HONOURED,
                 why="in the worker's thread, before the app; the body is read already"),
         Setting("post_request", HOOK, parameters=4, verdict=HONOURED,
                 why="in the worker's thread, after the response; a wsgi.file_wrapper is then read "
                     "by the worker"),
-        Setting("child_exit", HOOK, parameters=2, verdict=MAPPED,
-                why="at the end of the worker's own process, after worker_exit; not for one that "
-                    "was killed"),
+        Setting("child_exit", HOOK, parameters=2, verdict=HONOURED,
+                why="in the zygote, when a worker has ended, also one that was killed"),
         Setting("worker_exit", HOOK, parameters=2, verdict=HONOURED,
                 why="in the worker, when its requests have ended; not in one that was killed"),
-        Setting("nworkers_changed", HOOK, parameters=3,
-                why="the number follows the load, and no process that holds Python sees it"),
-        Setting("on_exit", HOOK, parameters=1, why=_NO_MASTER),
+        Setting("nworkers_changed", HOOK, parameters=3, verdict=HONOURED,
+                why="in the zygote, with None as the old number when it starts"),
+        Setting("on_exit", HOOK, parameters=1, verdict=HONOURED,
+                why="in the zygote, when the box ends and its last worker has; not at a reload or an "
+                    "upgrade"),
         Setting("ssl_context", HOOK, parameters=2, why=_TLS_ONLY),
     )),
     Section("TLS", (

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import gevent_worker, health, target
+from onebox import gevent_worker, gunicorn_hooks, health, target
 from onebox._onebox import DUMP_SIGNAL, Worker
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
-from onebox.gunicorn_hooks import load as load_hooks
 
 # Exit statuses that the supervisor knows.
 IMPORT_FAILED = 3
@@ -28,12 +27,25 @@ JOIN_SECONDS = 1
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
+    begin(options)
+    hooks = None
+    if options.gunicorn:
+        try:
+            hooks = gunicorn_hooks.load(options).of_worker(options.number)
+        except (ConfError, HookError) as error:
+            tell(error, options)
+            return IMPORT_FAILED
+    return run_alone(options, hooks)
+
+
+def run_alone(options: argparse.Namespace, hooks: Hooks | None) -> int:
+    """As run(); this worker imports the app by itself."""
     try:
-        begin(options)
+        patch(options)
     except gevent_worker.Unusable as error:
         tell(error, options)
         return IMPORT_FAILED
-    return run(options, lambda: _load(options))
+    return run(options, lambda: _load(options), hooks)
 
 
 def _load(options: argparse.Namespace) -> Callable[..., Any]:
@@ -61,32 +73,38 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--gunicorn-name", help="of that file, as it is shown")
         command.add_argument("--gunicorn-folder", help="where it is executed")
         command.add_argument("--listen", action="append", help="for its hooks")
+        command.add_argument("--hook-seconds", type=float, help="that a hook of the server may take")
     commands.choices["worker"].add_argument("--number", type=int, required=True)
-    commands.choices["zygote"].add_argument("--unsafe", action="store_true",
-                                            help="fork whatever the import has left behind")
+    zygote = commands.choices["zygote"]
+    zygote.add_argument("--preload", choices=("off", "auto", "on"), required=True,
+                        help="import the app; on: and fork whatever that has left behind")
+    zygote.add_argument("--first", action="store_true", help="nothing has served in this box yet")
     return parser.parse_args(arguments)
 
 
 def begin(options: argparse.Namespace) -> None:
-    """What comes before anything of the app. Raises gevent_worker.Unusable."""
+    """What comes before anything of the app."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     faulthandler.register(DUMP_SIGNAL)  # and where nothing runs any more, in which lines
     _prepare_interpreter(options.chdir)
+
+
+def patch(options: argparse.Namespace) -> None:
+    """What comes before the import of the app. Raises gevent_worker.Unusable."""
     if options.worker_class == "gevent":
         gevent_worker.patch()
 
 
-def run(options: argparse.Namespace, find_app: Callable[[], Callable[..., Any]]) -> int:
+def run(options: argparse.Namespace, find_app: Callable[[], Callable[..., Any]],
+        hooks: Hooks | None) -> int:
     """Serves until drained; the exit status of the process."""
-    hooks = None
     if options.worker_class == "gevent":
         gevent_worker.after_fork()
     try:
-        if options.gunicorn:
-            hooks = load_hooks(options)
+        if hooks:
             hooks.prepare()
         return _run(options, find_app(), hooks)
-    except (ConfError, HookError, target.LoadError) as error:
+    except (HookError, target.LoadError) as error:
         tell(error, options)
         return IMPORT_FAILED
     finally:

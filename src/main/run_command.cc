@@ -119,7 +119,7 @@ supervise::ScalingLimits LimitsOf(const Config& config, unsigned planned) {
   return {std::min(config.workers_min, most), most};
 }
 
-// What a worker needs to run the hooks of the file.
+// What zygote and workers need to run the hooks of the file.
 std::vector<std::string> GunicornWords(const RunLine& line,
                                        const Effective& all,
                                        const Caller& caller) {
@@ -194,6 +194,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .worker_class = config.worker_class,
       .threads = config.threads,
       .preload = config.preload,
+      .hooks = false,
       .request_timeout = front::LongestTimeout(config.front),
       .boot_timeout = config.boot_timeout,
       .recycle_age = config.recycle_age,
@@ -328,6 +329,7 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
     box.workers_by_clock = [peaks, &place] { return WorkersAt(peaks, place.clock.WallNow()); };
   }
   if (decided.all.gunicorn) {
+    box.hooks = true;
     box.worker_words = GunicornWords(place.line, decided.all, place.caller);
   }
   const auto lines = GunicornLines(place.line, decided.all, place.caller);

@@ -80,8 +80,8 @@ Result<Child> Adopt(pid_t pid);
 // Reaps what has ended and is none of `ours`.
 void ReapStrangers(std::span<const pid_t> ours);
 // Forks a child of `ancestor`, which adopts orphans: its pid, and 0 in the child, which has a process
-// group of its own, dies with `ancestor`, and ends at once where that is gone.
-// REQUIRES: this process has one thread.
+// group of its own, dies with `ancestor`, and ends at once where that is gone. As with fork(), other
+// threads of this process are not in it.
 Result<pid_t> ForkChildOf(pid_t ancestor);
 
 // A pipe for what a child writes: its reader does not block.

@@ -59,6 +59,7 @@ struct Process {
   Time start_at;              // when waiting: the time of the next start
   Time end_by = Time::max();  // when ending, or booting: killed then
   os::Fd control = {};        // to a front or a zygote
+  bool hooks = false;         // of a zygote: it runs those of a gunicorn.conf.py
 
   int number = 0;              // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays

@@ -53,6 +53,7 @@ json Written(const Succession::Left& left) {
           {"number", left.number},
           {"pid", left.pid},
           {"goes", left.goes},
+          {"hooks", left.hooks},
           {"control", left.control},
           {"output", left.output},
           {"attach_name", left.attach_name},
@@ -64,6 +65,7 @@ bool Read(const json& object, Succession::Left& left) {
   left.number = Small(At(object, "number"));
   left.pid = Small(At(object, "pid"));
   left.goes = IsTrue(At(object, "goes"));
+  left.hooks = IsTrue(At(object, "hooks"));
   left.control = Descriptor(At(object, "control"));
   left.output = Descriptor(At(object, "output"));
   left.attach_name = Text(At(object, "attach_name"));

@@ -26,7 +26,8 @@ Succession Example() {
                      .number = 2,
                      .pid = 43,
                      .goes = true,
-                     .output = 11}};
+                     .output = 11},
+                    {.role = Role::kZygote, .life = Life::kReady, .pid = 42, .hooks = true}};
   return left;
 }
 
@@ -41,7 +42,7 @@ TEST(Succession, ArrivesAsItWasLeft) {
   EXPECT_EQ(left.state_lock, 3);
   EXPECT_EQ(left.control, 4);
   EXPECT_EQ(left.askers, std::vector{17});
-  ASSERT_EQ(left.processes.size(), 2U);
+  ASSERT_EQ(left.processes.size(), 3U);
   EXPECT_EQ(left.processes[0].role, Role::kFront);
   EXPECT_EQ(left.processes[0].attach, (std::vector{9, 10}));
   EXPECT_EQ(left.processes[0].attach_name, "@onebox-1");
@@ -50,6 +51,8 @@ TEST(Succession, ArrivesAsItWasLeft) {
   EXPECT_EQ(left.processes[1].life, Life::kEnding);
   EXPECT_EQ(left.processes[1].number, 2);
   EXPECT_TRUE(left.processes[1].goes);
+  EXPECT_FALSE(left.processes[1].hooks);
+  EXPECT_TRUE(left.processes[2].hooks);
 }
 
 TEST(Succession, IsRefusedWhereItIsBroken) {

@@ -36,7 +36,8 @@ constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a 
 constexpr Duration kFrontPause = seconds(3);         // after it the front counts as silent
 constexpr Duration kDrainGrace = seconds(2);         // for a front that is late with its own end
 constexpr Duration kWorkerGrace = seconds(2);        // for a worker, after its longest request
-constexpr Duration kEndTimeout = seconds(5);         // from SIGTERM to SIGKILL
+constexpr Duration kEndTimeout = seconds(5);         // from SIGTERM to SIGKILL; for the last hook
+constexpr Duration kHookTimeout = seconds(30);       // for any other, and boot_timeout at most
 constexpr Duration kBootNotice = seconds(10);
 constexpr std::size_t kHeldLinesMax = 1000;
 constexpr int kImportFailed = 3;  // exit statuses of a worker
@@ -52,7 +53,7 @@ double SecondsOf(Duration duration) {
 }
 
 constexpr std::initializer_list<int> kSignals =
-    {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
+    {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 
 // booting -> serving -> draining -> ending -> gone; from any phase to ending.
 // Booting ends with the first time that the front and every worker are ready; what dies in it before
@@ -65,6 +66,15 @@ constexpr std::array<std::string_view, 5> kPhaseNames = {"booting",
                                                          "draining",
                                                          "ending",
                                                          "gone"};
+
+bool NeedsZygote(const BoxSettings& settings) {
+  return settings.preload != Preload::kOff || settings.hooks;
+}
+
+// Its hooks hear of the end of every worker, and of the box's last of all.
+bool HoldsHooks(const Process& process) {
+  return process.hooks && process.alive() && !process.goes && process.life != Life::kBooting;
+}
 
 // reading settings -> (zygote loads) -> first worker boots -> taken over -> all wanted are ready.
 // Until it is taken over, whatever fails in it ends it, and the generation before serves on.
@@ -171,6 +181,8 @@ class Box {
   void BeginReload(std::vector<ControlSocket::Client> askers);
   void ContinueReload();
   void TakeOver();
+  void EndZygote(Process& zygote);
+  void TellOfTakeOver();
   void CheckReloaded();
   void FailReload(const std::string& reason, Process* culprit);
   // Another program in our place.
@@ -185,8 +197,10 @@ class Box {
   // The end.
   void BeginDrain();
   void BeginEnd();
+  void ContinueEnd();
   void SignalAll(int number) const;
   void TellFront(Process& front, const json& message) const;
+  void TellHooks(const Process* zygote, const json& message) const;
 
   void TellService();
   std::string StatusText() const;
@@ -217,6 +231,9 @@ class Box {
   bool boot_failed_ = false;
   bool boot_noticed_ = false;
   WorkersNow workers_told_;
+  unsigned wanted_told_ = 0;  // to the hooks; 0: nothing yet
+  // Not while a zygote that is not the first waits until it may call when_ready.
+  bool hooks_serve_ = true;
   Time front_died_at_{};
   Time deadline_ = Time::max();  // of the phase, where it has one
 
@@ -247,7 +264,7 @@ Status Box::Open() {
   notifier_.Open(outside_.notify);
   now_->front = &AddFront(now_);
   TRY(OpenAttachSockets(*now_->front));
-  if (settings().preload != Preload::kOff) now_->zygote = &AddZygote(now_);
+  if (NeedsZygote(settings())) now_->zygote = &AddZygote(now_);
   return Done();
 }
 
@@ -395,7 +412,9 @@ void Box::TakeSignal(int number) {
   }
   if (phase_ >= Phase::kDraining) {
     outside_.log.Warning("{} again: ending at once", os::SignalName(number));
+    const bool hooks_had_time = phase_ == Phase::kEnding;
     SignalAll(SIGKILL);
+    if (hooks_had_time && now_->zygote != nullptr) now_->zygote->Signal(SIGKILL);
     BeginEnd();
     return;
   }
@@ -508,10 +527,15 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
   if (news.kind == ZygoteNews::Kind::kReady) {
     zygote.life = Life::kReady;
     ReleaseHeld(zygote);
-    generation.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
-                                       SecondsOf(Now() - zygote.started),
-                                       news.bytes >> 20U);
-    if (phase_ != Phase::kBooting) {
+    wanted_told_ = 0;
+    TellOfTakeOver();
+    const bool preloads = generation.settings.preload != Preload::kOff;
+    if (preloads) {
+      generation.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
+                                         SecondsOf(Now() - zygote.started),
+                                         news.bytes >> 20U);
+    }
+    if (preloads && phase_ != Phase::kBooting) {
       outside_.log.Info(
           "{}: {} is {}", zygote.name(), generation.settings.target, generation.preloaded);
     }
@@ -525,8 +549,12 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
     zygote.goes = true;
     zygote.life = Life::kEnding;
     zygote.Signal(SIGKILL);
+    if (generation.settings.hooks) {  // which another runs, that does not import the app
+      generation.settings.preload = Preload::kOff;
+      generation.zygote = &AddZygote(zygote.generation);
+    }
   }
-  if (IsOfReload(zygote)) ContinueReload();
+  if (IsOfReload(zygote) && reload_->first == nullptr) ContinueReload();
 }
 
 void Box::TakeForked(const ZygoteNews& news) {
@@ -544,10 +572,15 @@ void Box::Adopt(Process& worker, pid_t pid) {
 }
 
 void Box::FailFork(Process& worker, const std::string& reason) {
+  TakeLastOutput(worker);  // the traceback of a hook
   worker.life = Life::kWaiting;
   worker.end_by = Time::max();
+  const std::string story = fmt::format("{} cannot be forked: {}", worker.name(), reason);
+  if (IsOfReload(worker)) return FailReload(story, &worker);
+  if (phase_ == Phase::kBooting && !worker_was_ready_) return FailBoot(worker, story);
+  ReleaseHeld(worker);
   worker.start_at = Now() + worker.backoff.Died();
-  outside_.log.Error("{} cannot be forked: {}", worker.name(), reason);
+  outside_.log.Error("{}", story);
 }
 
 void Box::TakeOutput(Process& process) {
@@ -562,7 +595,8 @@ void Box::TakeOutput(Process& process) {
 }
 
 void Box::TakeLine(Process& process, std::string_view line) {
-  if (boot_failed_) return;  // one story is told, not one a worker
+  // One story is told, not one a worker; and what the hooks say of the end.
+  if (boot_failed_ && !HoldsHooks(process)) return;
   if (process.holds) {
     process.held.emplace_back(line);
     if (process.held.size() > kHeldLinesMax) ReleaseHeld(process);
@@ -629,6 +663,10 @@ void Box::TakeDeath(Process& process) {
     outside_.front_ended(process.first_lane);
   }
   const std::string name = process.name();
+  if (process.role == Role::kAppWorker) {
+    TellHooks(IsOfReload(process) ? reload_->generation->zygote : now_->zygote,
+              {{"ended", process.child->pid()}, {"worker", process.number}});
+  }
   process.child.reset();
   process.end_by = Time::max();
   const bool asked_for = process.life == Life::kEnding;
@@ -638,10 +676,7 @@ void Box::TakeDeath(Process& process) {
 }
 
 void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::string& name) {
-  if (phase_ >= Phase::kEnding) {
-    if (!AnyAlive()) phase_ = Phase::kGone;
-    return;
-  }
+  if (phase_ >= Phase::kEnding) return ContinueEnd();
   if (IsOfReload(process) && process.life != Life::kEnding) {
     const bool unwell = status.signal == 0 && status.status == kHealthFailed;
     const bool unloaded = status.signal == 0 && status.status == kImportFailed;
@@ -667,6 +702,7 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
       if (asked) worker->life = Life::kWaiting;
     }
   }
+  TellOfTakeOver();
   if (process.goes) return;
   const bool never_served =
       process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
@@ -891,6 +927,10 @@ void Box::CheckLoad() {
 }
 
 void Box::TellWorkers() {
+  if (Wanted() != wanted_told_) {
+    wanted_told_ = Wanted();
+    TellHooks(now_->zygote, {{"workers", wanted_told_}});
+  }
   const WorkersNow now = CountWorkers();
   if (now == workers_told_) return;
   workers_told_ = now;
@@ -968,6 +1008,7 @@ void Box::Start(Process& process) {
     if (process.role != Role::kFront) {
       process.end_by = process.started + process.generation->settings.boot_timeout;
     }
+    if (process.awaited()) process.end_by += kWorkerGrace;  // a hook that hangs shows its stack
     if (again) ++process.restarts;
     outside_.started(process.role);
     return;
@@ -1071,11 +1112,21 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
 Status Box::LaunchZygote(Process& zygote) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
   std::vector<std::string> words = AppWords(*zygote.generation, "zygote");
-  if (zygote.generation->settings.preload == Preload::kOn) words.emplace_back("--unsafe");
+  const BoxSettings& settings = zygote.generation->settings;
+  constexpr std::array<std::string_view, 3> kPreloads = {"off", "auto", "on"};
+  words.insert(words.end(),
+               {"--preload", std::string(kPreloads[static_cast<std::size_t>(settings.preload)])});
+  zygote.hooks = settings.hooks;
+  if (settings.hooks) {
+    const Duration hook_timeout = std::min(kHookTimeout, settings.boot_timeout);
+    words.insert(words.end(), {"--hook-seconds", fmt::format("{:.3f}", SecondsOf(hook_timeout))});
+    if (!worker_was_ready_) words.emplace_back("--first");
+    if (worker_was_ready_ && !IsOfReload(zygote)) hooks_serve_ = false;
+  }
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
-                                       .environment = zygote.generation->settings.environment,
+                                       .environment = settings.environment,
                                        .control = std::move(control.theirs),
-                                       .confinement = zygote.generation->settings.confinement}));
+                                       .confinement = settings.confinement}));
   zygote.child.emplace(std::move(spawned.child));
   zygote.output = std::move(spawned.output);
   zygote.control = std::move(control.ours);
@@ -1146,6 +1197,8 @@ void Box::CheckDeadlines() {
                          SecondsOf(process->generation->settings.boot_timeout));
     }
     process->Signal(SIGKILL);
+    const Process* zygote = process->generation->zygote;
+    if (process->awaited() && zygote != nullptr) zygote->Signal(SIGKILL);  // it has not forked it
   }
   if (Now() < deadline_) return;
   deadline_ = Time::max();
@@ -1208,7 +1261,8 @@ void Box::BeginReload(std::vector<ControlSocket::Client> askers) {
     }
   }
   outside_.log.Info("reload: generation {} is loaded", next.number);
-  if (next.settings.preload != Preload::kOff) {
+  TellHooks(now_->zygote, {{"reload", true}});
+  if (NeedsZygote(next.settings)) {
     next.zygote = &AddZygote(reload_->generation);
   } else {
     ContinueReload();
@@ -1229,12 +1283,11 @@ void Box::TakeOver() {
   for (const auto& process : processes_) {
     if (process->generation != before) continue;
     if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
-    if (process->role == Role::kZygote && process->alive()) {
-      process->goes = true;
-      process->life = Life::kEnding;
-      process->Signal(SIGKILL);
-    }
+    if (process->role == Role::kZygote && process->alive()) EndZygote(*process);
   }
+  wanted_told_ = 0;
+  hooks_serve_ = false;
+  TellOfTakeOver();
   if (before->front == now_->front) {
     now_->front->generation = now_;  // where it dies, the next one is of this generation
     return;
@@ -1243,6 +1296,26 @@ void Box::TakeOver() {
   before->front->end_by = Now() + before->settings.drain_timeout + kDrainGrace;
   TellFront(*before->front, {{"drain", "gently"}});
   listeners_.Keep(settings().listen);
+}
+
+// What a hook has opened it closes in order; without hooks there is nothing to wait for.
+void Box::EndZygote(Process& zygote) {
+  zygote.goes = true;
+  zygote.life = Life::kEnding;
+  if (!zygote.hooks) return zygote.Signal(SIGKILL);
+  zygote.control.Reset();
+  zygote.end_by = Now() + kEndTimeout;
+}
+
+// When the zygote before and its workers have gone: a port that a hook has opened was theirs too.
+void Box::TellOfTakeOver() {
+  if (hooks_serve_) return;
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [this](const auto& one) {
+    return one->role != Role::kFront && one->generation != now_ && one->alive();
+  });
+  if (others) return;
+  hooks_serve_ = true;
+  TellHooks(now_->zygote, {{"serves", true}});
 }
 
 void Box::CheckReloaded() {
@@ -1318,6 +1391,7 @@ Succession Box::WhatIsLeft() const {
     one.number = process->number;
     one.pid = process->child->pid();
     one.goes = process->goes || !process->leaves_because.empty();
+    one.hooks = process->hooks;
     one.control = process->control.get();
     one.output = process->output.get();
     one.attach_name = process->attach_name;
@@ -1351,6 +1425,7 @@ void Box::BeginWantedUpgrade() {
   }
   std::for_each(kept.begin(), kept.end(), os::KeepAtExecute);
   outside_.log.Info("upgrade: another program takes our place");
+  TellHooks(now_->zygote, {{"execute", true}});
   const Error failed = outside_.succeed(file.value());
   std::for_each(kept.begin(), kept.end(), os::CloseAtExecute);
   FailUpgrade(failed.message);
@@ -1393,6 +1468,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
     process.life = one.life;
     process.number = one.number;
     process.goes = one.goes && one.life == Life::kEnding;
+    process.hooks = one.hooks;
     if (one.goes && !process.goes) process.leaves_because = "an upgrade";
     process.control = own(one.control);
     process.output = own(one.output);
@@ -1454,12 +1530,31 @@ void Box::BeginEnd() {
     if (process->role == Role::kFront) TellFront(*process, {{"end", true}});
   }
   SignalAll(SIGTERM);
-  if (!AnyAlive()) phase_ = Phase::kGone;
+  ContinueEnd();
 }
 
+// The hooks come last, and have as long as all others had.
+void Box::ContinueEnd() {
+  if (!AnyAlive()) {
+    phase_ = Phase::kGone;
+    return;
+  }
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->alive() && !HoldsHooks(*process);
+  });
+  if (others) return;
+  for (const auto& process : processes_) {
+    if (!process->alive() || process->life == Life::kEnding) continue;
+    process->life = Life::kEnding;
+    process->end_by = Now() + kEndTimeout;
+    TellHooks(process.get(), {{"exit", true}});
+  }
+}
+
+// But for what ends last; ContinueEnd() sees to that.
 void Box::SignalAll(int number) const {
   for (const auto& process : processes_) {
-    process->Signal(number);
+    if (!HoldsHooks(*process)) process->Signal(number);
   }
 }
 
@@ -1468,6 +1563,14 @@ void Box::TellFront(Process& front, const json& message) const {
   const auto told = os::SendDescriptors(front.control, message.dump(), {});
   if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
   outside_.log.Warning("the front cannot be told: {}", told.error().message);
+}
+
+// Nobody waits for what they do with it.
+void Box::TellHooks(const Process* zygote, const json& message) const {
+  if (zygote == nullptr || !zygote->hooks || zygote->goes || !zygote->control.valid()) return;
+  const auto told = os::SendDescriptors(zygote->control, message.dump(), {});
+  if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
+  outside_.log.Warning("the hooks cannot be told {}: {}", message.dump(), told.error().message);
 }
 
 // --- status ------------------------------------------------------------------

@@ -53,6 +53,7 @@ struct BoxSettings {
   WorkerClass worker_class = WorkerClass::kThreads;
   unsigned threads = 1;  // of each; with kGevent greenlets
   Preload preload = Preload::kOff;
+  bool hooks = false;  // of a gunicorn.conf.py: a zygote runs them, also without importing the app
   Duration request_timeout = std::chrono::seconds(30);  // the longest that a request may run
   Duration boot_timeout = std::chrono::minutes(5);      // from a worker's start to its readiness
   Duration recycle_age{};      // of a worker; 0: it may get as old as it likes

@@ -10,13 +10,24 @@
 
 namespace onebox::supervise {
 
-// The zygote is a Python process that has imported the app and forks workers from itself. It speaks
-// on its descriptor 3, a SEQPACKET socket, one JSON object a message:
-//   {"ready":true,"app":"Flask 2.2.2","python":"3.11.2","bytes":63963136}   once, loaded
+// The zygote is a Python process that forks workers from itself. It has imported the app, unless it is
+// there for the hooks of a gunicorn.conf.py alone. It speaks on its descriptor 3, a SEQPACKET socket,
+// one JSON object a message:
+//   {"ready":true,"app":"Flask 2.2.2","python":"3.11.2","bytes":63963136}   once, loaded; app and python
+//                                                                where it has imported the app
 //   {"unsafe":"thread \"poller\" runs","app":...,"python":...}   instead: it must not be forked
 //   {"worker":3,"pid":4711} or {"worker":3,"error":"..."}   for each that was asked for
 // It is asked by {"fork":3} with one descriptor: the worker's output. The worker is an orphan that
 // the supervisor adopts, so whatever becomes of the zygote is nothing to its workers.
+// Where it runs hooks it is told what they are for, and does not answer:
+//   {"serves":true}              where it is not the first: it is the box's zygote now, and the one
+//                                before has gone with its workers
+//   {"workers":5}                so many are wanted; it may know that
+//   {"ended":4711,"worker":3}    a worker has gone, of this zygote or of one before
+//   {"reload":true}              another generation is to be started
+//   {"execute":true}             another program takes the supervisor's place
+//   {"exit":true}                every worker has gone: it ends
+// The end of file ends it too, without a hook.
 struct ZygoteNews {
   enum class Kind : unsigned char { kReady, kUnsafe, kForked, kForkFailed };
 
