@@ -1,5 +1,6 @@
 #include "front/broken_app.h"
 
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,7 +10,7 @@
 namespace onebox::front {
 namespace {
 
-constexpr std::string_view kNumberField = "X-Onebox-Broken";
+constexpr std::string_view kMarkField = "X-Onebox-Broken";
 
 constexpr std::string_view kBeforeStory = R"(<!DOCTYPE html>
 <html lang="en">
@@ -68,11 +69,14 @@ void AppendHtml(std::string& out, std::string_view text) {
 
 }  // namespace
 
-BrokenApp MakeBrokenApp(std::uint32_t number, std::string story) {
-  BrokenApp made{.story = std::move(story), .page = std::string(kBeforeStory), .fields = {}};
+// The mark is of the story and not a number: the next front and the next start give it the same.
+BrokenApp MakeBrokenApp(std::string story) {
+  BrokenApp made{
+      .story = std::move(story), .page = std::string(kBeforeStory), .mark = {}, .fields = {}};
+  made.mark = fmt::format("{:016x}", std::hash<std::string>()(made.story));
   AppendHtml(made.page, made.story);
-  made.page += fmt::format(kAfterStory, kNumberField, number);
-  made.fields = fmt::format("Cache-Control: no-store\r\n{}: {}\r\n", kNumberField, number);
+  made.page += fmt::format(kAfterStory, kMarkField, made.mark);
+  made.fields = fmt::format("Cache-Control: no-store\r\n{}: {}\r\n", kMarkField, made.mark);
   return made;
 }
 

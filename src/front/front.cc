@@ -126,7 +126,7 @@ class Control final : public event::Watcher {
 
   std::function<void(Draining)> on_drain;
   std::function<void(std::uint32_t worker)> on_retire;
-  std::function<void(std::uint32_t number, std::string story)> on_broken;
+  std::function<void(std::string story)> on_broken;
   std::function<void()> on_whole, on_end, on_reopen;
 
  private:
@@ -145,8 +145,8 @@ class Control final : public event::Watcher {
         on_drain(Draining::kNow);
       }
       if (const auto worker = NumberOf(text, "\"retire\":")) on_retire(*worker);
-      if (const auto number = NumberOf(text, "\"broken\":")) {
-        on_broken(*number, ReadStory(message.value()->descriptors));
+      if (text.find("\"broken\"") != std::string::npos) {
+        on_broken(ReadStory(message.value()->descriptors));
       }
       if (text.find("\"whole\"") != std::string::npos) on_whole();
       if (text.find("\"end\"") != std::string::npos) on_end();
@@ -304,8 +304,8 @@ Status Front::Start() {
     dispatch_.Retire(worker);
     control_->Tell(fmt::format(R"({{"worker":{},"retired":true}})", worker));
   };
-  control_->on_broken = [this](std::uint32_t number, std::string story) {
-    ShowBroken(std::make_shared<const BrokenApp>(MakeBrokenApp(number, std::move(story))));
+  control_->on_broken = [this](std::string story) {
+    ShowBroken(std::make_shared<const BrokenApp>(MakeBrokenApp(std::move(story))));
   };
   control_->on_whole = [this] { ShowBroken(nullptr); };
   control_->on_reopen = [this] {

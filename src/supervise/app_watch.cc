@@ -113,7 +113,6 @@ void AppWatch::Begin() {
     return;
   }
   watch_ = std::move(opened).value();
-  AddAppFolder();
   std::set<std::string> folders;
   std::transform(settings_.files.begin(),
                  settings_.files.end(),
@@ -123,6 +122,7 @@ void AppWatch::Begin() {
     const Status added = watch_->Add(folder, os::FileWatch::Depth::kFolder);
     if (!added.ok()) log_.Warning("watch: {}", added.error().message);
   }
+  AddAppFolder();  // it may take all the watches that there are
   look_at_ = clock_.Now() + kLookPause;
 }
 

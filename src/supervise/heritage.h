@@ -21,8 +21,8 @@ namespace onebox::supervise {
 // To the front:     {"drain":true}: take no more, finish what is held, end with status 0;
 //                   {"drain":"gently"}: the same, and who keeps a connection open may ask once more;
 //                   {"retire":N}: give that worker no more requests, and say so;
-//                   {"broken":N} with a file in memory: the app cannot be loaded for the Nth time, and
-//                   the file, of at most kBrokenBytesMax, says why: answer with that in the app's place;
+//                   {"broken":true} with a file in memory: the app cannot be loaded, and the file, of
+//                   at most kBrokenBytesMax, says why: answer with that in the app's place;
 //                   {"whole":true}: ask the app again;
 //                   {"reopen":true}: open the log files anew.
 // Its end of file means that the supervisor is gone.

@@ -231,9 +231,7 @@ class Box {
   std::optional<ControlSocket> control_;
   Notifier notifier_;
   AppWatch watch_;
-  std::string
-      broken_;  // why the app cannot be loaded, while the front shows it; empty: it is whole
-  unsigned breaks_ = 0;  // how often that was another
+  std::string broken_;  // why the app cannot be loaded, as the front shows it; empty: it is whole
   Listeners listeners_;
   std::vector<std::unique_ptr<Process>> processes_;
 };
@@ -1367,7 +1365,6 @@ void Box::ShowBroken(const std::string& story, const std::string& reason) {
     broken_.erase(0, broken_.size() - kBrokenBytesMax);
     broken_.erase(0, broken_.find('\n') + 1);
   }
-  ++breaks_;
   TellBroken(front());
 }
 
@@ -1384,7 +1381,7 @@ void Box::TellBroken(Process& front) const {
     const os::Fd file = TRY(os::OpenMemory("onebox-broken"));
     TRY(os::WriteAll(file, broken_));
     const int descriptors[] = {file.get()};
-    return os::SendDescriptors(front.control, json{{"broken", breaks_}}.dump(), descriptors);
+    return os::SendDescriptors(front.control, json{{"broken", true}}.dump(), descriptors);
   };
   if (const Status told = tell(); !told.ok()) {
     outside_.log.Warning("the front cannot be told what is broken: {}", told.error().message);

@@ -283,16 +283,16 @@ def test_the_page_loads_anew_when_the_app_is_whole_or_broken_otherwise(watched, 
     running = watched()
     (folder / "words.py").write_text(BROKEN)
     page = until_broken(running)
-    number = page["X-Onebox-Broken"]
+    mark = page["X-Onebox-Broken"]
     script = re.search(r"<script>(.*)</script>", page.body.decode(), re.DOTALL)[1]
     assert 'fetch(location.href, {method: "HEAD", cache: "no-store", redirect: "manual"})' in script
-    assert f'if (answer.headers.get("X-Onebox-Broken") !== "{number}") location.reload();' in script
+    assert f'if (answer.headers.get("X-Onebox-Broken") !== "{mark}") location.reload();' in script
 
     def ask():
         return running.ask("HEAD", "/")["X-Onebox-Broken"]
-    assert ask() == number
+    assert ask() == mark
     (folder / "words.py").write_text("GREETING = nobody\n")
-    until(lambda: ask() not in (number, None), "another page")
+    until(lambda: ask() not in (mark, None), "another page")
     assert "NameError" in text_of(running)
     say(folder, "mended")
     until(lambda: ask() is None, "the app itself")
@@ -313,11 +313,11 @@ def test_connections_stay_open_over_the_page(watched, folder):
 def test_another_front_shows_the_page_too(watched, folder):
     running = watched(toml="[front]\nreactors = 2\n")
     (folder / "words.py").write_text(BROKEN)
-    number = until_broken(running)["X-Onebox-Broken"]
+    mark = until_broken(running)["X-Onebox-Broken"]
     front, = running.pids("front")
     os.kill(front, signal.SIGKILL)
     until(lambda: running.pids("front") not in ([front], []), "the next front")
-    assert {until_broken(running)["X-Onebox-Broken"] for _ in range(4)} == {number}
+    assert {until_broken(running)["X-Onebox-Broken"] for _ in range(4)} == {mark}
     say(folder, "mended")
     until_it_says(running, "mended")
 
