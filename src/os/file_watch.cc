@@ -91,7 +91,7 @@ Status FileWatch::AddTree(const std::string& folder, std::vector<std::string>& f
     if (const Status added = AddOne(path, Depth::kTree); !added.ok()) {
       const bool passed_over = path != folder && added.error().system_error != ENOSPC;
       if (passed_over) continue;  // it is gone already, or not ours to read
-      return added;
+      return added.error();
     }
     std::vector<std::string> folders;
     List(path, files, folders);
