@@ -414,6 +414,13 @@ def _logger_class(maker: _Maker, setting: Setting, told: Told) -> Converted:
     return Verdict.MAPPED, "", setting.why
 
 
+def _reload(maker: _Maker, setting: Setting, told: Told) -> Converted:
+    if not told.value:
+        return Verdict.IGNORED, "", AS_WITHOUT
+    maker.put("app.watch", ["true"], told)
+    return Verdict.MAPPED, "app.watch", setting.why
+
+
 CONVERTERS: dict[str, Callable[[_Maker, Setting, Told], Converted]] = {
     "bind": _bind, "worker_class": _worker_class, "threads": _threads, "timeout": _timeout,
     "worker_connections": _worker_connections,
@@ -423,6 +430,7 @@ CONVERTERS: dict[str, Callable[[_Maker, Setting, Told], Converted]] = {
     "raw_env": _raw_env, "user": _user, "group": _user, "forwarded_allow_ips": _trusted,
     "accesslog": _accesslog, "access_log_format": _access_log_format, "loglevel": _loglevel,
     "errorlog": _errorlog, "wsgi_app": _wsgi_app, "logger_class": _logger_class,
+    "reload": _reload,
 }
 
 # Settings that are taken over and yet mean something else here: the start says so.

@@ -55,7 +55,6 @@ _NO_DIRTY = "Onebox has no dirty workers; a task queue does that work"
 _STRICT = "Onebox is strict here: what can be read in two ways is refused"
 _JOURNAL = "Onebox writes to a file or to standard error, which systemd gives to the journal"
 _METRICS = "Onebox is scraped: /metrics on admin.listen has what statsd got"
-_NO_WATCH = "files are not watched in this release; onebox reload loads the app anew"
 _STATUS = "onebox status asks the box, through its state folder"
 _TLS_ONLY = "it belongs to TLS, which Onebox does not speak in this release"
 
@@ -277,9 +276,13 @@ SECTIONS = (
                 why=_NO_HTTP2),
     )),
     Section("Debugging", (
-        Setting("reload", BOOL, False, ("--reload",), why=_NO_WATCH),
-        Setting("reload_engine", TEXT, "auto", ("--reload-engine",), why=_NO_WATCH),
-        Setting("reload_extra_files", LIST, [], ("--reload-extra-file",), why=_NO_WATCH),
+        Setting("reload", BOOL, False, ("--reload",), MAPPED, "app.watch",
+                "the files of chdir are watched, not those of modules elsewhere; what an app that "
+                "cannot be loaded has said is shown to clients, as with Gunicorn"),
+        Setting("reload_engine", TEXT, "auto", ("--reload-engine",),
+                why="the kernel tells which files have changed (inotify)"),
+        Setting("reload_extra_files", LIST, [], ("--reload-extra-file",), MAPPED,
+                "app.watch_files", "with reload, watched too"),
         Setting("spew", BOOL, False, ("--spew",),
                 why="python -X importtime and faulthandler show more and cost less"),
         Setting("check_config", BOOL, False, ("--check-config",),

@@ -339,6 +339,10 @@ void Connection::Drain() {
   if (Idle()) Close();
 }
 
+void Connection::ShowBroken() {
+  if (stream_ != nullptr) stream_->OnBroken();
+}
+
 // A close() with unread input resets the connection, and the reset may overtake our last answer
 // (RFC 9112 9.6): so say that no more comes, and read until the client has seen it.
 void Connection::Linger() {

@@ -46,6 +46,8 @@ class Connection final : public event::Watcher, public event::Timer {
   void Start();
   // No more requests: closes at once if idle, after the answer otherwise.
   void Drain();
+  // The shard shows what is wrong with the app.
+  void ShowBroken();
 
   // For the stream that is being answered.
   void Send(std::string_view bytes);

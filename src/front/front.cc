@@ -13,8 +13,10 @@
 #include <sys/epoll.h>
 
 #include "base/ascii.h"
+#include "front/broken_app.h"
 #include "front/listener.h"
 #include "front/shard.h"
+#include "os/file.h"
 #include "os/random.h"
 
 namespace onebox::front {
@@ -104,6 +106,12 @@ std::optional<std::uint32_t> NumberOf(std::string_view text, std::string_view na
   return static_cast<std::uint32_t>(*number);
 }
 
+std::string ReadStory(const std::vector<os::Fd>& files) {
+  const auto story = files.empty() ? Result<std::string>(std::string())
+                                   : os::ReadAt(files.front(), kBrokenBytesMax, 0);
+  return story.ok() ? story.value() : story.error().message;
+}
+
 // The supervisor's end of the control socket.
 class Control final : public event::Watcher {
  public:
@@ -118,7 +126,8 @@ class Control final : public event::Watcher {
 
   std::function<void(Draining)> on_drain;
   std::function<void(std::uint32_t worker)> on_retire;
-  std::function<void()> on_end, on_reopen;
+  std::function<void(std::string story)> on_broken;
+  std::function<void()> on_whole, on_end, on_reopen;
 
  private:
   void OnReady(std::uint32_t /*events*/) override {
@@ -136,6 +145,10 @@ class Control final : public event::Watcher {
         on_drain(Draining::kNow);
       }
       if (const auto worker = NumberOf(text, "\"retire\":")) on_retire(*worker);
+      if (text.find("\"broken\"") != std::string::npos) {
+        on_broken(ReadStory(message.value()->descriptors));
+      }
+      if (text.find("\"whole\"") != std::string::npos) on_whole();
       if (text.find("\"end\"") != std::string::npos) on_end();
       if (text.find("\"reopen\"") != std::string::npos) on_reopen();
     }
@@ -196,6 +209,7 @@ class Front {
   void RunLane(std::size_t index);
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
   void Drain(Draining how);
+  void ShowBroken(const std::shared_ptr<const BrokenApp>& broken);
   void EndWhenEmpty();
   void Show(const Dispatch::Now& now);
 
@@ -290,6 +304,10 @@ Status Front::Start() {
     dispatch_.Retire(worker);
     control_->Tell(fmt::format(R"({{"worker":{},"retired":true}})", worker));
   };
+  control_->on_broken = [this](std::string story) {
+    ShowBroken(std::make_shared<const BrokenApp>(MakeBrokenApp(std::move(story))));
+  };
+  control_->on_whole = [this] { ShowBroken(nullptr); };
   control_->on_reopen = [this] {
     if (access_log_ != nullptr) access_log_->Reopen();
     const Status reopened = handover_.log.Reopen();
@@ -383,6 +401,13 @@ void Front::Drain(Draining how) {
     lane.reactor->Post([&shard] { shard.Drain(); });
   }
   EndWhenEmpty();
+}
+
+void Front::ShowBroken(const std::shared_ptr<const BrokenApp>& broken) {
+  for (Lane& lane : lanes_) {
+    Shard& shard = *lane.shard;
+    lane.reactor->Post([&shard, broken] { shard.ShowBroken(broken); });
+  }
 }
 
 void Front::EndWhenEmpty() {

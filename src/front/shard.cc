@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kReadBytes = 64 << 10;  // of one recv()
 constexpr std::size_t kAccessLogBytes = 32 << 10;
 constexpr Duration kAccessLogDelay = std::chrono::milliseconds(100);
+constexpr std::string_view kProblemType = "application/problem+json";
 constexpr std::string_view kAllowed = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
 
 std::unique_ptr<telemetry::AccessFormat> FormatOf(const Settings& settings) {
@@ -142,6 +143,14 @@ void Shard::BuryDead() {
 void Shard::Drain() {
   for (std::size_t i = connections_.size(); i > 0; --i) {
     if (i <= connections_.size()) connections_[i - 1]->Drain();
+  }
+}
+
+void Shard::ShowBroken(std::shared_ptr<const BrokenApp> broken) {
+  broken_ = std::move(broken);
+  if (broken_ == nullptr) return;
+  for (std::size_t i = connections_.size(); i > 0; --i) {
+    if (i <= connections_.size()) connections_[i - 1]->ShowBroken();
   }
 }
 
@@ -399,13 +408,18 @@ void Shard::AnswerAdmin(Connection& connection,
 // RFC 9457's for programs, the operator's own for people, else two lines of text.
 std::string_view Shard::MakePage(const OwnAnswer& answer, std::string& page) const {
   const std::string_view reason = http::ReasonPhrase(answer.status);
-  if (answer.status >= 400 && http::PrefersJson(FieldIn(answer.head, "Accept"))) {
+  const bool json = answer.status >= 400 && http::PrefersJson(FieldIn(answer.head, "Accept"));
+  if (answer.broken != nullptr) {
+    page = json ? BrokenAppJson(*answer.broken, answer.id) : answer.broken->page;
+    return json ? kProblemType : "text/html; charset=utf-8";
+  }
+  if (json) {
     page = fmt::format(R"({{"status":{},"title":"{}","error":")", answer.status, reason);
     telemetry::AppendJson(page, answer.why.empty() ? reason : answer.why);
     page += R"(","request_id":")";
     telemetry::AppendJson(page, answer.id);
     page += "\"}\n";
-    return "application/problem+json";
+    return kProblemType;
   }
   for (const ErrorPage& own : settings().error_pages) {
     if (own.status != answer.status) continue;

@@ -16,6 +16,7 @@
 #include "event/reactor.h"
 #include "front/address_counts.h"
 #include "front/app_channel.h"
+#include "front/broken_app.h"
 #include "front/budget.h"
 #include "front/connection.h"
 #include "front/dispatch.h"
@@ -69,6 +70,7 @@ struct OwnAnswer {
   std::string_view head = {};    // of the request, as it was read: in what form it wants the page
   std::string_view body = {};    // instead of the page that says why
   std::string_view type = "text/plain; charset=utf-8";
+  const BrokenApp* broken = nullptr;  // what is wrong with the app, instead of the page
 };
 
 // What cannot become a stream: a request that is refused, or does not arrive.
@@ -111,6 +113,8 @@ class Shard final : public event::TurnEnd {
   void EnterThread() { thread_ = std::this_thread::get_id(); }  // before the reactor runs
   void GrantsWait();                                            // from any thread
   void Drain();
+  // From now on in the app's place, and for those that wait for it; null: the app answers again.
+  void ShowBroken(std::shared_ptr<const BrokenApp> broken);
   bool empty() const { return connections_.empty(); }
   std::size_t connection_count() const { return connections_.size(); }
 
@@ -123,6 +127,7 @@ class Shard final : public event::TurnEnd {
   telemetry::Log& log() { return shared_.log; }
   Dispatch& dispatch() { return shared_.dispatch; }
   Duration timeout_max() const { return shared_.router.timeout_max(); }
+  const BrokenApp* broken() const { return broken_.get(); }
   Budget& budget() { return shared_.budget; }
   compress::Shelf& shelf() { return shelf_; }
 
@@ -185,6 +190,7 @@ class Shard final : public event::TurnEnd {
   telemetry::Lane lane_;
   StaticFiles statics_;
   compress::Shelf shelf_;
+  std::shared_ptr<const BrokenApp> broken_;  // null: it is not
   std::vector<char> read_buffer_;
   std::unique_ptr<http::RequestHead> head_;
   channel::Request request_;

@@ -248,6 +248,7 @@ void Stream::Enter(Dispatch::Position position) {
   step_ = Step::kWaiting;
   entered_ = shard_.now();
   started_ = Time();
+  if (shard_.broken() != nullptr) return FailBroken();
   Place place;
   const Dispatch::Entered entered = shard_.dispatch().Enter(*this, position, entered_, place);
   if (entered == Dispatch::Entered::kPlace) return OnGrant(std::move(place));
@@ -338,6 +339,10 @@ void Stream::OnBodyTimeout() {
   Fail(408, EndStep::kReadBody, "the request body did not arrive in time");
 }
 
+void Stream::OnBroken() {
+  if (step_ == Step::kWaiting) FailBroken();
+}
+
 void Stream::OnLost(Lost lost) {
   channel_ = nullptr;
   if (step_ == Step::kDone) return;
@@ -370,18 +375,33 @@ void Stream::OnLost(Lost lost) {
 }
 
 void Stream::Fail(int status, EndStep step, std::string_view why) {
-  LeaveApp(status == 504 ? channel::CancelReason::kDeadline : channel::CancelReason::kClientLeft);
-  status_ = status;
+  EndWith({.status = status,
+           .why = why,
+           .id = id_,
+           .keep_alive = body_complete_ && keep_alive_,
+           .retry_after = retry_after_,
+           .head = head_bytes_},
+          step);
+}
+
+void Stream::FailBroken() {
+  const BrokenApp& broken = *shard_.broken();
+  EndWith({.status = 500,
+           .id = id_,
+           .keep_alive = keep_alive_,
+           .fields = broken.fields,
+           .head = head_bytes_,
+           .broken = &broken},
+          EndStep::kWait);
+}
+
+void Stream::EndWith(const OwnAnswer& answer, EndStep step) {
+  LeaveApp(answer.status == 504 ? channel::CancelReason::kDeadline
+                                : channel::CancelReason::kClientLeft);
+  status_ = answer.status;
   step_ = Step::kDone;
   body_.Drop();  // now, not at the turn's end: others may wait for the room in this turn
-  const bool whole = body_complete_ && keep_alive_;
-  const AnswerSize size = shard_.Answer(connection_,
-                                        {.status = status,
-                                         .why = why,
-                                         .id = id_,
-                                         .keep_alive = whole,
-                                         .retry_after = retry_after_,
-                                         .head = head_bytes_});
+  const AnswerSize size = shard_.Answer(connection_, answer);
   answer_bytes_ = size.body;
   sent_bytes_ = size.sent;
   Record(step);

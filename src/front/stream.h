@@ -23,6 +23,7 @@ namespace onebox::front {
 class AppChannel;
 class Connection;
 class Shard;
+struct OwnAnswer;
 
 // reading body -> waiting -> running -> answering -> done. A connection has at most one.
 class Stream final : public Ticket {
@@ -48,6 +49,7 @@ class Stream final : public Ticket {
   void OnClientHalfClosed();  // it sends no more; whether it still reads is to be found out
   void OnDeadline(Time now);
   void OnBodyTimeout();
+  void OnBroken();    // what waits for the app waits in vain
   void OnWritable();  // the client took bytes, or it is this stream's turn again
   Time deadline() const;
 
@@ -77,6 +79,8 @@ class Stream final : public Ticket {
   bool StoreBody(std::string_view bytes);
   void Enter(Dispatch::Position position);
   void Fail(int status, telemetry::Step step, std::string_view why);
+  void FailBroken();
+  void EndWith(const OwnAnswer& answer, telemetry::Step step);
   void RefuseToWait(Dispatch::Entered refused);
   void LeaveApp(channel::CancelReason reason);
   void Finish(channel::End end);

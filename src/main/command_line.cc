@@ -37,6 +37,13 @@ class Parser {
       target_ = &values;
       return;
     }
+    if (option.kind == Kind::kBool) {  // --watch, or --watch=false against the file
+      parser_.add_flag_function(std::string(option.flag), [&values](std::int64_t count) {
+        values.assign(1, count > 0 ? "true" : "false");
+      });
+      flags_.push_back(option.flag);
+      return;
+    }
     auto* added = parser_.add_option(std::string(option.flag), values)->expected(1);
     added->multi_option_policy(option.shape == Shape::kOne ? CLI::MultiOptionPolicy::Throw
                                                            : CLI::MultiOptionPolicy::TakeAll);

@@ -281,7 +281,7 @@ std::optional<mode_t> ParseUmask(std::string_view digits) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 20> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 22> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
@@ -293,6 +293,8 @@ constexpr std::array<std::string_view, 20> kNotOfTheFront = {"app.target",
                                                              "app.worker_class",
                                                              "app.greenlets",
                                                              "app.preload",
+                                                             "app.watch",
+                                                             "app.watch_files",
                                                              "app.health",
                                                              "app.boot_timeout",
                                                              "app.recycle_age",
@@ -480,6 +482,10 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.threads = values.Count<unsigned>(gevent ? "app.greenlets" : "app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
+  config.watch = values.Bool("app.watch");
+  for (const Element& file : values.All("app.watch_files")) {
+    config.watch_files.push_back(file.text);
+  }
   config.confinement = {.user = TRY(MakeUser(values)),
                         .umask = ParseUmask(values.Text("app.umask")),
                         .no_new_privileges = values.Bool("app.no_new_privileges")};

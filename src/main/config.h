@@ -33,6 +33,8 @@ struct Config {
   unsigned threads = 0;  // or greenlets
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
+  bool watch = false;
+  std::vector<std::string> watch_files;
   os::Confinement confinement;
   Duration boot_timeout{};
   Duration recycle_age{};

@@ -41,7 +41,7 @@ struct Option {
   std::string_view standard;   // the default, as one would write it; lists: separated by commas
   std::string_view help;       // one sentence
   std::string_view flag = {};  // "--workers", or empty: in the file and the environment alone
-  std::string_view form = {};  // of the flag's value in --help: "N|auto"
+  std::string_view form = {};  // of the flag's value in --help: "N|auto"; kBool has none
   std::string_view min = {};   // as one would write them
   std::string_view max = {};
   std::string_view choices =

@@ -50,7 +50,7 @@ std::string DefaultText(const Option& option) {
 }
 
 std::string FlagAndForm(const Option& option) {
-  if (option.flag == option.form) return std::string(option.flag);
+  if (option.flag == option.form || option.form.empty()) return std::string(option.flag);
   return fmt::format("{} {}", option.flag, option.form);
 }
 

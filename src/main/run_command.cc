@@ -94,6 +94,20 @@ Layer ReadGunicorn(const RunLine& line,
   return all.gunicorn->layer;
 }
 
+// What app.watch shows is for who writes the app alone.
+std::string WatchWarning(const Settings& settings) {
+  std::vector<std::string> open;
+  for (const Element& address : settings.find("front.listen")->second) {
+    const bool local = address.text.starts_with("127.") || address.text.starts_with("[::1]") ||
+                       address.text.starts_with("unix:");
+    if (!local) open.push_back(address.text);
+  }
+  return fmt::format(
+      "app.watch is for development: all clients see the traceback of an app that cannot be "
+      "loaded{}",
+      open.empty() ? "" : fmt::format(", on other machines too by {}", fmt::join(open, ", ")));
+}
+
 // The line over the variable over the file over the default.
 Effective ReadAll(const RunLine& line, const Caller& caller) {
   Effective all{Defaults(caller.folder), {}, {}, {}, {}};
@@ -108,6 +122,9 @@ Effective ReadAll(const RunLine& line, const Caller& caller) {
     all.warnings.insert(all.warnings.end(), layer.warnings.begin(), layer.warnings.end());
   }
   FillIn(all.settings, caller.environment);
+  if (TextOf(all.settings, "app.watch") == "true") {
+    all.warnings.push_back(WatchWarning(all.settings));
+  }
   const Mistakes together = CheckTogether(all.settings);
   all.mistakes.insert(all.mistakes.end(), together.begin(), together.end());
   return all;
@@ -209,6 +226,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .environment = caller.environment,
       .confinement = {},
       .logs = {},
+      .watch = {},
       .start_lines = {},
       .front = {},
       .front_print = {},
@@ -322,6 +340,23 @@ supervise::WorkersByClock WorkersAt(const std::vector<Peak>& peaks, WallTime now
   return most;
 }
 
+// What is ours and not the app's is left out: the state, and what the front serves by itself.
+supervise::WatchSettings WatchOf(const Config& config, const RunLine& line, const Caller& caller) {
+  supervise::WatchSettings watch{.on = config.watch,
+                                 .folder = config.chdir,
+                                 .files = config.watch_files,
+                                 .ignored = {config.state, config.front.spool_folder}};
+  const bool of_gunicorn = IsGunicornFile(line.config);
+  const std::string file = of_gunicorn           ? GunicornLocation(line.config, caller.folder)
+                           : line.config.empty() ? PathFrom(caller.folder, kFileName)
+                                                 : PathFrom(caller.folder, line.config);
+  if (file.starts_with('/')) watch.files.push_back(file);  // not a module's name
+  for (const front::StaticMount& mount : config.front.static_mounts) {
+    watch.ignored.push_back(mount.folder);
+  }
+  return watch;
+}
+
 // The settings as the box takes them, with the life of a front that has them.
 supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   supervise::BoxSettings box = MakeBoxSettings(decided.config, place.caller, place.python_side);
@@ -334,6 +369,10 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   }
   const auto lines = GunicornLines(place.line, decided.all, place.caller);
   box.start_lines.insert(box.start_lines.end(), lines.begin(), lines.end());
+  box.watch = WatchOf(decided.config, place.line, place.caller);
+  if (box.watch.on) {
+    box.start_lines.push_back(fmt::format("watch     {}: a change reloads the app", box.chdir));
+  }
   box.front_print = FrontPrint(decided.all.settings, decided.config);
   box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
     return RunFront(config.front,

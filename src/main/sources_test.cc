@@ -96,6 +96,7 @@ TEST(RunLine, TakesEveryFlag) {
                                  "-",
                                  "--error-log",
                                  "e.log",
+                                 "--watch",
                                  "--check-config",
                                  "--print-config",
                                  "--help"});
@@ -113,6 +114,14 @@ TEST(RunLine, TakesEveryFlag) {
   EXPECT_EQ(TextOf(settings, "app.python"), "/here/bin/python");
   EXPECT_EQ(TextOf(settings, "log.access"), "-");
   EXPECT_EQ(TextOf(settings, "log.error"), "/here/e.log");
+  EXPECT_THAT(Told(settings, "app.watch"), ElementsAre("true by command line --watch"));
+}
+
+TEST(RunLine, TakesNoValueOfASwitchFromTheNextWord) {
+  const Settings settings = ReadLine({"--watch", "app:app"}).layer.settings;
+  EXPECT_EQ(TextOf(settings, "app.watch"), "true");
+  EXPECT_EQ(TextOf(settings, "app.target"), "app:app");
+  EXPECT_EQ(TextOf(ReadLine({"--watch=false"}).layer.settings, "app.watch"), "false");
 }
 
 TEST(RunLine, NamesEachMistake) {

@@ -21,6 +21,9 @@ namespace onebox::supervise {
 // To the front:     {"drain":true}: take no more, finish what is held, end with status 0;
 //                   {"drain":"gently"}: the same, and who keeps a connection open may ask once more;
 //                   {"retire":N}: give that worker no more requests, and say so;
+//                   {"broken":true} with a file in memory: the app cannot be loaded, and the file, of
+//                   at most kBrokenBytesMax, says why: answer with that in the app's place;
+//                   {"whole":true}: ask the app again;
 //                   {"reopen":true}: open the log files anew.
 // Its end of file means that the supervisor is gone.
 struct FrontHeritage {
@@ -33,5 +36,6 @@ struct FrontHeritage {
 };
 
 inline constexpr std::size_t kControlBytesMax = 64 << 10;
+inline constexpr std::size_t kBrokenBytesMax = 64 << 10;
 
 }  // namespace onebox::supervise

@@ -55,17 +55,15 @@ double SecondsOf(Duration duration) {
 constexpr std::initializer_list<int> kSignals =
     {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 
-// booting -> serving -> draining -> ending -> gone; from any phase to ending.
+// booting -> (broken ->) serving -> draining -> ending -> gone; from any phase to ending.
 // Booting ends with the first time that the front and every worker are ready; what dies in it before
-// any worker was ready ends the box. While serving or draining, what dies is started again.
+// any worker was ready ends the box, or where files are watched breaks it: there is a front and no
+// worker until a reload succeeds. While serving or draining, what dies is started again.
 // Draining: the listeners are closed and the front finishes what it holds. Ending: SIGTERM to all.
-enum class Phase : unsigned char { kBooting, kServing, kDraining, kEnding, kGone };
+enum class Phase : unsigned char { kBooting, kBroken, kServing, kDraining, kEnding, kGone };
 
-constexpr std::array<std::string_view, 5> kPhaseNames = {"booting",
-                                                         "serving",
-                                                         "draining",
-                                                         "ending",
-                                                         "gone"};
+constexpr std::array<std::string_view, 6> kPhaseNames =
+    {"booting", "broken", "serving", "draining", "ending", "gone"};
 
 bool NeedsZygote(const BoxSettings& settings) {
   return settings.preload != Preload::kOff || settings.hooks;
@@ -92,7 +90,8 @@ class Box {
       : outside_(outside),
         now_(std::make_shared<Generation>(Generation{.settings = std::move(settings)})),
         began_(outside.clock.Now()),
-        notifier_(outside.clock, outside.log) {
+        notifier_(outside.clock, outside.log),
+        watch_(outside.clock, outside.log) {
     BeginScaling(this->settings().workers);
   }
 
@@ -185,6 +184,13 @@ class Box {
   void TellOfTakeOver();
   void CheckReloaded();
   void FailReload(const std::string& reason, Process* culprit);
+  std::string EndReload(const std::string& reason, Process* culprit);
+  // Files are watched.
+  void CheckWatch();
+  void AwaitChange(const std::string& story, const std::string& reason);
+  void ShowBroken(const std::string& story, const std::string& reason);
+  void ShowWhole();
+  void TellBroken(Process& front) const;
   // Another program in our place.
   void BeginWantedUpgrade();
   Succession WhatIsLeft() const;
@@ -241,6 +247,8 @@ class Box {
   std::optional<os::SignalQueue> signals_;
   std::optional<ControlSocket> control_;
   Notifier notifier_;
+  AppWatch watch_;
+  std::string broken_;  // why the app cannot be loaded, as the front shows it; empty: it is whole
   Listeners listeners_;
   std::vector<std::unique_ptr<Process>> processes_;
 };
@@ -262,6 +270,7 @@ Status Box::Open() {
   signals_ = TRY(os::SignalQueue::Open(kSignals));
   os::AdoptOrphans();
   notifier_.Open(outside_.notify);
+  watch_.Follow(settings().watch);
   now_->front = &AddFront(now_);
   TRY(OpenAttachSockets(*now_->front));
   if (NeedsZygote(settings())) now_->zygote = &AddZygote(now_);
@@ -317,6 +326,7 @@ void Box::Turn() {
     process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
   }
   if (is_ready(signals_->fd().get())) TakeSignals();
+  if (is_ready(watch_.fd())) watch_.Read();
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     Process& process = *processes_[i];
     if (is_ready(process.output.get())) TakeOutput(process);
@@ -328,6 +338,7 @@ void Box::Turn() {
   });
   CheckBooted();
   CheckReloaded();
+  CheckWatch();
   BeginWantedReload();
   BeginWantedUpgrade();
   CheckAges();
@@ -343,6 +354,7 @@ void Box::Turn() {
 
 std::vector<int> Box::WantedFds() const {
   std::vector<int> wanted = {signals_->fd().get()};
+  if (watch_.fd() >= 0) wanted.push_back(watch_.fd());
   for (const auto& process : processes_) {
     if (process->control.valid()) wanted.push_back(process->control.get());
     if (process->output.valid()) wanted.push_back(process->output.get());
@@ -369,7 +381,7 @@ std::optional<Duration> Box::UntilNextDeadline() const {
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
   if (phase_ == Phase::kServing && NumberChanges()) next = std::min(next, load_at_);
-  next = std::min(next, notifier_.next());
+  next = std::min({next, notifier_.next(), watch_.next()});
   if (next == Time::max()) return std::nullopt;
   return next - Now();
 }
@@ -732,16 +744,26 @@ void Box::AfterFrontDeath(Process& front) {
   if (phase_ == Phase::kDraining && !others) BeginEnd();
 }
 
+// What it has said while it booted; where that was too much to hold, its last lines.
+std::string TakeStory(Process& process) {
+  const auto& last = process.lines.last();
+  std::vector<std::string> lines = std::exchange(process.held, {});
+  if (lines.empty()) lines.assign(last.begin(), last.end());
+  return fmt::format("{}", fmt::join(lines, "\n"));
+}
+
 void Box::FailBoot(Process& process, const std::string& reason) {
-  for (const std::string& line : std::exchange(process.held, {})) {
-    outside_.print(line + '\n');
-  }
+  const std::string story = TakeStory(process);
+  if (!story.empty()) outside_.print(story + '\n');
   outside_.print(fmt::format("onebox: {}\n", reason));
   if (process.role != Role::kFront) {
     outside_.print(fmt::format("  app     {}\n  folder  {}\n  python  {}\n",
                                settings().target,
                                settings().chdir,
                                settings().python));
+    if (settings().watch.on) {
+      return AwaitChange(story, reason);
+    }
   }
   boot_failed_ = true;
   exit_status_ = 1;
@@ -797,7 +819,7 @@ void Box::BuryTheDead() {
 // --- the pool ----------------------------------------------------------------
 
 void Box::BalancePool() {
-  if (phase_ >= Phase::kEnding || boot_failed_) return;
+  if (phase_ >= Phase::kEnding || phase_ == Phase::kBroken || boot_failed_) return;
   std::vector<Member> members;
   for (const auto& process : processes_) {
     // The first worker of a reload is nobody's member yet; those of a front that drains never again.
@@ -1057,6 +1079,7 @@ Status Box::LaunchFront(Process& front) {
   front.child.emplace(std::move(child));
   front.control = std::move(control.ours);
   front.spoke_at = Now();
+  if (!broken_.empty() && !IsOfReload(front)) TellBroken(front);
   return Done();
 }
 
@@ -1066,6 +1089,7 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
   signals_->Close();
   control_->Close();
   notifier_.Close();
+  watch_.Close();
   FrontHeritage heritage{.listeners = {},
                          .admin = {},
                          .attach = std::move(front.attach),
@@ -1222,7 +1246,8 @@ bool Box::IsAtRest() const {
   const auto fronts = std::count_if(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->role == Role::kFront;
   });
-  return reload_ == nullptr && phase_ == Phase::kServing && fronts == 1;
+  const bool settled = phase_ == Phase::kServing || phase_ == Phase::kBroken;
+  return reload_ == nullptr && settled && fronts == 1;
 }
 
 // One at a time; who asks meanwhile shares the next one, which reads what has changed since.
@@ -1277,6 +1302,8 @@ void Box::ContinueReload() {
 void Box::TakeOver() {
   const std::shared_ptr<Generation> before = std::exchange(now_, reload_->generation);
   reload_->taken_over = true;
+  if (phase_ == Phase::kBroken) phase_ = Phase::kServing;
+  watch_.Follow(settings().watch);
   const bool as_before = before->settings.workers == settings().workers &&
                          before->settings.scaling == settings().scaling;
   BeginScaling(as_before && NumberChanges() ? Wanted() : settings().workers);
@@ -1334,22 +1361,32 @@ void Box::CheckReloaded() {
   const auto done = std::move(reload_);
   const double took = SecondsOf(Now() - done->began);
   outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
+  ShowWhole();
   notifier_.Ready();  // before the answer: systemd's own reload may be who has asked
   AnswerReload({{"reloaded", true}, {"generation", now_->number}, {"seconds", took}}, done->askers);
 }
 
-// The generation before serves on, as if nothing had been.
+// The generation before serves on, as if nothing had been; where files are watched, the front shows
+// what the culprit has said in its place.
 void Box::FailReload(const std::string& reason, Process* culprit) {
+  const std::string story = EndReload(reason, culprit);
+  if (settings().watch.on) ShowBroken(story, reason);
+}
+
+// What the culprit has said.
+std::string Box::EndReload(const std::string& reason, Process* culprit) {
   const auto failed = std::move(reload_);
   std::string story;
   if (culprit != nullptr) {
-    story = fmt::format("{}", fmt::join(std::exchange(culprit->held, {}), "\n"));
+    story = TakeStory(*culprit);
     culprit->goes = true;
   }
-  outside_.log.Block(
-      telemetry::LogLevel::kError,
-      fmt::format("the reload has failed, generation {} serves on: {}", now_->number, reason),
-      story);
+  const std::string then = settings().watch.on
+                               ? "the front shows why"
+                               : fmt::format("generation {} serves on", now_->number);
+  outside_.log.Block(telemetry::LogLevel::kError,
+                     fmt::format("the reload has failed, {}: {}", then, reason),
+                     story);
   if (failed->generation != nullptr) {
     for (const auto& process : processes_) {
       if (process->generation != failed->generation) continue;
@@ -1362,11 +1399,65 @@ void Box::FailReload(const std::string& reason, Process* culprit) {
   }
   notifier_.ReloadFailed();
   AnswerReload({{"error", reason}, {"story", story}, {"generation", now_->number}}, failed->askers);
+  return story;
 }
 
 void Box::AnswerReload(const json& answer, const std::vector<ControlSocket::Client>& askers) {
   for (const ControlSocket::Client asker : askers) {
     control_->Reply(asker, answer.dump(-1, ' ', false, json::error_handler_t::replace));
+  }
+}
+
+// --- files are watched -------------------------------------------------------
+
+void Box::CheckWatch() {
+  const auto changed = watch_.TakeDue();
+  if (!changed || phase_ >= Phase::kDraining) return;
+  outside_.log.Info("watch: {}", *changed);
+  AskReload(std::nullopt);
+}
+
+// The start has failed. Nothing of the app is left, and a reload begins it anew.
+void Box::AwaitChange(const std::string& story, const std::string& reason) {
+  phase_ = Phase::kBroken;
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) continue;
+    process->goes = true;
+    if (process->alive()) process->life = Life::kEnding;
+    process->Signal(SIGKILL);
+  }
+  now_->zygote = nullptr;
+  outside_.print("  watching its files: a change of them begins anew\n");
+  ShowBroken(story, reason);
+}
+
+// Of a long one the end: it has the last call of a traceback, and the exception.
+void Box::ShowBroken(const std::string& story, const std::string& reason) {
+  broken_ = story.empty() ? reason : fmt::format("{}\n{}", story, reason);
+  if (broken_.size() > kBrokenBytesMax) {
+    broken_.erase(0, broken_.size() - kBrokenBytesMax);
+    broken_.erase(0, broken_.find('\n') + 1);
+  }
+  TellBroken(front());
+}
+
+void Box::ShowWhole() {
+  if (std::exchange(broken_, {}).empty()) return;
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) TellFront(*process, {{"whole", true}});
+  }
+}
+
+void Box::TellBroken(Process& front) const {
+  if (!front.control.valid()) return;  // it is told when it has started
+  const auto tell = [&]() -> Status {
+    const os::Fd file = TRY(os::OpenMemory("onebox-broken"));
+    TRY(os::WriteAll(file, broken_));
+    const int descriptors[] = {file.get()};
+    return os::SendDescriptors(front.control, json{{"broken", true}}.dump(), descriptors);
+  };
+  if (const Status told = tell(); !told.ok()) {
+    outside_.log.Warning("the front cannot be told what is broken: {}", told.error().message);
   }
 }
 
@@ -1408,6 +1499,7 @@ Succession Box::WhatIsLeft() const {
 void Box::BeginWantedUpgrade() {
   if (!upgrade_wanted_ || reload_wanted_ || !IsAtRest() || !front().alive()) return;
   upgrade_wanted_ = false;
+  if (phase_ == Phase::kBroken) return FailUpgrade("its app cannot be loaded");
   if (const Status fits = outside_.check_successor(); !fits.ok()) {
     return FailUpgrade(fits.error().message);
   }
@@ -1456,6 +1548,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
   signals_ = TRY(os::SignalQueue::Open(kSignals));
   os::AdoptOrphans();
   notifier_.Open(outside_.notify);
+  watch_.Follow(settings().watch);
   now_->number = left.generation;
   now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
   unsigned serving = 0;
@@ -1503,7 +1596,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
 // --- the end -----------------------------------------------------------------
 
 void Box::BeginDrain() {
-  if (reload_ != nullptr && !reload_->taken_over) FailReload("the box is ending", nullptr);
+  if (reload_ != nullptr && !reload_->taken_over) EndReload("the box is ending", nullptr);
   AnswerReload({{"error", "the box is ending"}}, std::exchange(reload_askers_, {}));
   AnswerReload({{"error", "the box is ending"}}, std::exchange(upgrade_askers_, {}));
   if (!front().alive() || !worker_was_ready_) {

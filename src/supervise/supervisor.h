@@ -13,6 +13,7 @@
 #include "os/handed_over.h"
 #include "os/privileges.h"
 #include "os/process.h"
+#include "supervise/app_watch.h"
 #include "supervise/heritage.h"
 #include "supervise/listeners.h"
 #include "supervise/memory.h"
@@ -68,6 +69,7 @@ struct BoxSettings {
   os::Variables environment;              // of the workers
   os::Confinement confinement;            // of front, zygote and workers
   std::vector<std::string> logs;          // files that the front writes as its user
+  WatchSettings watch;                    // where it is on, a change is a reload
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
 

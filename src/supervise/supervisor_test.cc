@@ -196,6 +196,76 @@ TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
   EXPECT_EQ(LogText(), "");
 }
 
+// The next message that holds `word`; the text of the file that came with it.
+std::string HearFile(const os::Fd& control, std::string_view word) {
+  const int wanted[] = {control.get()};
+  while (!os::WaitReadable(wanted, seconds(10)).empty()) {
+    const auto message = os::ReceiveMessage(control, kControlBytesMax);
+    if (!message.ok() || !message.value() || message.value()->bytes.empty()) break;
+    if (message.value()->bytes.find(word) == std::string::npos) continue;
+    const auto& files = message.value()->descriptors;
+    return files.empty() ? message.value()->bytes
+                         : os::ReadAt(files.front(), kBrokenBytesMax, 0).value();
+  }
+  return "nothing came";
+}
+
+TEST_F(BoxTest, ShowsTheFrontAnAppThatCannotBeLoadedWhereFilesAreWatched) {
+  settings_.watch = {.on = true, .folder = folder_, .files = {}, .ignored = {settings_.state}};
+  settings_.workers = 3;
+  Script(
+      "if [ -e \"$FOLDER/whole.py\" ]; then exec sleep 60; fi; echo 'Traceback: broken'; exit 3");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    EXPECT_EQ(HearFile(heritage.control, "broken"),
+              "Traceback: broken\nsome:app could not be loaded");
+    const json seen = WaitForStatus([](const json& found) {
+      return found["processes"].size() == 1;  // one story, and nothing that starts again
+    });
+    EXPECT_EQ(seen["phase"], "broken");
+    Leave("other.py");
+    EXPECT_EQ(HearFile(heritage.control, "broken"),
+              "Traceback: broken\nsome:app could not be loaded");
+    Leave("whole.py");
+    (void)WaitForStatus(WorkerRuns);
+    for (const int worker : {1, 2, 3}) {
+      Say(heritage.control, {{"worker", worker}, {"ready", true}});
+      if (worker == 1) {
+        (void)WaitForStatus([](const json& found) { return found["processes"].size() == 4; });
+      }
+    }
+    EXPECT_EQ(HearFile(heritage.control, "whole"), R"({"whole":true})");
+    EXPECT_EQ(Status()["phase"], "serving");
+    ::kill(::getppid(), SIGTERM);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(LogText(), Not(HasSubstr("did not drain")));
+  EXPECT_THAT(printed_, HasSubstr("\nonebox: some:app could not be loaded\n"));
+  EXPECT_THAT(LogText(), HasSubstr("watch: other.py has changed"));
+  EXPECT_THAT(LogText(), HasSubstr("the reload has failed, the front shows why: "));
+}
+
+TEST_F(BoxTest, TellsTheNextFrontToo) {
+  settings_.watch = {.on = true, .folder = folder_, .files = {}, .ignored = {settings_.state}};
+  Script("seq 20000; exit 3");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    const std::string story = HearFile(heritage.control, "broken");
+    EXPECT_THAT(story, testing::EndsWith("\n20000\nsome:app could not be loaded"));
+    EXPECT_LE(story.size(), kBrokenBytesMax);
+    if (!IsThere("second")) {
+      Leave("second");
+      return 1;
+    }
+    if (!HasFailure()) Leave("told_twice");
+    ::kill(::getppid(), SIGTERM);
+    return 0;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(IsThere("told_twice"));
+}
+
 TEST_F(BoxTest, NamesAnInterpreterThatIsNotThere) {
   settings_.python = "/nowhere/python";
   EXPECT_EQ(Run([](const FrontHeritage&) {
