@@ -39,6 +39,19 @@ def tidy_shape(path, lines, arrows):
         yield f"{path}:1: a header opens with #pragma once and a sentence that says what it is for"
 
 
+def tidy_own_header(path, lines, arrows):
+    """So each header that has a source is seen to compile by itself."""
+    header = path.with_suffix(".h")
+    if path.suffix != ".cc" or not header.exists():
+        return
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#include"):
+            if line != f'#include "{header.relative_to(ROOT / "src")}"':
+                yield f"{path}:{number}: its own header comes first"
+            return
+    yield f"{path}:1: it does not include its own header"
+
+
 BANNED = {
     r"\busing namespace\b": "spell the namespace out",
     r"\b(sprintf|strcpy|strcat|strtok|atoi|rand|gmtime|localtime)\(": "has a safe replacement",
@@ -67,7 +80,7 @@ def main():
         if path.suffix not in (".h", ".cc"):
             continue
         lines = path.read_text().splitlines()
-        for rule in (tidy_layers, tidy_python_h, tidy_shape, tidy_banned):
+        for rule in (tidy_layers, tidy_python_h, tidy_shape, tidy_own_header, tidy_banned):
             complaints += rule(path, lines, arrows)
     print("\n".join(complaints) or f"tidy: {len(listed)} files, {len(arrows)} rooms, clean")
     return 1 if complaints else 0
