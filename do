@@ -43,7 +43,7 @@ do_test() { # setup and ci: what the README and CI call
 }
 
 do_ci() { # every check and test, one after the other
-  local steps=(lint headers "check dev" "check tsan" "check clang" fuzz
+  local steps=(lint headers "check dev" "check tsan" fuzz
                "system dev" "system tsan -m threads")
   for step in "${steps[@]}"; do timed "$step"; done
   exec ./do system release  # its last line, pytest's, is the last line of all

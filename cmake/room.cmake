@@ -69,6 +69,7 @@ function(room name)
       add_executable(${fuzzer} ${file})
       target_link_libraries(${fuzzer} PRIVATE onebox_${name} onebox_flags)
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${fuzzer})
       set(found ${CMAKE_BINARY_DIR}/corpus/${fuzzer})  # libFuzzer writes into the first folder
       file(MAKE_DIRECTORY ${found})
       set(seeds ${PROJECT_SOURCE_DIR}/fuzz/${fuzzer})
