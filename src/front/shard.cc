@@ -74,6 +74,7 @@ Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
       reactor_(reactor),
       thread_(std::this_thread::get_id()),
       lane_(shared.metrics.lane(shared.first_lane + index)),
+      refusals_(shared.metrics, now()),
       statics_(settings().static_mounts, settings().compression, PartOf(settings()), shared.clock),
       shelf_({settings().compression.gzip_level,
               settings().compression.brotli_level,
@@ -182,9 +183,16 @@ void Shard::OnTick() {
   }
   if (index_ == 0) {
     lane_.Set(telemetry::Gauge::kBufferBytes, budget().used());
+    TellRefusals();
     shared_.tell_supervisor(R"({"front":"alive"})");
   }
   reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
+}
+
+// A front that drains leaves that to its successor, which reads the same counters.
+void Shard::TellRefusals() {
+  if (shared_.draining.load(std::memory_order_relaxed) != Draining::kNo) return;
+  if (const std::string line = refusals_.Take(now()); !line.empty()) log().Warning("{}", line);
 }
 
 void Shard::GrantsWait() {

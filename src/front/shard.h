@@ -20,6 +20,7 @@
 #include "front/budget.h"
 #include "front/connection.h"
 #include "front/dispatch.h"
+#include "front/refusal_report.h"
 #include "front/router.h"
 #include "front/settings.h"
 #include "front/static_files.h"
@@ -178,6 +179,7 @@ class Shard final : public event::TurnEnd {
                     const http::NormalPath& path);
   void AnswerAdmin(Connection& connection, const http::RequestHead& head, std::string_view path);
   std::string NewRequestId();
+  void TellRefusals();
   AppChannel* ChannelTo(const Dispatch::Worker& worker);
   // The page that says why, in the form that the client wants; its Content-Type.
   std::string_view MakePage(const OwnAnswer& answer, std::string& page) const;
@@ -188,6 +190,7 @@ class Shard final : public event::TurnEnd {
   event::Reactor& reactor_;
   std::thread::id thread_;  // that runs the reactor
   telemetry::Lane lane_;
+  RefusalReport refusals_;  // of all reactors: the first one asks
   StaticFiles statics_;
   compress::Shelf shelf_;
   std::shared_ptr<const BrokenApp> broken_;  // null: it is not
