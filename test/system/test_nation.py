@@ -82,7 +82,8 @@ def served(folder, environment, workers):
                   workers=workers, chdir=None)
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.once), 3])
+@pytest.mark.once
+@pytest.mark.parametrize("workers", [1, 3])
 def test_on_onebox_with_sqlite(sqlite, tmp_path, workers):
     with served(tmp_path, sqlite, workers) as running:
         accept(running.url)
