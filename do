@@ -105,7 +105,7 @@ do_format() { # clang-format, over all sources
 }
 
 do_lint() { # [deep] clang-format, tidy.py, shellcheck, pyflakes, clang-tidy; deep: Clang's analyzer too
-  local checks=--checks=-clang-analyzer-*  # it takes three quarters of the time
+  local checks="--checks=-clang-analyzer-*"  # it takes three quarters of the time
   [ "${1:-}" != deep ] || checks=--checks=
   sources | xargs clang-format --dry-run -Werror
   $python tools/tidy.py
