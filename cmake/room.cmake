@@ -77,7 +77,7 @@ function(room name)
         set(seeds "")
       endif()
       add_test(NAME fuzz.${fuzzer}
-               COMMAND ${fuzzer} -runs=20000 -max_total_time=10 ${found} ${seeds})
+               COMMAND ${fuzzer} -runs=20000 -max_total_time=20 ${found} ${seeds})
       set_tests_properties(fuzz.${fuzzer} PROPERTIES LABELS fuzz)
     endforeach()
   endif()

@@ -35,7 +35,7 @@ std::string RefusalReport::Take(Time now) {
   if (all == 0) return {};
   told_ = counts;
   told_at_ = now;
-  return fmt::format("too much is asked: {} refused since the last such line ({})", all, parts);
+  return fmt::format("{} refused for want of room since the last such line ({})", all, parts);
 }
 
 }  // namespace onebox::front

@@ -20,11 +20,11 @@ TEST(RefusalReport, TellsAtOnceAndThenEveryTenSeconds) {
   metrics.lane(1).Add(Limit::kQueue);
   metrics.lane(1).Add(Limit::kHopeless);
   EXPECT_EQ(report.Take(start + seconds(1)),
-            "too much is asked: 3 refused since the last such line (queue_max 2, hopeless 1)");
+            "3 refused for want of room since the last such line (queue_max 2, hopeless 1)");
   metrics.lane(0).Add(Limit::kQueueTimeout);
   EXPECT_EQ(report.Take(start + seconds(2)), "") << "not yet";
   EXPECT_EQ(report.Take(start + seconds(11)),
-            "too much is asked: 1 refused since the last such line (queue_timeout 1)");
+            "1 refused for want of room since the last such line (queue_timeout 1)");
   EXPECT_EQ(report.Take(start + seconds(60)), "") << "nothing more was refused";
 }
 

@@ -80,11 +80,11 @@ Result<OutputPipe> NewPipe() {
   return OutputPipe{Fd(ends[0]), Fd(ends[1])};
 }
 
-// What one write has put into a pipe, which keeps it together.
-ssize_t ReadWhole(const Fd& pipe, void* into, std::size_t bytes) {
+// One read, whatever signals come meanwhile. What one write has put into a pipe comes whole.
+ssize_t ReadOnce(const Fd& fd, void* into, std::size_t bytes) {
   ssize_t size = -1;
   do {
-    size = ::read(pipe.get(), into, bytes);
+    size = ::read(fd.get(), into, bytes);
   } while (size < 0 && errno == EINTR);
   return size;
 }
@@ -184,7 +184,7 @@ Result<Spawned> Spawn(const Command& command) {
   failure.writer.Reset();
   Failure told;
   // Ends when the program has begun: the pipe closes at exec.
-  const ssize_t size = ReadWhole(failure.reader, &told, sizeof told);
+  const ssize_t size = ReadOnce(failure.reader, &told, sizeof told);
   if (size == sizeof told) {
     ::waitpid(pid, nullptr, 0);
     return SystemError(told.confined ? words.front() : "becoming the app's user", told.number);
@@ -229,7 +229,7 @@ Result<pid_t> ForkChildOf(pid_t ancestor) {
   }
   pipe.writer.Reset();
   pid_t child = 0;
-  const ssize_t size = ReadWhole(pipe.reader, &child, sizeof child);
+  const ssize_t size = ReadOnce(pipe.reader, &child, sizeof child);
   ::waitpid(between, nullptr, 0);
   if (size != sizeof child) return SystemError("fork", EAGAIN);
   return child;
@@ -291,10 +291,7 @@ void RaiseDescriptorLimit() {
 
 std::string ReadAvailable(const Fd& fd) {
   std::string bytes(64 << 10, '\0');
-  ssize_t size = -1;
-  do {
-    size = ::read(fd.get(), bytes.data(), bytes.size());
-  } while (size < 0 && errno == EINTR);
+  const ssize_t size = ReadOnce(fd, bytes.data(), bytes.size());
   bytes.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
   return bytes;
 }

@@ -151,7 +151,7 @@ def test_the_error_page_is_the_operators_or_json(busy, tmp_path):
         assert said["request_id"] == problem["X-Request-ID"]
         head = connection.request("HEAD", "/").response("HEAD")
         assert head["Content-Length"] == str(len(page.body)) and head["Retry-After"]
-    server.wait_for_line(r"front.*warning: too much is asked: \d refused .*\(queue_max \d\)")
+    server.wait_for_line(r"front.*warning: \d refused for want of room .*\(queue_max \d\)")
     server.let_go("p")
     assert statuses(held) == [200, 200]
 

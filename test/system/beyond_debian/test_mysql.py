@@ -9,6 +9,7 @@ from test_nation import NATION, accept, whole
 
 PYTHON = ROOT / "build/beyond/python/python3"
 MYSQL = ROOT / "build/beyond/mysql"
+MESSAGES = f"--lc-messages-dir={MYSQL / 'root/usr/share/mysql'}"
 
 
 class MySql(MariaDb):
@@ -18,15 +19,13 @@ class MySql(MariaDb):
 
     def install(self):
         if not (self.folder / "data").exists():
-            subprocess.run([MYSQL / "mysqld", "--no-defaults", *self.options,
-                            f"--lc-messages-dir={MYSQL}/root/usr/share/mysql",
+            subprocess.run([MYSQL / "mysqld", "--no-defaults", *self.options, MESSAGES,
                             "--initialize-insecure"], check=True, stderr=subprocess.DEVNULL)
 
     def command(self):
         return [MYSQL / "mysqld", "--no-defaults", *self.options, f"--port={self.port}",
                 "--bind-address=127.0.0.1", "--socket=mysql.sock", "--mysqlx=OFF",
-                "--secure-file-priv=NULL",
-                f"--lc-messages-dir={MYSQL}/root/usr/share/mysql", "--disable-log-bin"]
+                "--secure-file-priv=NULL", MESSAGES, "--disable-log-bin"]
 
     def client(self, name, *arguments):
         name, *more = super().client(name, *arguments)
