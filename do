@@ -25,7 +25,7 @@ do_build() { # build/release/bin/onebox, as it ships
   cmake --preset release && cmake --build --preset release
 }
 
-do_check() { # [PRESET] configure, build and run the unit tests (dev; release, tsan, clang)
+do_check() { # [PRESET] configure, build and run the unit tests (dev; release, tsan)
   cmake --workflow --preset "${1:-dev}"
 }
 
@@ -43,7 +43,7 @@ do_test() { # setup and ci: what the README and CI call
 }
 
 do_ci() { # every check and test, one after the other
-  local steps=(lint headers "check dev" "check tsan" fuzz
+  local steps=(lint headers "check dev" fuzz "check tsan"
                "system dev" "system tsan -m threads")
   for step in "${steps[@]}"; do timed "$step"; done
   exec ./do system release  # its last line, pytest's, is the last line of all
@@ -78,13 +78,13 @@ do_fuzz() { # [TARGET SECONDS] every fuzz target for some seconds, or one for as
   if [ $# = 0 ]; then
     cmake --workflow --preset fuzz
   else
-    cmake --preset clang > /dev/null
-    cmake --build --preset clang --target "$1"
-    mkdir -p "build/clang/corpus/$1"
+    cmake --preset dev > /dev/null
+    cmake --build --preset dev --target "$1"
+    mkdir -p "build/dev/corpus/$1"
     local seeds=()
     [ ! -d "fuzz/$1" ] || seeds=("fuzz/$1")
-    "build/clang/src/$1" -max_total_time="${2:?seconds}" -print_final_stats=1 \
-      "build/clang/corpus/$1" "${seeds[@]}"
+    "build/dev/src/$1" -max_total_time="${2:?seconds}" -print_final_stats=1 \
+      "build/dev/corpus/$1" "${seeds[@]}"
   fi
 }
 
@@ -111,16 +111,16 @@ do_lint() { # [deep] clang-format, tidy.py, shellcheck, pyflakes, clang-tidy; de
   $python tools/tidy.py
   scripts bash | xargs shellcheck -x -P SCRIPTDIR
   { git ls-files -co --exclude-standard '*.py'; scripts python3; } | sort -u | xargs pyflakes3
-  cmake --preset clang > /dev/null
+  cmake --preset dev > /dev/null
   # What ships; tests have two compilers' warnings and the sanitizers.
   sources | grep '\.cc$' | grep -v -e _test -e _bench -e _fuzz |
-    xargs -P "$(nproc)" -n 4 clang-tidy --quiet "$checks" -p build/clang 2> build/clang/tidy.log ||
-    { cat build/clang/tidy.log >&2; exit 1; }
+    xargs -P "$(nproc)" -n 4 clang-tidy --quiet "$checks" -p build/dev 2> build/dev/tidy.log ||
+    { cat build/dev/tidy.log >&2; exit 1; }
 }
 
 do_headers() { # each header compiles by itself
-  cmake --preset clang > /dev/null
-  cmake --build --preset clang --target all_verify_interface_header_sets
+  cmake --preset dev > /dev/null
+  cmake --build --preset dev --target all_verify_interface_header_sets
 }
 
 do_clean() { # remove everything that the other steps made here

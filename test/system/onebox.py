@@ -30,16 +30,17 @@ def worker_sanitizers():
     code = extension.read_bytes()
     if b"__tsan_init" in code:
         return {"ONEBOX_APP_ENV":
-                f"LD_PRELOAD={preloaded('libtsan')},TSAN_OPTIONS=handle_segv=0"}
+                f"LD_PRELOAD={preloaded('g++', 'libtsan')},TSAN_OPTIONS=handle_segv=0"}
     if b"__asan_init" in code:
         return {"ONEBOX_APP_ENV": ",".join([
-            "LD_PRELOAD=" + preloaded("libasan"), "PYTHONMALLOC=malloc",
+            "LD_PRELOAD=" + preloaded("clang++", "libclang_rt.asan-x86_64"), "PYTHONMALLOC=malloc",
             "ASAN_OPTIONS=detect_leaks=0:handle_segv=0:detect_stack_use_after_return=1"])}
     return {}
 
 
-def preloaded(sanitizer):
-    return ":".join(subprocess.run(["g++", f"-print-file-name={name}.so"], capture_output=True,
+def preloaded(compiler, sanitizer):
+    """The libraries of the compiler that each preset names."""
+    return ":".join(subprocess.run([compiler, f"-print-file-name={name}.so"], capture_output=True,
                                    text=True, check=True).stdout.strip()
                     for name in (sanitizer, "libstdc++"))
 
