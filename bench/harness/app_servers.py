@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Callable, Mapping, Optional
+from typing import Callable, Mapping, Optional, Sequence
 
 from harness.processes import Process, family
 from harness.servers import (ROOT, OneboxApp, Place, Running, Size, answers, free_port,
@@ -30,6 +30,7 @@ class Service:
     probe: str = "/"  # what is answered with 200
     app: str = ""  # settings of Onebox's app table
     front: str = ""  # and of its front
+    pages: Sequence[str] = ()  # that the load asks for, where a server can be told of them before
 
     @property
     def size(self) -> Size:
@@ -48,9 +49,10 @@ Start = Callable[[Service, Place, ExitStack], AppServer]
 
 # --- Onebox
 
-def onebox(service: Service, place: Place, stack: ExitStack, preload: str = "auto") -> AppServer:
+def onebox(service: Service, place: Place, stack: ExitStack, preload: str = "auto",
+           warm_up: bool = False) -> AppServer:
     running = start_onebox(
-        OneboxApp(service.target, service.chdir, onebox_toml(service, preload),
+        OneboxApp(service.target, service.chdir, onebox_toml(service, preload, warm_up),
                   service.environment, service.workers, service.threads), place, stack)
     state = ["--state", str(place.folder / "state")]
 
@@ -73,8 +75,10 @@ def tell(*command: object) -> str:
     return done.stdout
 
 
-def onebox_toml(service: Service, preload: str) -> str:
+def onebox_toml(service: Service, preload: str, warm_up: bool) -> str:
     lines = ["[app]", f'preload = "{preload}"', service.app]
+    if warm_up:
+        lines.append(f"warm_up = {json.dumps(list(service.pages))}")
     if service.recycle:
         lines += [f"recycle_requests = {service.recycle[0]}",
                   f"recycle_jitter = {service.recycle[1]}"]
@@ -143,6 +147,7 @@ def is_uwsgi_worker(pid: int) -> bool:
 APP_SERVERS: dict[str, Start] = {
     "onebox": onebox,
     "onebox-preload-off": partial(onebox, preload="off"),
+    "onebox-warm-up": partial(onebox, warm_up=True),
     "gunicorn-gthread": gunicorn,
     "gunicorn-gthread-preload": partial(gunicorn, preload=True),
     "uwsgi": uwsgi,

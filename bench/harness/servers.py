@@ -133,10 +133,16 @@ def config_lines(path: Path) -> list[str]:
 
 def onebox_roles(program: Path, state: Path) -> Callable[[Stat], str]:
     """Names each process by the role that `onebox status` gives it."""
-    answer = subprocess.run([program, "status", "--json", "--state", state], capture_output=True,
-                            text=True, timeout=30, check=True)
-    roles = {process["pid"]: process["role"] for process in json.loads(answer.stdout)["processes"]}
-    return lambda row: str(roles.get(row.pid, row.name))
+    roles: dict[int, str] = {}
+
+    def label(row: Stat) -> str:
+        if row.pid not in roles:  # it is younger than the last answer
+            answer = subprocess.run([program, "status", "--json", "--state", state],
+                                    capture_output=True, text=True, timeout=30, check=True)
+            roles.update((process["pid"], process["role"])
+                         for process in json.loads(answer.stdout)["processes"])
+        return roles.setdefault(row.pid, row.name)
+    return label
 
 
 def onebox(app: OneboxApp, note: Callable[[Size], str]) -> Server:

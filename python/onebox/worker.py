@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import gevent_worker, gunicorn_hooks, health, target
+from onebox import first_requests, gevent_worker, gunicorn_hooks, target
 from onebox._onebox import DUMP_SIGNAL, Worker
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
@@ -53,6 +53,7 @@ def _load(options: argparse.Namespace) -> Callable[..., Any]:
     app = target.load(options.target)
     if options.number == 1:
         warn(options)
+    first_requests.warm_up(app, options.warm_up)
     return app
 
 
@@ -69,6 +70,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--chdir", required=True)
         command.add_argument("--worker-class", choices=("threads", "gevent"), default="threads")
         command.add_argument("--health", default="", help="a path that the app must answer first")
+        command.add_argument("--warm-up", action="append", default=[], metavar="PATH",
+                             help="a path that the app is asked for once")
         command.add_argument("--gunicorn", help="a gunicorn.conf.py, or python:MODULE")
         command.add_argument("--gunicorn-name", help="of that file, as it is shown")
         command.add_argument("--gunicorn-folder", help="where it is executed")
@@ -119,7 +122,7 @@ def tell(error: Exception, options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | None) -> int:
     """Raises HookError."""
-    if options.health and not health.is_well(app, options.health):
+    if options.health and not first_requests.is_well(app, options.health):
         return HEALTH_FAILED
     worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,

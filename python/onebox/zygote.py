@@ -1,24 +1,29 @@
 """The zygote: imports the app once, runs the hooks of Gunicorn's master, and forks each worker from what
-it has then."""
+it has then, one of them ahead of time."""
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-# Before they are patched for gevent: a zygote waits as itself, and has no hub.
-from socket import recv_fds, socket
+from collections.abc import Callable, Sequence
+# Before they are patched for gevent: a zygote waits as itself, and has no hub. The module's own
+# socketpair() makes the sockets that it has been patched with.
+from _socket import socketpair
+from select import select
+from socket import AF_UNIX, SOCK_SEQPACKET, recv_fds, send_fds, socket
 from typing import Any
 
-from onebox import forking, gevent_worker, gunicorn_hooks, target, worker
+from onebox import first_requests, forking, gevent_worker, gunicorn_hooks, target, worker
 from onebox._onebox import fork_child_of
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks, ServerHooks
 
 CONTROL = 3  # the descriptor that the supervisor speaks on; src/supervise/zygote.h has the messages
 MESSAGE_BYTES_MAX = 4096
+STANDBY_PAUSE = 0.2  # seconds without a wish: whoever wants several workers has them first
 # With hooks only the supervisor ends it: on_exit comes after the last child_exit.
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -35,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         if hooks:
             hooks.take_count(options.workers)
         app = target.load(options.target) if imports else None
+        if app is not None and options.worker_class == "threads":  # greenlets want a hub, of each worker
+            first_requests.warm_up(app, options.warm_up)
     except (gevent_worker.Unusable, ConfError, HookError, target.LoadError) as error:
         worker.tell(error, options)
         return worker.IMPORT_FAILED
@@ -71,7 +78,14 @@ def main(arguments: Sequence[str]) -> int:
     options.number = number
     if app is None:
         return worker.run_alone(options, forks.hooks_of_worker)
-    return worker.run(options, lambda: app, forks.hooks_of_worker)
+    return worker.run(options, lambda: _warm(app, options), forks.hooks_of_worker)
+
+
+def _warm(app: Callable[..., Any], options: argparse.Namespace) -> Callable[..., Any]:
+    """In a worker: of threads it is warm already."""
+    if options.worker_class == "gevent":
+        first_requests.warm_up(app, options.warm_up)
+    return app
 
 
 def _begin_hooks(hooks: ServerHooks, first: bool) -> None:
@@ -85,6 +99,20 @@ def _hear_nothing(*_: Any) -> None:
     """Not SIG_IGN, which a program that a hook starts would inherit."""
 
 
+class _Standby:
+    """A worker that was forked ahead and waits until it is told its number. It ends with the zygote."""
+
+    def __init__(self, pid: int, control: socket):
+        self._pid = pid
+        self._control = control
+
+    def call(self, number: int, output: int) -> int:
+        """Its pid, after it was told. Raises OSError where it has ended."""
+        with self._control:
+            send_fds(self._control, [str(number).encode()], [output])
+        return self._pid
+
+
 class _Forks:
     """Forks a worker whenever the supervisor asks for one, and runs the hooks that it speaks of."""
 
@@ -95,10 +123,13 @@ class _Forks:
         self._hooks = hooks
         self._handlers = handlers  # that a worker begins with
         self.hooks_of_worker: Hooks | None = None  # in a worker
+        self._standby: _Standby | None = None
 
     def make_until_told(self) -> int | None:
         """The number of a worker, in that worker; None in the zygote when it is to end."""
         while True:
+            if (number := self._make_standby()) is not None:
+                return number
             message, descriptors, _, _ = recv_fds(self._control, MESSAGE_BYTES_MAX, 1)
             if not message:
                 return None
@@ -124,14 +155,47 @@ class _Forks:
             os.close(descriptors[0])
             self._control.send(json.dumps(answer).encode())
 
+    def _make_standby(self) -> int | None:
+        """Where there is none and nobody waits. The number of a worker, in it, when it is called."""
+        if self._hooks or self._standby or select([self._control], [], [], STANDBY_PAUSE)[0]:
+            return None  # hooks speak of each worker before its fork
+        ours, theirs = (socket(fileno=end.detach()) for end in socketpair(AF_UNIX, SOCK_SEQPACKET))
+        try:
+            pid = fork_child_of(self._supervisor)
+        except OSError as error:  # the next wish tries again
+            print(f"onebox: no worker can be forked ahead: {error}", file=sys.stderr, flush=True)
+            ours.close()
+            theirs.close()
+            return None
+        if pid == 0:
+            self._control.close()
+            ours.close()
+            with theirs:
+                message, descriptors, _, _ = recv_fds(theirs, MESSAGE_BYTES_MAX, 1)
+            if not message:
+                os._exit(0)
+            _take_output(descriptors[0])
+            return int(message)
+        theirs.close()
+        self._standby = _Standby(pid, ours)
+        self._control.send(json.dumps({"standby": pid}).encode())
+        return None
+
     def _make(self, number: int, output: int) -> int:
         """The pid of a new worker; 0 in it. Raises OSError or HookError."""
+        standby, self._standby = self._standby, None
+        if standby:
+            try:
+                return standby.call(number, output)
+            except OSError:
+                pass  # somebody has killed it
         made = self._hooks.new_worker(number) if self._hooks else None
         # A signal that comes early waits until the worker takes it as its own.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            pid = _fork(self._supervisor, output)
+            pid = fork_child_of(self._supervisor)
             if pid == 0:
+                _take_output(output)
                 for signal_number, handler in self._handlers.items():
                     signal.signal(signal_number, handler or signal.SIG_DFL)
         finally:
@@ -160,12 +224,9 @@ def _run_hook(hooks: ServerHooks, event: dict[str, Any]) -> None:
             hooks.exit()
 
 
-def _fork(supervisor: int, output: int) -> int:
-    """The pid of a new child of the supervisor; 0 in it."""
-    pid = fork_child_of(supervisor)
-    if pid == 0:
-        for stream in (1, 2):
-            os.dup2(output, stream)
-        os.close(output)
-        signal.set_wakeup_fd(-1)
-    return pid
+def _take_output(output: int) -> None:
+    """Of a new worker, whose own this descriptor is."""
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    signal.set_wakeup_fd(-1)

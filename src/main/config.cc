@@ -281,7 +281,7 @@ std::optional<mode_t> ParseUmask(std::string_view digits) {
 }
 
 // Options that are for workers and the supervisor alone.
-constexpr std::array<std::string_view, 22> kNotOfTheFront = {"app.target",
+constexpr std::array<std::string_view, 23> kNotOfTheFront = {"app.target",
                                                              "app.chdir",
                                                              "app.python",
                                                              "app.env",
@@ -296,6 +296,7 @@ constexpr std::array<std::string_view, 22> kNotOfTheFront = {"app.target",
                                                              "app.watch",
                                                              "app.watch_files",
                                                              "app.health",
+                                                             "app.warm_up",
                                                              "app.boot_timeout",
                                                              "app.recycle_age",
                                                              "app.memory_soft",
@@ -409,9 +410,16 @@ Mistakes CheckTogether(const Settings& settings) {
     mistakes.push_back(fmt::format(
         "{}: [static] \"{}\": there is no folder {}", mount.source, mount.name, mount.text));
   }
-  if (const std::string health = values.Text("app.health"); !health.empty() && health[0] != '/') {
+  const auto check_path = [&](std::string_view option, const std::string& path) {
+    if (path.starts_with('/')) return;
     mistakes.push_back(fmt::format(
-        "{}: expected a path that begins with /, got \"{}\"", At(settings, "app.health"), health));
+        "{}: expected a path that begins with /, got \"{}\"", At(settings, option), path));
+  };
+  if (const std::string health = values.Text("app.health"); !health.empty()) {
+    check_path("app.health", health);
+  }
+  for (const Element& path : values.All("app.warm_up")) {
+    check_path("app.warm_up", path.text);
   }
   CheckRoutes(values.All("route"), mistakes);
   for (const Element& peak : values.All("app.peak")) {
@@ -482,6 +490,9 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.threads = values.Count<unsigned>(gevent ? "app.greenlets" : "app.threads");
   config.preload = MakePreload(values.Text("app.preload"));
   config.health = values.Text("app.health");
+  for (const Element& path : values.All("app.warm_up")) {
+    config.warm_up.push_back(path.text);
+  }
   config.watch = values.Bool("app.watch");
   for (const Element& file : values.All("app.watch_files")) {
     config.watch_files.push_back(file.text);

@@ -33,6 +33,7 @@ struct Config {
   unsigned threads = 0;  // or greenlets
   supervise::Preload preload = supervise::Preload::kAuto;
   std::string health;
+  std::vector<std::string> warm_up;
   bool watch = false;
   std::vector<std::string> watch_files;
   os::Confinement confinement;

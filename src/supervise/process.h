@@ -28,6 +28,12 @@ enum class Life : unsigned char { kWaiting, kBooting, kReady, kEnding };
 std::string_view NameOf(Role role);
 std::string_view NameOf(Life life);
 
+// A worker that was forked ahead of time, and is nobody until the zygote tells it its number.
+struct Standby {
+  os::Child child;
+  Time since;
+};
+
 struct Process {
   Process(Role its_role, std::shared_ptr<Generation> its_generation, const Clock& clock)
       : role(its_role),
@@ -59,7 +65,9 @@ struct Process {
   Time start_at;              // when waiting: the time of the next start
   Time end_by = Time::max();  // when ending, or booting: killed then
   os::Fd control = {};        // to a front or a zygote
-  bool hooks = false;         // of a zygote: it runs those of a gunicorn.conf.py
+
+  bool hooks = false;              // of a zygote: it runs those of a gunicorn.conf.py
+  std::optional<Standby> standby;  // of a zygote
 
   int number = 0;              // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays

@@ -211,6 +211,7 @@ class Box {
   void TellService();
   std::string StatusText() const;
   json ProcessStatus(const Process& process) const;
+  json StandbyStatus(const Process& zygote) const;
 
   Process& front() { return *now_->front; }
   const Process& front() const { return *now_->front; }
@@ -530,7 +531,13 @@ void Box::TakeZygoteNews(Process& zygote) {
 void Box::Take(Process& zygote, const ZygoteNews& news) {
   Generation& generation = *zygote.generation;
   if (news.kind == ZygoteNews::Kind::kForked || news.kind == ZygoteNews::Kind::kForkFailed) {
+    if (zygote.standby && zygote.standby->child.pid() == news.pid) zygote.standby.reset();
     return TakeForked(news);
+  }
+  if (news.kind == ZygoteNews::Kind::kStandby) {
+    auto child = os::Adopt(news.pid);
+    if (child.ok()) zygote.standby.emplace(std::move(child).value(), Now());
+    return;  // else it has ended, and the next worker is forked when it is asked for
   }
   if (zygote.life != Life::kBooting) return;
   zygote.end_by = Time::max();
@@ -679,6 +686,9 @@ void Box::TakeDeath(Process& process) {
     TellHooks(IsOfReload(process) ? reload_->generation->zygote : now_->zygote,
               {{"ended", process.child->pid()}, {"worker", process.number}});
   }
+  // It ends by itself, but not where it is stopped; nor may it be a worker that we know nothing of.
+  if (process.standby) process.standby->child.Signal(SIGKILL);
+  process.standby.reset();
   process.child.reset();
   process.end_by = Time::max();
   const bool asked_for = process.life == Life::kEnding;
@@ -812,6 +822,9 @@ void Box::BuryTheDead() {
   for (const auto& process : processes_) {
     if (process->alive()) ours.push_back(process->child->pid());
     awaited = awaited || process->awaited();
+    auto& standby = process->standby;
+    if (standby && standby->child.Reap()) standby.reset();
+    if (standby) ours.push_back(standby->child.pid());
   }
   if (!awaited) os::ReapStrangers(ours);
 }
@@ -1129,6 +1142,9 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
     words.insert(words.end(), {"--worker-class", "gevent"});
   }
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
+  for (const std::string& path : settings.warm_up) {
+    words.insert(words.end(), {"--warm-up", path});
+  }
   words.insert(words.end(), settings.worker_words.begin(), settings.worker_words.end());
   return words;
 }
@@ -1686,6 +1702,7 @@ std::string Box::StatusText() const {
   json processes = json::array();
   for (const auto& process : processes_) {
     processes.push_back(ProcessStatus(*process));
+    if (process->standby) processes.push_back(StandbyStatus(*process));
   }
   const json status = {{"version", settings().version},
                        {"uptime", SecondsOf(Now() - began_)},
@@ -1723,6 +1740,19 @@ json Box::ProcessStatus(const Process& process) const {
           {"memory", process.memory.bytes()},
           {"uptime", process.alive() ? SecondsOf(Now() - process.started) : 0.0},
           {"restarts", process.restarts}};
+}
+
+// As a worker's that has done nothing yet.
+json Box::StandbyStatus(const Process& zygote) const {
+  return {{"role", "standby"},
+          {"number", 0},
+          {"pid", zygote.standby->child.pid()},
+          {"state", NameOf(Life::kReady)},
+          {"generation", zygote.generation->number},
+          {"leaves_because", ""},
+          {"memory", 0},
+          {"uptime", SecondsOf(Now() - zygote.standby->since)},
+          {"restarts", 0}};
 }
 
 Process* Box::FindWorker(int number) {

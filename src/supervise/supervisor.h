@@ -61,8 +61,9 @@ struct BoxSettings {
   MemoryLimits memory{};       // of a worker
   std::uint64_t memory_max{};  // of all workers together: beyond it none is started besides
   std::string health;          // a path that the app must answer before it serves; empty: not asked
-  std::string python;          // the interpreter
-  std::string python_side;     // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
+  std::vector<std::string> warm_up;  // paths that it is asked for once before
+  std::string python;                // the interpreter
+  std::string python_side;           // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
   std::string target;
   std::string chdir;
   std::vector<std::string> worker_words;  // at the end of a worker's command line

@@ -36,6 +36,11 @@ std::optional<ZygoteNews> ParseZygoteNews(std::string_view message) {
     news.reason = Text(unsafe);
     return news;
   }
+  if (const int standby = PositiveInt(At(object, "standby")); standby != 0) {
+    news.kind = Kind::kStandby;
+    news.pid = standby;
+    return news;
+  }
   if (news.worker == 0) return std::nullopt;
   if (const json& error = At(object, "error"); error.is_string()) {
     news.kind = Kind::kForkFailed;

@@ -17,6 +17,7 @@ namespace onebox::supervise {
 //                                                                where it has imported the app
 //   {"unsafe":"thread \"poller\" runs","app":...,"python":...}   instead: it must not be forked
 //   {"worker":3,"pid":4711} or {"worker":3,"error":"..."}   for each that was asked for
+//   {"standby":4712}   it has forked one ahead of time, which is the next that is asked for; without hooks
 // It is asked by {"fork":3} with one descriptor: the worker's output. The worker is an orphan that
 // the supervisor adopts, so whatever becomes of the zygote is nothing to its workers.
 // Where it runs hooks it is told what they are for, and does not answer:
@@ -29,14 +30,14 @@ namespace onebox::supervise {
 //   {"exit":true}                every worker has gone: it ends
 // The end of file ends it too, without a hook.
 struct ZygoteNews {
-  enum class Kind : unsigned char { kReady, kUnsafe, kForked, kForkFailed };
+  enum class Kind : unsigned char { kReady, kUnsafe, kForked, kForkFailed, kStandby };
 
   Kind kind = Kind::kReady;
   std::string app, python;  // of kReady and kUnsafe, for people
   std::uint64_t bytes = 0;  // of memory that it has, of kReady
   std::string reason;       // of kUnsafe and kForkFailed
-  int worker = 0;           // its number, of the last two kinds
-  int pid = 0;              // of kForked
+  int worker = 0;           // its number, of kForked and kForkFailed
+  int pid = 0;              // of kForked and kStandby
 };
 
 inline constexpr std::size_t kZygoteMessageBytesMax = 64 << 10;

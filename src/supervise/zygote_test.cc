@@ -35,6 +35,11 @@ TEST(ZygoteNews, IsReadByKind) {
   ASSERT_TRUE(failed);
   EXPECT_EQ(failed->kind, Kind::kForkFailed);
   EXPECT_EQ(failed->reason, "no memory");
+
+  const auto standby = ParseZygoteNews(R"({"standby":4712})");
+  ASSERT_TRUE(standby);
+  EXPECT_EQ(standby->kind, Kind::kStandby);
+  EXPECT_EQ(standby->pid, 4712);
 }
 
 TEST(ZygoteNews, IsNothingWhereItIsNone) {

@@ -350,6 +350,66 @@ assert engine.pool.checkedin() == 1
     assert imports(hold) == 1
 
 
+WARM = '[app]\nwarm_up = ["/page?of=1", "/missing", "/raises"]\n'
+
+
+def test_what_warms_an_app_up_is_done_before_the_fork_and_shared(serve):
+    running = serve("first:app", workers=2, toml=WARM)
+    zygote = running.pids("zygote")
+    assert {pid_of(running.get("/page?of=1")) for _ in range(20)} == set(zygote)
+    assert pid_of(running.get("/page?of=2")) in running.pids("app worker")
+    running.wait_for_line("/missing is answered by 404 Not Found")
+    running.wait_for_line("RuntimeError: not today")
+    running.wait_for_line("/raises has no answer")
+    running.wait_for_line(r"zygote .*: onebox: warmed up by 1 of 3 requests in \d")
+
+
+@pytest.mark.parametrize("options", [
+    {"arguments": ["--preload", "off"]},
+    {"worker_class": "gevent"},  # its hub is each worker's own
+], ids=["preload-off", "gevent"])
+def test_what_warms_an_app_up_is_done_in_each_worker_else(serve, options):
+    running = serve("first:app", workers=1, toml=WARM, **options)
+    assert pid_of(running.get("/page?of=1")) == running.pids("app worker")[0]
+    running.wait_for_line(r"worker 1 .*: onebox: warmed up by 1 of 3 requests")
+
+
+def standby_of(running):
+    until(lambda: running.pids("standby"), "a worker is forked ahead of time")
+    return running.pids("standby")[0]
+
+
+@pytest.mark.parametrize("worker_class", [None, "gevent"])
+def test_a_worker_that_is_killed_has_its_successor_waiting(serve, worker_class):
+    running = serve("first:app", workers=1, worker_class=worker_class)
+    for _ in range(3):
+        standby = standby_of(running)
+        os.kill(running.pids("app worker")[0], signal.SIGKILL)
+        until(lambda: running.pids("app worker") == [standby], "it is the one that waits")
+        assert pid_of(running.get(f"/{standby}")) == standby
+
+
+def test_a_standby_that_is_killed_is_missed_by_nobody(serve):
+    running = serve("first:app", workers=1)
+    standby = standby_of(running)
+    os.kill(standby, signal.SIGKILL)
+    until(lambda: not running.pids("standby"), "it is known to be gone")
+    worker = running.pids("app worker")[0]
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: running.pids("app worker") not in ([], [worker]), "another is forked")
+    assert pid_of(running.get("/next")) == running.pids("app worker")[0]
+    assert standby_of(running) != standby
+
+
+def test_a_standby_goes_with_its_generation_even_where_it_is_stopped(serve):
+    running = serve("first:app", workers=1)
+    standby = standby_of(running)
+    os.kill(standby, signal.SIGSTOP)
+    assert reload(running).returncode == 0
+    until(lambda: not os.path.exists(f"/proc/{standby}"), "it has gone")
+    assert standby_of(running) != standby
+
+
 def test_a_zygote_that_dies_is_replaced_and_nobody_notices(versioned, hold):
     running = versioned(workers=2)
     workers = running.pids("app worker")
