@@ -156,6 +156,12 @@ void Child::Signal(int number) const {
   ::pidfd_send_signal(pidfd_.get(), number, nullptr, 0);
 }
 
+bool Child::is_ours() const {
+  siginfo_t state{};
+  return ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &state, WEXITED | WNOHANG | WNOWAIT) ==
+         0;
+}
+
 std::optional<ExitStatus> Child::Reap() {
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;

@@ -41,6 +41,8 @@ class Child {
 
   pid_t pid() const { return pid_; }
   const Fd& pidfd() const { return pidfd_; }  // readable when the process has ended
+  // Whether it is a child of this process, as one that was adopted becomes.
+  bool is_ours() const;
 
   // No error where the process has ended already.
   void Signal(int number) const;

@@ -12,17 +12,19 @@ constexpr Duration kFirst = milliseconds(100);
 constexpr Duration kLongest = seconds(10);
 constexpr Duration kShortLife = seconds(1);
 constexpr Duration kGoodLife = seconds(30);
+constexpr int kChances = 2;  // in a row, each after more than a short life
 
 }  // namespace
 
 Duration Backoff::Died() {
   const Duration lived = clock_.Now() - started_;
-  if (lived >= kGoodLife) deaths_in_a_row_ = 0;
+  if (lived >= kGoodLife) {
+    deaths_in_a_row_ = 0;
+    next_ = Duration();
+  }
   ++deaths_in_a_row_;
-  const bool by_chance = deaths_in_a_row_ == 1 && lived >= kShortLife;
-  next_ = by_chance               ? Duration()
-          : deaths_in_a_row_ == 1 ? kFirst
-                                  : std::clamp(next_ * 2, kFirst, kLongest);
+  const bool by_chance = deaths_in_a_row_ <= kChances && lived >= kShortLife;
+  next_ = by_chance ? Duration() : std::clamp(next_ * 2, kFirst, kLongest);
   return next_;
 }
 

@@ -5,9 +5,9 @@
 
 namespace onebox::supervise {
 
-// No time after a first death, 100 ms after the next, twice as long after each one more, 10 s at
-// most. A life of 30 s is forgiven all that came before; one of less than a second waits 100 ms at
-// least.
+// No time after a first death and a second, 100 ms after the next, twice as long after each one more,
+// 10 s at most. A life of 30 s is forgiven all that came before; one of less than a second waits 100 ms
+// at least.
 class Backoff {
  public:
   explicit Backoff(const Clock& clock) : clock_(clock) {}

@@ -1,5 +1,7 @@
 #include "supervise/process.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -36,6 +38,12 @@ std::string Process::name() const {
   const std::string pid = child ? fmt::format(" [{}]", child->pid()) : "";
   return role == Role::kAppWorker ? fmt::format("worker {}{}", number, pid)
                                   : fmt::format("{}{}", NameOf(role), pid);
+}
+
+std::string Process::TakeStory() {
+  std::vector<std::string> said = std::exchange(held, {});
+  if (said.empty()) said.assign(lines.last().begin(), lines.last().end());
+  return fmt::format("{}", fmt::join(said, "\n"));
 }
 
 }  // namespace onebox::supervise

@@ -46,6 +46,10 @@ struct Process {
   bool alive() const { return child.has_value(); }
   // Forked by the zygote, which has not said its pid yet.
   bool awaited() const { return !alive() && (life == Life::kBooting || life == Life::kReady); }
+  // Its hooks hear of the end of every worker, and of the box's last of all.
+  bool HoldsHooks() const { return hooks && alive() && !goes && life != Life::kBooting; }
+  // What it has said while it booted, once; where that was too much to hold, its last lines.
+  std::string TakeStory();
   void Signal(int signal) const {
     if (child) child->Signal(signal);
   }
@@ -73,6 +77,7 @@ struct Process {
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
   Time recycle_at = Time::max();
   bool retired = false;  // the front gives it no more requests
+  bool lost = false;     // awaited, of a zygote that has ended
   WorkerMemory memory;
 
   Time spoke_at{};                  // of a front: when it was heard last

@@ -1,0 +1,305 @@
+// The life of a box: its loop, its deadlines, and its end.
+#include "supervise/box.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "os/file.h"
+#include "os/poll.h"
+#include "os/random.h"
+#include "os/signal.h"
+
+namespace onebox::supervise {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
+constexpr Duration kBootNotice = seconds(10);
+
+}  // namespace
+
+Status Box::Open() {
+  TRY(os::MakeFolders(settings().state));
+  auto lock = os::LockFile(settings().state + "/lock");
+  if (!lock.ok() && lock.error().system_error == EWOULDBLOCK) {
+    return OperatorError(
+        fmt::format("another onebox runs with the state folder {}; choose another with --state, or "
+                    "look at it with: onebox status --state {}",
+                    settings().state,
+                    settings().state));
+  }
+  state_lock_ = TRY(std::move(lock));
+  listeners_.Adopt(outside_.handed_over);
+  TRY(listeners_.Open(settings().listen));
+  control_ = TRY(ControlSocket::Open(settings().state));
+  signals_ = TRY(os::SignalQueue::Open(kSignals));
+  os::AdoptOrphans();
+  notifier_.Open(outside_.notify);
+  watch_.Follow(settings().watch);
+  now_->front = &AddFront(now_);
+  TRY(OpenAttachSockets(*now_->front));
+  if (NeedsZygote(settings())) now_->zygote = &AddZygote(now_);
+  return Done();
+}
+
+Status Box::OpenAttachSockets(Process& front) const {
+  front.attach_name = fmt::format("@onebox-{:016x}", os::Random64());
+  for (unsigned reactor = 0; reactor < front.generation->settings.reactors; ++reactor) {
+    const auto address =
+        TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", front.attach_name, reactor)));
+    front.attach.push_back(TRY(os::Listen(address, {.type = SOCK_SEQPACKET})));
+  }
+  return Done();
+}
+
+std::string Box::StartLines() const {
+  std::string text = fmt::format(
+      "onebox {}   {}", settings().version, fmt::join(listeners_.Shown(settings().listen), "   "));
+  const std::string admin = listeners_.ShownAdmin(settings().listen);
+  if (!admin.empty()) text += fmt::format("   admin {}", admin);
+  text += '\n';
+  for (const std::string& line : settings().start_lines) {
+    text += fmt::format("  {}\n", line);
+  }
+  return text;
+}
+
+int Box::Run() {
+  if (phase_ == Phase::kBooting) outside_.print(StartLines());
+  BalancePool();
+  while (phase_ != Phase::kGone) {
+    Turn();
+  }
+  return exit_status_;
+}
+
+void Box::RemoveControlPath() {
+  if (control_) os::RemoveFile(control_->path());
+}
+
+// What the others have said goes before what time says, so that a supervisor that was stopped for a
+// while does not take its own absence for theirs.
+void Box::Turn() {
+  const std::vector<int> ready = os::WaitReadable(WantedFds(), UntilNextDeadline());
+  const auto is_ready = [&ready](int fd) {
+    return fd >= 0 && std::find(ready.begin(), ready.end(), fd) != ready.end();
+  };
+  // By index: a reload that fails or succeeds may add processes; BuryTheDead() alone removes some.
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    Process& process = *processes_[i];
+    if (!is_ready(process.control.get())) continue;
+    process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
+  }
+  if (is_ready(signals_->fd().get())) TakeSignals();
+  if (is_ready(watch_.fd())) watch_.Read();
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    Process& process = *processes_[i];
+    if (is_ready(process.output.get())) TakeOutput(process);
+    if (process.alive() && is_ready(process.child->pidfd().get())) TakeDeath(process);
+  }
+  BuryTheDead();
+  control_->Serve([this](std::string_view question, ControlSocket::Client from) {
+    return AnswerQuestion(question, from);
+  });
+  CheckBooted();
+  CheckReloaded();
+  CheckWatch();
+  BeginWantedReload();
+  BeginWantedUpgrade();
+  CheckAges();
+  CheckMemory();
+  CheckLoad();
+  CheckDeadlines();
+  BalancePool();
+  StartWhatIsDue();
+  BuryTheDead();
+  TellWorkers();
+  TellService();
+}
+
+std::vector<int> Box::WantedFds() const {
+  std::vector<int> wanted = {signals_->fd().get()};
+  if (watch_.fd() >= 0) wanted.push_back(watch_.fd());
+  for (const auto& process : processes_) {
+    if (process->control.valid()) wanted.push_back(process->control.get());
+    if (process->output.valid()) wanted.push_back(process->output.get());
+    if (process->alive()) wanted.push_back(process->child->pidfd().get());
+  }
+  control_->Wanted(wanted);
+  return wanted;
+}
+
+std::optional<Duration> Box::UntilNextDeadline() const {
+  Time next = deadline_;
+  for (const auto& process : processes_) {
+    if (phase_ < Phase::kEnding && process->life == Life::kWaiting && IsDue(*process)) {
+      next = std::min(next, process->start_at);
+    }
+    next = std::min(next, process->end_by);
+    if (process->role == Role::kAppWorker && process->life == Life::kReady) {
+      next = std::min(next, memory_at_);
+    }
+    if (process->leaves_because.empty()) next = std::min(next, process->recycle_at);
+    if (process->role == Role::kFront && process->alive()) {
+      next = std::min(next, process->spoke_at + kHeartbeatTimeout);
+    }
+  }
+  if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
+  if (phase_ == Phase::kServing && NumberChanges()) next = std::min(next, load_at_);
+  if (reload_ != nullptr) next = std::min(next, reload_->give_up_at);
+  next = std::min({next, notifier_.next(), watch_.next()});
+  if (next == Time::max()) return std::nullopt;
+  return next - Now();
+}
+
+// --- time --------------------------------------------------------------------
+
+void Box::CheckBooted() {
+  if (phase_ != Phase::kBooting) return;
+  const bool booted = CountWorkers().ready == Wanted() && front().life == Life::kReady;
+  if (booted) {
+    phase_ = Phase::kServing;
+    std::string app = fmt::format("  app       {}", settings().target);
+    if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
+    app += now_->python.empty() ? fmt::format(", {}", settings().python)
+                                : fmt::format(", Python {}", now_->python);
+    if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
+    outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
+    notifier_.Ready();
+    return;
+  }
+  if (boot_noticed_ || Now() < began_ + kBootNotice) return;
+  boot_noticed_ = true;
+  outside_.print(fmt::format("  waiting for {} to load; its output is shown when it has\n",
+                             settings().target));
+}
+
+void Box::CheckHeartbeat(Process& front) {
+  if (!front.alive() || front.life == Life::kEnding) return;
+  if (Now() < front.spoke_at + kHeartbeatTimeout) return;
+  outside_.log.Error("{} has not been heard of for {:.0f} s; it is killed",
+                     front.name(),
+                     SecondsOf(kHeartbeatTimeout));
+  front.spoke_at = Now();  // once is enough
+  front.Signal(SIGKILL);
+}
+
+void Box::CheckDeadlines() {
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) CheckHeartbeat(*process);
+    if (Now() < process->end_by) continue;
+    process->end_by = Time::max();
+    if (process->lost && process->awaited()) {
+      process->life = Life::kWaiting;  // it was not forked
+      continue;
+    }
+    if (process->role == Role::kFront) {
+      outside_.log.Warning("{} is over its drain_timeout; it is killed", process->name());
+    } else if (process->life == Life::kEnding) {
+      outside_.log.Warning("{} has not ended in time; it is killed", process->name());
+    } else {
+      outside_.log.Error("{} was not ready within {:.0f} s; it is killed",
+                         process->name(),
+                         SecondsOf(process->generation->settings.boot_timeout));
+    }
+    process->Signal(SIGKILL);
+    const Process* zygote = process->generation->zygote;
+    if (process->awaited() && zygote != nullptr) zygote->Signal(SIGKILL);  // it has not forked it
+  }
+  if (Now() < deadline_) return;
+  deadline_ = Time::max();
+  if (phase_ == Phase::kEnding) SignalAll(SIGKILL);
+}
+
+// --- the end -----------------------------------------------------------------
+
+void Box::BeginDrain() {
+  if (reload_ != nullptr && !reload_->taken_over) EndReload("the box is ending", nullptr);
+  AnswerReload({{"error", "the box is ending"}}, std::exchange(reload_askers_, {}));
+  AnswerReload({{"error", "the box is ending"}}, std::exchange(upgrade_askers_, {}));
+  if (!front().alive() || !worker_was_ready_) {
+    BeginEnd();
+    return;
+  }
+  phase_ = Phase::kDraining;
+  notifier_.Stopping("draining: finishing what has begun");
+  CloseListeners();
+  for (const auto& process : processes_) {
+    if (process->role != Role::kFront) continue;
+    process->end_by = Now() + process->generation->settings.drain_timeout + kDrainGrace;
+    TellFront(*process, {{"drain", true}});
+  }
+}
+
+void Box::BeginEnd() {
+  phase_ = Phase::kEnding;
+  notifier_.Stopping("ending");
+  deadline_ = Now() + kEndTimeout;
+  CloseListeners();
+  for (const auto& process : processes_) {
+    process->end_by = Time::max();
+    if (process->role == Role::kFront) TellFront(*process, {{"end", true}});
+  }
+  SignalAll(SIGTERM);
+  ContinueEnd();
+}
+
+// The hooks come last, and have as long as all others had.
+void Box::ContinueEnd() {
+  if (!AnyAlive()) {
+    phase_ = Phase::kGone;
+    return;
+  }
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->alive() && !process->HoldsHooks();
+  });
+  if (others) return;
+  for (const auto& process : processes_) {
+    if (!process->alive() || process->life == Life::kEnding) continue;
+    process->life = Life::kEnding;
+    process->end_by = Now() + kEndTimeout;
+    TellHooks(process.get(), {{"exit", true}});
+  }
+}
+
+// But for what ends last; ContinueEnd() sees to that.
+void Box::SignalAll(int number) const {
+  for (const auto& process : processes_) {
+    if (!process->HoldsHooks()) process->Signal(number);
+  }
+}
+
+void Box::TellFront(Process& front, const json& message) const {
+  if (!front.control.valid()) return;
+  const auto told = os::SendDescriptors(front.control, message.dump(), {});
+  if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
+  outside_.log.Warning("the front cannot be told: {}", told.error().message);
+}
+
+// Nobody waits for what they do with it.
+void Box::TellHooks(const Process* zygote, const json& message) const {
+  if (zygote == nullptr || !zygote->hooks || zygote->goes || !zygote->control.valid()) return;
+  const auto told = os::SendDescriptors(zygote->control, message.dump(), {});
+  if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
+  outside_.log.Warning("the hooks cannot be told {}: {}", message.dump(), told.error().message);
+}
+
+Process* Box::FindWorker(int number) {
+  for (const auto& process : processes_) {
+    if (process->role == Role::kAppWorker && process->number == number) return process.get();
+  }
+  return nullptr;
+}
+
+bool Box::AnyAlive() const {
+  return std::any_of(
+      processes_.begin(), processes_.end(), [](const auto& process) { return process->alive(); });
+}
+
+}  // namespace onebox::supervise

@@ -1,0 +1,184 @@
+// What follows where a process of the box has ended.
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "supervise/box.h"
+
+namespace onebox::supervise {
+namespace {
+
+constexpr int kImportFailed = 3;  // exit statuses of a worker
+constexpr int kHealthFailed = 4;
+
+}  // namespace
+
+// Not until the end of file: a grandchild may hold the other end, and write to it, for ever.
+void Box::TakeLastOutput(Process& process) {
+  constexpr int kReadsMax = 4;  // a pipe holds as much as one read takes
+  for (int i = 0; i < kReadsMax && process.output.valid(); ++i) {
+    TakeOutput(process);
+  }
+  process.lines.Finish([this, &process](std::string_view line) { TakeLine(process, line); });
+  process.output.Reset();
+}
+
+void Box::TakeDeath(Process& process) {
+  const auto status = process.child->Reap();
+  if (!status) return;
+  TakeLastOutput(process);
+  if (process.control.valid()) {
+    process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
+    process.control.Reset();
+  }
+  if (process.role == Role::kFront) {
+    front_died_at_ = Now();
+    outside_.front_ended(process.first_lane);
+  }
+  const std::string name = process.name();
+  if (process.role == Role::kAppWorker) {
+    TellHooks(IsOfReload(process) ? reload_->generation->zygote : now_->zygote,
+              {{"ended", process.child->pid()}, {"worker", process.number}});
+  }
+  // It ends by itself, but not where it is stopped; nor may it be a worker that we know nothing of.
+  if (process.standby) process.standby->child.Signal(SIGKILL);
+  process.standby.reset();
+  process.child.reset();
+  process.end_by = Time::max();
+  const bool asked_for = process.life == Life::kEnding;
+  if (phase_ < Phase::kDraining && !asked_for) outside_.died(process.role);
+  AfterDeath(process, *status, name);
+  process.life = Life::kWaiting;
+}
+
+void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::string& name) {
+  if (phase_ >= Phase::kEnding) return ContinueEnd();
+  if (IsOfReload(process) && process.life != Life::kEnding) {
+    const bool unwell = status.signal == 0 && status.status == kHealthFailed;
+    const bool unloaded = status.signal == 0 && status.status == kImportFailed;
+    const std::string& target = process.generation->settings.target;
+    return FailReload(
+        unwell
+            ? fmt::format(
+                  "{} does not answer {} as it should", target, process.generation->settings.health)
+        : unloaded ? fmt::format("{} could not be loaded", target)
+                   : fmt::format("{} ended before it was ready: {}", name, status.text()),
+        &process);
+  }
+  if (process.role == Role::kFront && (phase_ == Phase::kDraining || process.goes)) {
+    if (status.status != 0 || status.signal != 0) {
+      outside_.log.Warning("{} did not drain: {}", name, status.text());
+    }
+    return AfterFrontDeath(process);
+  }
+  if (process.role == Role::kZygote) LoseAwaited(*process.generation);
+  TellOfTakeOver();
+  if (process.goes) return;
+  const bool never_served =
+      process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
+  if (phase_ == Phase::kBooting && never_served) {
+    const bool import_failed =
+        process.role != Role::kFront && status.signal == 0 && status.status == kImportFailed;
+    FailBoot(process,
+             import_failed ? fmt::format("{} could not be loaded", settings().target)
+                           : fmt::format("{} ended before it was ready: {}", name, status.text()));
+    return;
+  }
+  PlanRestart(process, status, name);
+}
+
+// It may have forked them all the same: whoever joins the front in time is one of them, and is ended.
+void Box::LoseAwaited(const Generation& generation) {
+  for (const auto& worker : processes_) {
+    if (!worker->awaited() || worker->generation.get() != &generation) continue;
+    worker->lost = worker->goes = true;
+    worker->leaves_because = "its zygote has ended";
+    worker->end_by = Now() + kWorkerGrace;
+  }
+}
+
+// A front that has drained: the workers that served it alone go too.
+void Box::AfterFrontDeath(Process& front) {
+  front.goes = true;
+  for (const auto& worker : processes_) {
+    if (worker->role == Role::kAppWorker && worker->generation->front == &front &&
+        worker->generation != now_) {
+      EndWorker(*worker);
+    }
+  }
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->role == Role::kFront && process->alive();
+  });
+  if (phase_ == Phase::kDraining && !others) BeginEnd();
+}
+
+void Box::FailBoot(Process& process, const std::string& reason) {
+  const std::string story = process.TakeStory();
+  if (!story.empty()) outside_.print(story + '\n');
+  outside_.print(fmt::format("onebox: {}\n", reason));
+  if (process.role != Role::kFront) {
+    outside_.print(fmt::format("  app     {}\n  folder  {}\n  python  {}\n",
+                               settings().target,
+                               settings().chdir,
+                               settings().python));
+    if (settings().watch.on) {
+      return AwaitChange(story, reason);
+    }
+  }
+  boot_failed_ = true;
+  exit_status_ = 1;
+  notifier_.Stopping(reason);
+  SignalAll(SIGKILL);
+  BeginEnd();
+}
+
+void Box::PlanRestart(Process& process, const os::ExitStatus& status, const std::string& name) {
+  ReleaseHeld(process);
+  const bool by_us = process.life == Life::kEnding;
+  const bool with_the_front =
+      process.role == Role::kAppWorker && status.signal == 0 && front_died_at_ >= process.started;
+  if (by_us || with_the_front) {
+    process.start_at = Now();
+    return;
+  }
+  const Duration lived = Now() - process.started;
+  const Duration wait = process.backoff.Died();
+  process.start_at = Now() + wait;
+  const int deaths = process.backoff.deaths_in_a_row();
+  const std::string story =
+      fmt::format("{} ended after {:.1f} s: {}; it starts again {}{}",
+                  name,
+                  SecondsOf(lived),
+                  status.text(),
+                  wait == Duration() ? "at once" : fmt::format("in {:.1f} s", SecondsOf(wait)),
+                  deaths == 1 ? "" : fmt::format(" (death {} in a row)", deaths));
+  if (process.lines.last().empty()) {
+    outside_.log.Error("{}", story);
+    return;
+  }
+  outside_.log.Block(telemetry::LogLevel::kError,
+                     fmt::format("{}; its last words:", story),
+                     fmt::format("{}", fmt::join(process.lines.last(), "\n")));
+}
+
+// Those that go and have gone; and the orphans that the app has left to us.
+void Box::BuryTheDead() {
+  std::erase_if(processes_, [this](const auto& process) {
+    const bool gone = process->goes && !process->alive() && !process->awaited();
+    return gone && process.get() != now_->front && process.get() != now_->zygote;
+  });
+  std::vector<pid_t> ours;
+  bool awaited = false;  // a worker that the zygote has forked or will: its pid is not known yet
+  for (const auto& process : processes_) {
+    if (process->alive()) ours.push_back(process->child->pid());
+    awaited = awaited || process->awaited();
+    auto& standby = process->standby;
+    if (standby && standby->child.Reap()) standby.reset();
+    if (standby) ours.push_back(standby->child.pid());
+  }
+  if (!awaited) os::ReapStrangers(ours);
+}
+
+}  // namespace onebox::supervise

@@ -1,0 +1,183 @@
+// How many workers there are, and which of them leave.
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "os/file.h"
+#include "os/machine.h"
+#include "supervise/box.h"
+#include "supervise/pool.h"
+
+namespace onebox::supervise {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr Duration kMemoryPause = seconds(1);  // between two looks at the workers' memory
+constexpr Duration kMemoryPauseNear = std::chrono::milliseconds(100);  // where a limit is near
+constexpr std::size_t kRollupBytesMax = 4096;
+constexpr Duration kLoadPause = seconds(1);
+
+}  // namespace
+
+void Box::BalancePool() {
+  if (phase_ >= Phase::kEnding || phase_ == Phase::kBroken || boot_failed_) return;
+  std::vector<Member> members;
+  for (const auto& process : processes_) {
+    // The first worker of a reload is nobody's member yet; those of a front that drains never again.
+    const bool member = process->role == Role::kAppWorker && !IsOfReload(*process) &&
+                        process->generation->front == now_->front;
+    if (!member) continue;
+    members.push_back({.number = process->number,
+                       .life = process->life,
+                       .leaves = !process->leaves_because.empty(),
+                       .started = process->started});
+  }
+  const Moves moves = Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())});
+  for (const int number : moves.end) {
+    EndWorker(*FindWorker(number));
+  }
+  for (unsigned i = 0; i < moves.start; ++i) {
+    AddWorker(now_);
+  }
+}
+
+// What memory has room for, by what it is measured to be.
+MemoryRoom Box::Room() const {
+  MemoryRoom room{.free = os::MemoryAvailable(), .wanted = Wanted()};
+  std::uint64_t used = 0;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker || process->life == Life::kWaiting) continue;
+    ++room.present;
+    used += process->memory.bytes();
+    room.largest = std::max(room.largest, process->memory.bytes());
+  }
+  if (const std::uint64_t most = settings().memory_max; most > 0) {
+    room.free = std::min(room.free, most - std::min(most, used));
+  }
+  return room;
+}
+
+// Another is to take its place; until then it serves.
+void Box::Replace(Process& worker, std::string reason) {
+  if (!worker.leaves_because.empty() || worker.life == Life::kEnding) return;
+  outside_.log.Info("{} is replaced: {}", worker.name(), reason);
+  worker.leaves_because = std::move(reason);
+}
+
+// It takes no more requests, finishes those that it has, and goes.
+void Box::EndWorker(Process& worker) {
+  worker.goes = true;
+  if (!worker.alive() || worker.life == Life::kEnding) return;  // Adopt() ends what is awaited
+  worker.life = Life::kEnding;
+  TellFront(*worker.generation->front, {{"retire", worker.number}});
+  worker.end_by = Now() + worker.generation->settings.request_timeout + kWorkerGrace;
+  worker.Signal(SIGTERM);
+}
+
+void Box::CheckAges() {
+  for (const auto& process : processes_) {
+    if (process->recycle_at <= Now()) Replace(*process, "it is as old as it is to get");
+  }
+}
+
+// Twice as far as half of the limit may be a matter of seconds.
+bool Box::IsNearItsLimit(const Process& worker) const {
+  const MemoryLimits& limits = worker.generation->settings.memory;
+  const std::uint64_t limit = limits.soft > 0 ? limits.soft : limits.hard;
+  return limit > 0 && worker.memory.bytes() > limit / 2;
+}
+
+void Box::CheckMemory() {
+  if (Now() < memory_at_) return;
+  bool near = false;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker || process->life != Life::kReady || !process->alive()) {
+      continue;
+    }
+    const auto text = os::ReadKernelFile(
+        fmt::format("/proc/{}/smaps_rollup", process->child->pid()), kRollupBytesMax);
+    const auto reading = text.ok() ? ParseRollup(text.value()) : std::nullopt;
+    if (!reading) continue;  // it has just died
+    const MemoryLimits& limits = process->generation->settings.memory;
+    process->memory.Take(*reading, limits);
+    near = near || IsNearItsLimit(*process);
+    const auto story = [&](std::string_view which, std::uint64_t limit) {
+      return fmt::format("it has {}, and {} is {}",
+                         FormatBytes(process->memory.bytes() >> 20U << 20U),
+                         which,
+                         FormatBytes(limit));
+    };
+    switch (process->memory.Judge(limits)) {
+      case WorkerMemory::Verdict::kFine:
+        break;
+      case WorkerMemory::Verdict::kReplace:
+        Replace(*process, story("app.memory_soft", limits.soft));
+        break;
+      case WorkerMemory::Verdict::kEnd:
+        Replace(*process, story("app.memory_hard", limits.hard));
+        EndWorker(*process);
+        break;
+    }
+  }
+  memory_at_ = Now() + (near ? kMemoryPauseNear : kMemoryPause);
+}
+
+// How many workers there are to be, once a second.
+void Box::CheckLoad() {
+  if (phase_ != Phase::kServing || !NumberChanges() || Now() < load_at_) return;
+  load_at_ = Now() + kLoadPause;
+  const os::CpuTimes cpu = os::ReadCpuTimes();
+  const os::CpuTimes before = std::exchange(cpu_before_, cpu);
+  const std::uint64_t ticks = cpu.all - before.all;
+  const Traffic traffic = outside_.traffic();
+  const unsigned wanted = Wanted();
+  const std::string reason = scaling_->reason();
+  const WorkersByClock by_clock =
+      settings().workers_by_clock ? settings().workers_by_clock() : WorkersByClock();
+  scaling_->Take({.waiting = traffic.queue,
+                  .busy = traffic.workers_busy,
+                  .threads = settings().threads,
+                  .requests = traffic.requests,
+                  .cpu_idle = ticks == 0 ? 0
+                                         : static_cast<double>(cpu.idle - before.idle) /
+                                               static_cast<double>(ticks),
+                  .settled = CountWorkers().ready == wanted && reload_ == nullptr,
+                  .memory_allows = SpareWorkers(Room()) > 0,
+                  .by_clock = by_clock.count,
+                  .clock_reason = by_clock.reason},
+                 Now());
+  if (Wanted() != wanted) {
+    outside_.log.Info("{} workers instead of {}: {}", Wanted(), wanted, scaling_->reason());
+  } else if (scaling_->reason() != reason) {
+    outside_.log.Warning("{} workers and no more: {}", wanted, scaling_->reason());
+  }
+}
+
+void Box::TellWorkers() {
+  if (Wanted() != wanted_told_) {
+    wanted_told_ = Wanted();
+    TellHooks(now_->zygote, {{"workers", wanted_told_}});
+  }
+  const WorkersNow now = CountWorkers();
+  if (now == workers_told_) return;
+  workers_told_ = now;
+  outside_.workers_changed(now);
+}
+
+WorkersNow Box::CountWorkers() const {
+  WorkersNow now;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kAppWorker) continue;
+    if (process->life == Life::kBooting) ++now.starting;
+    if (process->life != Life::kReady) continue;
+    ++now.ready;
+    now.threads += process->generation->settings.threads;
+  }
+  return now;
+}
+
+}  // namespace onebox::supervise

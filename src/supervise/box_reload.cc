@@ -1,0 +1,273 @@
+// A generation that takes the place of the one before, because somebody asked or a file has changed.
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "os/file.h"
+#include "supervise/box.h"
+
+namespace onebox::supervise {
+namespace {
+
+using nlohmann::json;
+
+}  // namespace
+
+// --- reload ------------------------------------------------------------------
+
+void Box::AskReload(std::optional<ControlSocket::Client> asker) {
+  std::vector<ControlSocket::Client> askers;
+  if (asker) askers.push_back(*asker);
+  if (phase_ >= Phase::kDraining) {
+    return AnswerReload({{"error", "the box is ending"}}, askers);
+  }
+  reload_wanted_ = true;
+  reload_askers_.insert(reload_askers_.end(), askers.begin(), askers.end());
+}
+
+// Nothing else is under way, and there is one front.
+bool Box::IsAtRest() const {
+  const auto fronts = std::count_if(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->role == Role::kFront;
+  });
+  const bool settled = phase_ == Phase::kServing || phase_ == Phase::kBroken;
+  return reload_ == nullptr && settled && fronts == 1;
+}
+
+// One at a time; who asks meanwhile shares the next one, which reads what has changed since.
+void Box::BeginWantedReload() {
+  if (!reload_wanted_ || !IsAtRest()) return;
+  reload_wanted_ = false;
+  BeginReload(std::exchange(reload_askers_, {}));
+}
+
+void Box::BeginReload(std::vector<ControlSocket::Client> askers) {
+  reload_ = std::make_unique<Reload>();
+  reload_->askers = std::move(askers);
+  reload_->began = Now();
+  notifier_.Reloading();
+  auto read = outside_.read_settings();
+  if (!read.ok()) return FailReload(read.error().message, nullptr);
+  reload_->generation = std::make_shared<Generation>(
+      Generation{.number = now_->number + 1, .settings = std::move(read).value()});
+  Generation& next = *reload_->generation;
+  next.front = now_->front;
+  if (next.settings.state != settings().state) {
+    return FailReload("state cannot be changed by a reload", nullptr);
+  }
+  if (next.settings.reactors > outside_.lanes_max) {
+    return FailReload(fmt::format("a reload can raise front.reactors to {}; more need a new start",
+                                  outside_.lanes_max),
+                      nullptr);
+  }
+  if (next.settings.front_print != settings().front_print) {
+    if (const Status opened = listeners_.Open(next.settings.listen); !opened.ok()) {
+      return FailReload(opened.error().message, nullptr);
+    }
+    next.front = &AddFront(reload_->generation);
+    if (const Status opened = OpenAttachSockets(*next.front); !opened.ok()) {
+      return FailReload(opened.error().message, nullptr);
+    }
+  }
+  outside_.log.Info("reload: generation {} is loaded", next.number);
+  TellHooks(now_->zygote, {{"reload", true}});
+  if (NeedsZygote(next.settings)) {
+    next.zygote = &AddZygote(reload_->generation);
+  } else {
+    ContinueReload();
+  }
+}
+
+// The app is loaded, or each worker loads it: one shows that it works.
+void Box::ContinueReload() {
+  reload_->first = &AddWorker(reload_->generation);
+}
+
+void Box::TakeOver() {
+  const std::shared_ptr<Generation> before = std::exchange(now_, reload_->generation);
+  reload_->taken_over = true;
+  reload_->give_up_at = Now() + reload_->generation->settings.boot_timeout;
+  if (phase_ == Phase::kBroken) phase_ = Phase::kServing;
+  watch_.Follow(settings().watch);
+  const bool as_before = before->settings.workers == settings().workers &&
+                         before->settings.scaling == settings().scaling;
+  BeginScaling(as_before && NumberChanges() ? Wanted() : settings().workers);
+  for (const auto& process : processes_) {
+    if (process->generation != before) continue;
+    if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
+    if (process->role == Role::kZygote && process->alive()) EndZygote(*process);
+  }
+  wanted_told_ = 0;
+  hooks_serve_ = false;
+  TellOfTakeOver();
+  if (before->front == now_->front) {
+    now_->front->generation = now_;  // where it dies, the next one is of this generation
+    return;
+  }
+  before->front->goes = true;
+  before->front->end_by = Now() + before->settings.drain_timeout + kDrainGrace;
+  TellFront(*before->front, {{"drain", "gently"}});
+  listeners_.Keep(settings().listen);
+}
+
+// What a hook has opened it closes in order; without hooks there is nothing to wait for.
+void Box::EndZygote(Process& zygote) {
+  zygote.goes = true;
+  zygote.life = Life::kEnding;
+  if (!zygote.hooks) return zygote.Signal(SIGKILL);
+  zygote.control.Reset();
+  zygote.end_by = Now() + kEndTimeout;
+}
+
+// When the zygote before and its workers have gone: a port that a hook has opened was theirs too.
+void Box::TellOfTakeOver() {
+  if (hooks_serve_) return;
+  const bool others = std::any_of(processes_.begin(), processes_.end(), [this](const auto& one) {
+    return one->role != Role::kFront && one->generation != now_ && one->alive();
+  });
+  if (others) return;
+  hooks_serve_ = true;
+  TellHooks(now_->zygote, {{"serves", true}});
+}
+
+// A worker of the generation that serves.
+bool Box::DiesAgainAndAgain() const {
+  return std::any_of(processes_.begin(), processes_.end(), [this](const auto& process) {
+    return process->role == Role::kAppWorker && process->generation == now_ &&
+           process->life != Life::kReady && process->backoff.deaths_in_a_row() > 1;
+  });
+}
+
+void Box::CheckReloaded() {
+  if (reload_ == nullptr || !reload_->taken_over) return;
+  const auto ready =
+      std::count_if(processes_.begin(), processes_.end(), [this](const auto& process) {
+        return process->role == Role::kAppWorker && process->generation == now_ &&
+               process->life == Life::kReady;
+      });
+  const bool old_ones_serve =
+      std::any_of(processes_.begin(), processes_.end(), [this](const auto& process) {
+        return process->role == Role::kAppWorker && process->generation != now_ &&
+               process->generation->front == now_->front && process->alive() && !process->retired;
+      });
+  const bool whole = static_cast<unsigned>(ready) >= Wanted() && !old_ones_serve;
+  // Whoever wants another may have the cure.
+  const bool hopeless = Now() >= reload_->give_up_at || (reload_wanted_ && DiesAgainAndAgain());
+  if (!whole && !hopeless) return;
+  const auto done = std::move(reload_);
+  const double took = SecondsOf(Now() - done->began);
+  if (!whole) {
+    const std::string reason =
+        fmt::format("generation {} serves with {} of {} workers: the others do not get ready",
+                    now_->number,
+                    ready,
+                    Wanted());
+    outside_.log.Error("reload: {}", reason);
+    notifier_.Ready();
+    return AnswerReload({{"error", reason}, {"generation", now_->number}}, done->askers);
+  }
+  outside_.log.Info("reload: generation {} serves, after {:.1f} s", now_->number, took);
+  ShowWhole();
+  notifier_.Ready();  // before the answer: systemd's own reload may be who has asked
+  AnswerReload({{"reloaded", true}, {"generation", now_->number}, {"seconds", took}}, done->askers);
+}
+
+// The generation before serves on, as if nothing had been; where files are watched, the front shows
+// what the culprit has said in its place.
+void Box::FailReload(const std::string& reason, Process* culprit) {
+  const std::string story = EndReload(reason, culprit);
+  if (settings().watch.on) ShowBroken(story, reason);
+}
+
+// What the culprit has said.
+std::string Box::EndReload(const std::string& reason, Process* culprit) {
+  const auto failed = std::move(reload_);
+  std::string story;
+  if (culprit != nullptr) {
+    story = culprit->TakeStory();
+    culprit->goes = true;
+  }
+  const std::string then = settings().watch.on
+                               ? "the front shows why"
+                               : fmt::format("generation {} serves on", now_->number);
+  outside_.log.Block(telemetry::LogLevel::kError,
+                     fmt::format("the reload has failed, {}: {}", then, reason),
+                     story);
+  if (failed->generation != nullptr) {
+    for (const auto& process : processes_) {
+      if (process->generation != failed->generation) continue;
+      process->goes = true;
+      process->holds = false;
+      if (process->alive() && process.get() != culprit) process->life = Life::kEnding;
+      process->Signal(SIGKILL);
+    }
+    listeners_.Keep(settings().listen);
+  }
+  notifier_.ReloadFailed();
+  AnswerReload({{"error", reason}, {"story", story}, {"generation", now_->number}}, failed->askers);
+  return story;
+}
+
+void Box::AnswerReload(const json& answer, const std::vector<ControlSocket::Client>& askers) {
+  for (const ControlSocket::Client asker : askers) {
+    control_->Reply(asker, answer.dump(-1, ' ', false, json::error_handler_t::replace));
+  }
+}
+
+// --- files are watched -------------------------------------------------------
+
+void Box::CheckWatch() {
+  const auto changed = watch_.TakeDue();
+  if (!changed || phase_ >= Phase::kDraining) return;
+  outside_.log.Info("watch: {}", *changed);
+  AskReload(std::nullopt);
+}
+
+// The start has failed. Nothing of the app is left, and a reload begins it anew.
+void Box::AwaitChange(const std::string& story, const std::string& reason) {
+  phase_ = Phase::kBroken;
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) continue;
+    process->goes = true;
+    if (process->alive()) process->life = Life::kEnding;
+    process->Signal(SIGKILL);
+  }
+  now_->zygote = nullptr;
+  outside_.print("  watching its files: a change of them begins anew\n");
+  ShowBroken(story, reason);
+}
+
+// Of a long one the end: it has the last call of a traceback, and the exception.
+void Box::ShowBroken(const std::string& story, const std::string& reason) {
+  broken_ = story.empty() ? reason : fmt::format("{}\n{}", story, reason);
+  if (broken_.size() > kBrokenBytesMax) {
+    broken_.erase(0, broken_.size() - kBrokenBytesMax);
+    broken_.erase(0, broken_.find('\n') + 1);
+  }
+  TellBroken(front());
+}
+
+void Box::ShowWhole() {
+  if (std::exchange(broken_, {}).empty()) return;
+  for (const auto& process : processes_) {
+    if (process->role == Role::kFront) TellFront(*process, {{"whole", true}});
+  }
+}
+
+void Box::TellBroken(Process& front) const {
+  if (!front.control.valid()) return;  // it is told when it has started
+  const auto tell = [&]() -> Status {
+    const os::Fd file = TRY(os::OpenMemory("onebox-broken"));
+    TRY(os::WriteAll(file, broken_));
+    const int descriptors[] = {file.get()};
+    return os::SendDescriptors(front.control, json{{"broken", true}}.dump(), descriptors);
+  };
+  if (const Status told = tell(); !told.ok()) {
+    outside_.log.Warning("the front cannot be told what is broken: {}", told.error().message);
+  }
+}
+
+}  // namespace onebox::supervise

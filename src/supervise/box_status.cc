@@ -1,0 +1,91 @@
+// What the box says of itself.
+#include <algorithm>
+#include <array>
+
+#include "supervise/box.h"
+
+namespace onebox::supervise {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+constexpr Duration kFrontPause = seconds(3);  // after it the front counts as silent
+
+constexpr std::array<std::string_view, 6> kPhaseNames =
+    {"booting", "broken", "serving", "draining", "ending", "gone"};
+
+}  // namespace
+
+void Box::TellService() {
+  if (!notifier_.on()) return;
+  const Traffic traffic = outside_.traffic();
+  notifier_.Tell(
+      {.phase = kPhaseNames[static_cast<std::size_t>(phase_)],
+       .reloading = reload_ != nullptr,
+       .front_answers = front().life == Life::kReady && Now() < front().spoke_at + kFrontPause,
+       .workers_ready = CountWorkers().ready,
+       .workers_wanted = Wanted(),
+       .requests = traffic.requests,
+       .waiting = traffic.queue});
+}
+
+std::string Box::StatusText() const {
+  const Traffic traffic = outside_.traffic();
+  json processes = json::array();
+  for (const auto& process : processes_) {
+    processes.push_back(ProcessStatus(*process));
+    if (process->standby) processes.push_back(StandbyStatus(*process));
+  }
+  const json status = {{"version", settings().version},
+                       {"uptime", SecondsOf(Now() - began_)},
+                       {"phase", kPhaseNames[static_cast<std::size_t>(phase_)]},
+                       {"generation", now_->number},
+                       {"reloading", reload_ != nullptr},
+                       {"state", settings().state},
+                       {"target", settings().target},
+                       {"chdir", settings().chdir},
+                       {"listen", listeners_.Shown(settings().listen)},
+                       {"admin", listeners_.ShownAdmin(settings().listen)},
+                       {"workers",
+                        {{"total", Wanted()},
+                         {"reason", scaling_->reason()},
+                         {"ready", CountWorkers().ready},
+                         {"threads", settings().threads},
+                         {"units", NameOfUnits(settings().worker_class)},
+                         {"busy", traffic.workers_busy},
+                         {"concurrency", traffic.limit}}},
+                       {"queue", traffic.queue},
+                       {"connections", traffic.connections},
+                       {"requests", traffic.requests},
+                       {"errors", traffic.errors},
+                       {"processes", processes}};
+  return status.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json Box::ProcessStatus(const Process& process) const {
+  return {{"role", NameOf(process.role)},
+          {"number", process.number},
+          {"pid", process.alive() ? json(process.child->pid()) : json()},
+          {"state", NameOf(process.life)},
+          {"generation", process.generation->number},
+          {"leaves_because", process.leaves_because},
+          {"memory", process.memory.bytes()},
+          {"uptime", process.alive() ? SecondsOf(Now() - process.started) : 0.0},
+          {"restarts", process.restarts}};
+}
+
+// As a worker's that has done nothing yet.
+json Box::StandbyStatus(const Process& zygote) const {
+  return {{"role", "standby"},
+          {"number", 0},
+          {"pid", zygote.standby->child.pid()},
+          {"state", NameOf(Life::kReady)},
+          {"generation", zygote.generation->number},
+          {"leaves_because", ""},
+          {"memory", 0},
+          {"uptime", SecondsOf(Now() - zygote.standby->since)},
+          {"restarts", 0}};
+}
+
+}  // namespace onebox::supervise

@@ -1,0 +1,146 @@
+// Another program that takes our place, and what we find where we are that program.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "os/signal.h"
+#include "supervise/box.h"
+#include "supervise/succession.h"
+
+namespace onebox::supervise {
+
+// Everything that lives, and the sockets; what waits for its next start is started by the successor.
+Succession Box::WhatIsLeft() const {
+  Succession left{.generation = now_->number,
+                  .listeners = listeners_.ForSuccessor(),
+                  .state_lock = state_lock_.get(),
+                  .control = control_->listener(),
+                  .askers = {},
+                  .processes = {}};
+  for (const ControlSocket::Client asker : upgrade_askers_) {
+    if (const int socket = control_->SocketOf(asker); socket >= 0) left.askers.push_back(socket);
+  }
+  for (const auto& process : processes_) {
+    if (!process->alive()) continue;
+    auto& one = left.processes.emplace_back();
+    one.role = process->role;
+    one.life = process->life;
+    one.number = process->number;
+    one.pid = process->child->pid();
+    one.goes = process->goes || !process->leaves_because.empty();
+    one.hooks = process->hooks;
+    one.control = process->control.get();
+    one.output = process->output.get();
+    one.attach_name = process->attach_name;
+    for (const os::Fd& socket : process->attach) {
+      one.attach.push_back(socket.get());
+    }
+    one.first_lane = process->first_lane;
+  }
+  return left;
+}
+
+// This process stays: its children are the successor's, who makes a generation of its own beside them,
+// as a reload does. So a successor that cannot serve is a reload that has failed.
+void Box::BeginWantedUpgrade() {
+  if (!upgrade_wanted_ || reload_wanted_ || !IsAtRest() || !front().alive()) return;
+  const bool forks = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->awaited();  // its pid could not be told to the successor
+  });
+  if (forks) return;
+  upgrade_wanted_ = false;
+  if (phase_ == Phase::kBroken) return FailUpgrade("its app cannot be loaded");
+  if (const Status fits = outside_.check_successor(); !fits.ok()) {
+    return FailUpgrade(fits.error().message);
+  }
+  const Succession left = WhatIsLeft();
+  const auto file = Leave(left);
+  if (!file.ok()) return FailUpgrade(file.error().message);
+  std::vector<int> kept = left.askers;
+  kept.insert(kept.end(), {left.state_lock, left.control, file.value().get()});
+  for (const auto& [asked, socket] : left.listeners) {
+    kept.push_back(socket);
+  }
+  for (const Succession::Left& process : left.processes) {
+    kept.insert(kept.end(), {process.control, process.output});
+    kept.insert(kept.end(), process.attach.begin(), process.attach.end());
+  }
+  std::for_each(kept.begin(), kept.end(), os::KeepAtExecute);
+  outside_.log.Info("upgrade: another program takes our place");
+  TellHooks(now_->zygote, {{"execute", true}});
+  const Error failed = outside_.succeed(file.value());
+  std::for_each(kept.begin(), kept.end(), os::CloseAtExecute);
+  FailUpgrade(failed.message);
+}
+
+void Box::FailUpgrade(const std::string& reason) {
+  outside_.log.Error("the upgrade has failed, onebox {} serves on: {}", settings().version, reason);
+  AnswerReload({{"error", reason}}, std::exchange(upgrade_askers_, {}));
+}
+
+// The generation that we find serves until ours does.
+Status Box::Inherit(const os::Fd& left_behind) {
+  const Succession left = TRY(supervise::Inherit(left_behind));
+  const auto own = [](int descriptor) {
+    if (descriptor >= 0) os::CloseAtExecute(descriptor);
+    return os::Fd(descriptor);
+  };
+  state_lock_ = own(left.state_lock);
+  for (const auto& [asked, socket] : left.listeners) {
+    TRY(listeners_.Adopt(asked, os::Fd(socket)));
+  }
+  listeners_.Adopt(outside_.handed_over);
+  std::vector<os::Fd> waiting;
+  for (const int asker : left.askers) {
+    waiting.push_back(own(asker));
+  }
+  control_ = ControlSocket::Adopt(settings().state, own(left.control), std::move(waiting));
+  signals_ = TRY(os::SignalQueue::Open(kSignals));
+  os::AdoptOrphans();
+  notifier_.Open(outside_.notify);
+  watch_.Follow(settings().watch);
+  now_->number = left.generation;
+  now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
+  unsigned serving = 0;
+  for (const Succession::Left& one : left.processes) {
+    auto child = os::Adopt(one.pid);
+    if (!child.ok()) continue;  // it ended a moment ago
+    Process& process =
+        *processes_.emplace_back(std::make_unique<Process>(one.role, now_, outside_.clock));
+    process.child.emplace(std::move(child).value());
+    process.life = one.life;
+    process.number = one.number;
+    process.goes = one.goes && one.life == Life::kEnding;
+    process.hooks = one.hooks;
+    if (one.goes && !process.goes) process.leaves_because = "an upgrade";
+    process.control = own(one.control);
+    process.output = own(one.output);
+    process.attach_name = one.attach_name;
+    for (const int socket : one.attach) {
+      process.attach.push_back(own(socket));
+    }
+    process.first_lane = one.first_lane;
+    process.started = process.spoke_at = Now();
+    process.backoff.Started();
+    if (process.life == Life::kEnding) {
+      process.end_by = Now() + settings().request_timeout + kWorkerGrace;
+    }
+    if (one.role == Role::kFront && !process.goes) now_->front = &process;
+    if (one.role == Role::kZygote && one.life == Life::kReady) now_->zygote = &process;
+    if (one.role == Role::kAppWorker && one.life != Life::kEnding) ++serving;
+  }
+  if (now_->front == nullptr) return OperatorError("the program before has left no front");
+  now_->settings.workers = std::max(serving, 1U);
+  now_->settings.scaling = {now_->settings.workers, now_->settings.workers};
+  BeginScaling(now_->settings.workers);
+  phase_ = Phase::kServing;
+  worker_was_ready_ = true;
+  reload_wanted_ = true;
+  reload_askers_ = control_->clients();
+  outside_.log.Info("onebox {} takes the place of the program before, and {} processes of it",
+                    settings().version,
+                    processes_.size());
+  return Done();
+}
+
+}  // namespace onebox::supervise
