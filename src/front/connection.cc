@@ -53,6 +53,7 @@ Connection::Connection(Shard& shard,
 
 Connection::~Connection() {
   stream_.reset();  // it may still speak to us
+  shard_.budget().GiveBack(input_held_);
 }
 
 // --- input
@@ -114,6 +115,30 @@ void Connection::Pump() {
     OnInputEnd();
     return;
   }
+  HoldInput() ? ArmTimer() : RefuseInput();
+}
+
+// What waits to be processed, half a head or what is pipelined, is a part of the budget.
+bool Connection::HoldInput() {
+  const auto bytes = static_cast<std::uint32_t>(input_.size() > kKeptBytes ? input_.capacity() : 0);
+  if (bytes > input_held_ && !shard_.budget().Take(bytes - input_held_)) return false;
+  if (bytes < input_held_) shard_.budget().GiveBack(input_held_ - bytes);
+  input_held_ = bytes;
+  return true;
+}
+
+void Connection::RefuseInput() {
+  shard_.lane().Add(telemetry::Limit::kBufferBytes);
+  const bool half_a_head = step_ == Step::kHead;
+  if (half_a_head) {
+    shard_.Refuse(*this, {.status = 503, .why = "all buffers are full"});
+    if (closed()) return;
+  }
+  // What was sent ahead of an answer is not heard: the connection ends after that.
+  std::string().swap(input_);
+  HoldInput();
+  input_whole_ = false;
+  draining_ = true;
   ArmTimer();
 }
 
@@ -173,7 +198,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
   scanner_.Reset();
   ++requests_;
   input_whole_ = false;
-  answers_head_ = false;
+  answers_head_ = answers_http10_ = false;
   http::RequestHead& head = shard_.head();
   const std::string_view head_bytes = bytes.substr(scanned.begin, scanned.end - scanned.begin);
   if (const auto refused = http::ParseRequestHead(head_bytes, shard_.settings().head, head)) {
@@ -181,6 +206,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
     return bytes.size();
   }
   answers_head_ = head.method == http::Method::kHead;
+  answers_http10_ = head.minor_version == 0;
   step_ = Step::kAnswering;
   since_ = progress_ = shard_.now();
   input_whole_ = head.framing == http::Framing::kNone;
@@ -197,11 +223,11 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
 }
 
 void Connection::OnInputEnd() {
-  // Nothing of a request, or a part of one that will never be whole.
-  if (step_ == Step::kHead && !input_.empty()) {
-    shard_.lane().CountAnswer(400, telemetry::Step::kReadHead);
+  // Nothing of a request, or a part of one that will never be whole, and that nobody waits for.
+  const bool half_a_head = step_ == Step::kHead && !input_.empty();
+  if (half_a_head || step_ == Step::kBody) {
+    shard_.lane().Add(telemetry::Counter::kRequestsAbandoned);
   }
-  if (step_ == Step::kBody) shard_.lane().Add(telemetry::Counter::kRequestsAbandoned);
   Close();
 }
 
@@ -268,6 +294,16 @@ void Connection::SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size)
   WriteRest();
 }
 
+void Connection::RecordWhenSent(StaticRecord record) {
+  record_ = std::make_unique<StaticRecord>(std::move(record));
+}
+
+void Connection::TellRecord() {
+  if (record_ == nullptr) return;
+  const auto record = std::move(record_);
+  shard_.Record(*this, *record, pending());
+}
+
 void Connection::WriteRest() {
   if (!registered_ && !Register()) return Abort();
   Write();
@@ -307,6 +343,7 @@ void Connection::AnswerDone(After after) {
 }
 
 void Connection::Flushed() {
+  TellRecord();
   const bool enough = requests_ >= shard_.settings().requests_per_connection_max;
   if (enough) shard_.lane().Add(telemetry::Limit::kRequestsPerConnection);
   if (after_ == After::kClose || draining_ || enough) return Linger();
@@ -367,6 +404,7 @@ void Connection::Discard() {
 void Connection::Close() {
   if (closed()) return;
   step_ = Step::kClosed;
+  TellRecord();
   shard_.reactor().timers().Disarm(*this);
   if (registered_) shard_.reactor().Unwatch(socket_.get(), *this);
   if (stream_ != nullptr) shard_.Retire(std::move(stream_));

@@ -22,6 +22,7 @@ namespace onebox::front {
 
 class Shard;
 class Stream;
+struct StaticRecord;
 
 // Nothing for a unix socket.
 std::optional<http::Address> AddressOf(const os::SocketAddress& peer);
@@ -53,6 +54,8 @@ class Connection final : public event::Watcher, public event::Timer {
   void Send(std::string_view bytes);
   void SendPieces(std::string_view head, Body pieces);
   void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size);
+  // For the access log, when what is pending has left, or the connection ends.
+  void RecordWhenSent(StaticRecord record);
   std::uint64_t pending() const { return output_ == nullptr ? 0 : output_->pending(); }
   enum class After : std::uint8_t { kKeepAlive, kClose };
   void AnswerDone(After after);  // the stream ends here
@@ -69,6 +72,7 @@ class Connection final : public event::Watcher, public event::Timer {
   std::uint32_t requests() const { return requests_; }
   Shard& shard() { return shard_; }
   bool answers_head() const { return answers_head_; }  // HEAD: no body
+  bool answers_http10() const { return answers_http10_; }
   bool MayProbe() const { return output_ == nullptr && !unix_socket(); }
   void ArmTimer();
 
@@ -102,6 +106,9 @@ class Connection final : public event::Watcher, public event::Timer {
   void Linger();
   std::optional<std::size_t> SendNow(std::string_view first, std::span<const Piece> pieces);
   Output& NeedOutput();
+  bool HoldInput();
+  void RefuseInput();
+  void TellRecord();
   bool Idle() const { return step_ == Step::kHead && input_.empty(); }
   Time Deadline() const;
   Time WriteRateDeadline() const;
@@ -109,7 +116,8 @@ class Connection final : public event::Watcher, public event::Timer {
   Shard& shard_;
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<Output> output_;  // only while something waits to leave
-  std::string input_;               // read, not yet processed
+  std::unique_ptr<StaticRecord> record_;
+  std::string input_;  // read, not yet processed
   http::HeadScanner scanner_;
   std::optional<http::Address> address_;
   Time since_;     // when this step began
@@ -117,7 +125,8 @@ class Connection final : public event::Watcher, public event::Timer {
   const Endpoint& endpoint_;
   os::Fd socket_;
   std::uint32_t requests_ = 0;
-  std::uint32_t index_ = 0;  // in the shard's list
+  std::uint32_t input_held_ = 0;  // bytes of input_, as the budget knows them
+  std::uint32_t index_ = 0;       // in the shard's list
   std::uint16_t port_ = 0;
   Step step_ = Step::kHead;
   After after_ = After::kKeepAlive;
@@ -128,6 +137,7 @@ class Connection final : public event::Watcher, public event::Timer {
   bool pumping_ = false;
   bool input_whole_ = false;  // nothing of the request is still to come
   bool answers_head_ = false;
+  bool answers_http10_ = false;
   bool peer_done_ = false;  // a FIN came: an end of the input waits to be read
 };
 

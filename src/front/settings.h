@@ -113,7 +113,7 @@ struct Settings {
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together
-  std::uint64_t static_file_memory_max = 256ULL << 10;  // of one cached file; larger are mapped
+  std::uint64_t static_file_memory_max = 256ULL << 10;  // of one file; larger are mapped
   CompressionSettings compression;
 
   std::string access_log;     // a path, "-" for standard output, empty for none

@@ -1,6 +1,7 @@
 #include "front/shard.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include <fmt/format.h>
@@ -181,10 +182,16 @@ void Shard::OnTick() {
   if (shared_.access_log != nullptr) {
     lane_.Add(telemetry::Counter::kAccessLogLinesLost, shared_.access_log->TakeLost());
   }
+  const std::uint64_t bit = std::uint64_t{1} << index_;
+  const std::uint64_t ticked = shared_.ticked.fetch_or(bit, std::memory_order_relaxed) | bit;
   if (index_ == 0) {
     lane_.Set(telemetry::Gauge::kBufferBytes, budget().used());
     TellRefusals();
-    shared_.tell_supervisor(R"({"front":"alive"})");
+    // The front lives while all of its reactors do.
+    if (std::popcount(ticked) == static_cast<int>(settings().reactors)) {
+      shared_.ticked.store(0, std::memory_order_relaxed);
+      shared_.tell_supervisor(R"({"front":"alive"})");
+    }
   }
   reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
 }
@@ -318,6 +325,14 @@ void Shard::AppendDate(std::string& out) {
   http::AppendField(out, "Date", http::View(date_));
 }
 
+void Shard::AppendConnection(std::string& out, bool keep_alive, bool http10) {
+  if (!keep_alive) {
+    http::AppendField(out, "Connection", "close");
+  } else if (http10) {
+    http::AppendField(out, "Connection", "keep-alive");
+  }
+}
+
 void Shard::AppendServer(std::string& out) const {
   if (!settings().server_name.empty()) http::AppendField(out, "Server", settings().server_name);
 }
@@ -387,15 +402,41 @@ void Shard::AnswerStatic(Connection& connection,
   AppendDate(out);
   AppendServer(out);
   http::AppendField(out, "X-Request-ID", id);
-  if (!keep_alive) http::AppendField(out, "Connection", "close");
-  if (keep_alive && head.minor_version == 0) http::AppendField(out, "Connection", "keep-alive");
+  AppendConnection(out, keep_alive, connection.answers_http10());
   out += "\r\n";
-  ended.answer_head = out;
-  ended.body_bytes = answer.body.size();
-  ended.sent_bytes = out.size() + answer.body.size();
-  LogAccess(connection, ended);
+  StaticRecord record;
+  if (access_format_ != nullptr) {
+    record = {.head = std::string(bytes),
+              .id = id,
+              .answer_head = out,
+              .status = answer.status,
+              .body_bytes = answer.body.size(),
+              .began = now()};
+  }
+  const std::uint64_t size = out.size() + answer.body.size();
   connection.SendPieces(out, answer.body);
+  if (connection.closed()) return Record(connection, record, size);
+  if (connection.pending() == 0) {
+    Record(connection, record, 0);
+  } else if (access_format_ != nullptr) {
+    connection.RecordWhenSent(std::move(record));
+  }
   connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
+}
+
+void Shard::Record(const Connection& connection,
+                   const StaticRecord& record,
+                   std::uint64_t pending) {
+  const std::uint64_t size = record.answer_head.size() + record.body_bytes;
+  LogAccess(connection,
+            {.head = record.head,
+             .id = record.id,
+             .status = record.status,
+             .answer_head = record.answer_head,
+             .body_bytes = record.body_bytes - std::min(record.body_bytes, pending),
+             .sent_bytes = size - std::min(size, pending),
+             .request_bytes = record.head.size(),
+             .total = now() - record.began});
 }
 
 void Shard::AnswerAdmin(Connection& connection,
@@ -460,7 +501,7 @@ AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   AppendDate(out);
   AppendServer(out);
   if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);
-  if (!keep_alive) http::AppendField(out, "Connection", "close");
+  AppendConnection(out, keep_alive, connection.answers_http10());
   out += "\r\n";
   if (connection.answers_head()) body = {};
   out += body;

@@ -55,6 +55,7 @@ struct Shared {
   std::size_t first_lane = 1;                        // of the metrics
   std::atomic<std::uint32_t> connections{0};
   std::atomic<Draining> draining{Draining::kNo};
+  std::atomic<std::uint64_t> ticked{0};  // a bit for each reactor, since the supervisor was told
 };
 
 // Proxies speak for many clients: theirs are not counted.
@@ -103,6 +104,16 @@ struct Ended {
   std::int32_t worker_pid = 0;
 };
 
+// A static answer that has not left whole yet: the access log hears of it when it has, or never will.
+struct StaticRecord {
+  std::string head;  // of the request, as it was read
+  std::string id;
+  std::string answer_head;
+  int status = 0;
+  std::uint64_t body_bytes = 0;
+  Time began{};
+};
+
 class Shard final : public event::TurnEnd {
  public:
   Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor);
@@ -145,6 +156,8 @@ class Shard final : public event::TurnEnd {
                                 const http::RequestHead& head);
   void Assign(Stream& stream, const Place& place);
   AnswerSize Answer(Connection& connection, const OwnAnswer& answer);
+  // `pending`: bytes of it that have not left.
+  void Record(const Connection& connection, const StaticRecord& record, std::uint64_t pending);
   void Refuse(Connection& connection, const Refused& refused);
   void CountLimit(http::RefusalKind kind);
   bool KeepsAlive(const Connection& connection) const;
@@ -156,6 +169,8 @@ class Shard final : public event::TurnEnd {
   std::string RequestIdFor(const Connection& connection, const http::RequestHead& head);
   void AppendDate(std::string& out);
   void AppendServer(std::string& out) const;
+  // What an HTTP/1.0 client must be told, and what any: RFC 9112 9.3.
+  static void AppendConnection(std::string& out, bool keep_alive, bool http10);
   bool LogsAnswerFields() const;
   void LogAccess(const Connection& connection, const Ended& ended);
   // `why`: a sentence without quotes.

@@ -510,11 +510,7 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
   if (chunked_answer_) http::AppendField(out, "Transfer-Encoding", "chunked");
   if (!no_body_ && !length_known_ && minor_version_ == 0) keep_alive_ = false;
   if (!shard_.KeepsAlive(connection_)) keep_alive_ = false;
-  if (!keep_alive_) {
-    http::AppendField(out, "Connection", "close");
-  } else if (minor_version_ == 0) {
-    http::AppendField(out, "Connection", "keep-alive");
-  }
+  Shard::AppendConnection(out, keep_alive_, minor_version_ == 0);
   out += "\r\n";
   if (shard_.LogsAnswerFields()) answer_head_ = out;
   AppendBody(out, body, end);

@@ -76,7 +76,7 @@ constexpr std::array kTypes = {
     Row{"rss", "application/rss+xml; charset=utf-8"},
     Row{"rtf", "application/rtf"},
     Row{"svg", "image/svg+xml"},
-    Row{"svgz", "image/svg+xml"},
+    Row{"svgz", "application/gzip"},  // what it is; a browser shows one only as Content-Encoding
     Row{"tar", "application/x-tar"},
     Row{"tif", "image/tiff"},
     Row{"tiff", "image/tiff"},
