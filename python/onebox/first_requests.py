@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import unquote
 from wsgiref.util import setup_testing_defaults
 
 
@@ -37,7 +38,7 @@ def _is_fine(status: str, path: str) -> bool:
 def _ask(app: Callable[..., Any], path: str, why: str) -> str:
     """The status of the answer, read to its end; empty where the app raises, after the traceback."""
     path, _, query = path.partition("?")
-    environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query,
+    environ: dict[str, Any] = {"PATH_INFO": unquote(path, "latin-1"), "QUERY_STRING": query,
                                "HTTP_USER_AGENT": f"onebox ({why})", "wsgi.multithread": True}
     setup_testing_defaults(environ)
     environ["wsgi.errors"] = sys.stderr

@@ -340,6 +340,10 @@ class ServerHooks(_Hooks):
         finally:
             faulthandler.cancel_dump_traceback_later()
 
+    def run_between_forks(self) -> bool:
+        """Whether there are any that do."""
+        return any(map(self.has, ("pre_fork", "child_exit", "nworkers_changed", "when_ready", "on_reload")))
+
     def start(self) -> None:
         """Raises HookError."""
         self._must("on_starting", self.server)

@@ -123,6 +123,8 @@ class _Forks:
         self._hooks = hooks
         self._handlers = handlers  # that a worker begins with
         self.hooks_of_worker: Hooks | None = None  # in a worker
+        # A worker is to have what the zygote has: hooks may change that until its fork.
+        self._ahead = not (hooks and hooks.run_between_forks())
         self._standby: _Standby | None = None
 
     def make_until_told(self) -> int | None:
@@ -157,55 +159,74 @@ class _Forks:
 
     def _make_standby(self) -> int | None:
         """Where there is none and nobody waits. The number of a worker, in it, when it is called."""
-        if self._hooks or self._standby or select([self._control], [], [], STANDBY_PAUSE)[0]:
-            return None  # hooks speak of each worker before its fork
-        ours, theirs = (socket(fileno=end.detach()) for end in socketpair(AF_UNIX, SOCK_SEQPACKET))
+        if not self._ahead or self._standby or select([self._control], [], [], STANDBY_PAUSE)[0]:
+            return None
         try:
+            ours, theirs = (socket(fileno=end.detach()) for end in socketpair(AF_UNIX, SOCK_SEQPACKET))
             pid = fork_child_of(self._supervisor)
         except OSError as error:  # the next wish tries again
             print(f"onebox: no worker can be forked ahead: {error}", file=sys.stderr, flush=True)
-            ours.close()
-            theirs.close()
             return None
         if pid == 0:
-            self._control.close()
             ours.close()
             with theirs:
-                message, descriptors, _, _ = recv_fds(theirs, MESSAGE_BYTES_MAX, 1)
-            if not message:
-                os._exit(0)
-            _take_output(descriptors[0])
-            return int(message)
+                return self._stand_by(theirs)
         theirs.close()
         self._standby = _Standby(pid, ours)
         self._control.send(json.dumps({"standby": pid}).encode())
         return None
 
+    def _stand_by(self, call: socket) -> int:
+        """In the standby: its number, when it is a worker."""
+        self._control.close()
+        message, descriptors, _, _ = recv_fds(call, MESSAGE_BYTES_MAX, 1)
+        if not message:
+            os._exit(0)
+        number = int(message)
+        self._begin_worker(descriptors[0])
+        if self._hooks:
+            self.hooks_of_worker = Hooks(self._hooks, self._hooks.new_worker(number))
+        return number
+
     def _make(self, number: int, output: int) -> int:
         """The pid of a new worker; 0 in it. Raises OSError or HookError."""
-        standby, self._standby = self._standby, None
-        if standby:
-            try:
-                return standby.call(number, output)
-            except OSError:
-                pass  # somebody has killed it
         made = self._hooks.new_worker(number) if self._hooks else None
-        # A signal that comes early waits until the worker takes it as its own.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
-            pid = fork_child_of(self._supervisor)
-            if pid == 0:
-                _take_output(output)
-                for signal_number, handler in self._handlers.items():
-                    signal.signal(signal_number, handler or signal.SIG_DFL)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        pid = self._call_standby(number, output) or self._fork(output)
         if self._hooks and made:
             if pid == 0:
                 self.hooks_of_worker = Hooks(self._hooks, made)
             else:
                 self._hooks.forked(made, pid)
         return pid
+
+    def _call_standby(self, number: int, output: int) -> int | None:
+        """Its pid; None where there is none, or somebody has killed it."""
+        standby, self._standby = self._standby, None
+        try:
+            return standby.call(number, output) if standby else None
+        except OSError:
+            return None
+
+    def _fork(self, output: int) -> int:
+        """The pid of a new child of the supervisor; 0 in it. Raises OSError."""
+        # A signal that comes early waits until the worker takes it as its own.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            pid = fork_child_of(self._supervisor)
+            if pid == 0:
+                self._begin_worker(output)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return pid
+
+    def _begin_worker(self, output: int) -> None:
+        """In a new worker, whose own `output` is."""
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _run_hook(hooks: ServerHooks, event: dict[str, Any]) -> None:
@@ -222,11 +243,3 @@ def _run_hook(hooks: ServerHooks, event: dict[str, Any]) -> None:
             hooks.execute()
         case {"exit": True}:
             hooks.exit()
-
-
-def _take_output(output: int) -> None:
-    """Of a new worker, whose own this descriptor is."""
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.close(output)
-    signal.set_wakeup_fd(-1)

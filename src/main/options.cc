@@ -206,7 +206,7 @@ constexpr std::array kOptions = {
   Option{.name = "front.static_memory_max", .kind = Kind::kBytes, .standard = "64 MiB",
     .help = "Memory for cached static files, all together.", .min = "0", .max = "1 TiB"},
   Option{.name = "front.static_file_memory_max", .kind = Kind::kBytes, .standard = "256 KiB",
-    .help = "Largest static file that is cached in memory.", .min = "0", .max = "1 GiB"},
+    .help = "Largest static file that is compressed and kept in memory. As it is, one of 32 KiB or more is mapped and sent from the page cache in any case.", .min = "0", .max = "1 GiB"},
 
   Option{.name = "static", .kind = Kind::kPath, .standard = "",
     .help = "Prefixes that are served from folders: \"/static/\" = \"DIR\", or = { dir = \"DIR\", ... }.",

@@ -188,6 +188,21 @@ def test_a_stopped_worker_is_not_taken_for_one_with_a_held_gil(late, hold):
     assert running.metric("onebox_workers_stuck_total") == 0
 
 
+def test_a_short_timeout_is_no_reason_to_give_a_worker_up(late, hold):
+    """Its only thread works for nobody, and nothing is heard of it: for longer than the timeout, but no
+    longer than a busy machine may hold it up."""
+    running = late(timeout="200ms", threads=1)
+    connection, sent = asked(running, "/sleeps/one")
+    pid = begun(hold, "one")
+    os.kill(pid, signal.SIGSTOP)
+    is_504_in_time(connection, sent, 0.2)
+    until(lambda: time.monotonic() - sent > 1, "the timeout passes several times", 5)
+    os.kill(pid, signal.SIGCONT)
+    assert ended(hold, "one").startswith("DeadlineExceeded")
+    assert int(running.get("/hello").body) == pid
+    assert running.metric("onebox_workers_stuck_total") == 0
+
+
 # --- clients that leave ---------------------------------------------------------------
 
 @pytest.mark.parametrize("worker_class", ["threads", "gevent"])

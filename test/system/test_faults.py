@@ -125,6 +125,42 @@ def test_one_budget_holds_all_buffers(serve):
     until(lambda: running.ask("POST", "/", body=b"x" * 900_000).status == 200, "there is room again")
 
 
+def test_half_heads_and_pipelined_requests_are_in_the_budget(serve):
+    running = serve("seen:app", toml='[front]\nbuffer_bytes_max = "1M"\n')
+    half = b"GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + b"x" * 30_000
+    held = [running.connect().send(half) for _ in range(60)]
+    until(lambda: running.metric('onebox_limits_total{limit="buffer_bytes_max"}') > 0, "one is refused")
+    statuses = []
+    for connection in held:
+        try:
+            statuses.append(connection.send(b"\r\n\r\n").response().status)
+        except OSError:  # it was refused, and closed
+            statuses.append(503)
+        connection.close()
+    assert set(statuses) == {200, 503}, statuses
+    until(lambda: running.metric("onebox_buffer_bytes") == 0, "all is given back")
+    assert running.get("/").status == 200
+
+
+def test_who_pipelines_more_than_there_is_room_for_has_what_was_asked_first(serve, hold):
+    running = serve("faults:app", environment={"HOLD": str(hold)},
+                    toml='[front]\nbuffer_bytes_max = "1M"\nbody_memory_max = "64K"\n')
+    field = "X-Long: " + "x" * 28_000
+    held = []
+    for number in range(20):
+        connection = running.connect().request("GET", f"/hold/{number}")
+        for _ in range(2):
+            connection.request("GET", "/hello", field)
+        held.append(connection)
+    until(lambda: running.metric('onebox_limits_total{limit="buffer_bytes_max"}') > 0, "no more fits")
+    for number in range(20):
+        (hold / f"{number}.go").touch()
+    assert all(connection.response().status == 200 for connection in held)
+    for connection in held:
+        connection.close()
+    until(lambda: running.metric("onebox_buffer_bytes") == 0, "all is given back")
+
+
 def test_an_idle_client_that_stops_reading_is_let_go(serve):
     running = serve("answers:app", toml='[front]\nwrite_timeout = "1s"\n')
     with running.connect() as stuck:

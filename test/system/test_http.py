@@ -93,6 +93,13 @@ def test_http_1_0_keeps_the_connection_only_when_asked(server, fields, kept):
             assert connection.is_closed()
 
 
+def test_http_1_0_is_told_that_it_is_kept_after_our_own_answers_too(server):
+    with server.connect() as connection:
+        for _ in range(2):
+            connection.request("OPTIONS", "*", "Connection: keep-alive", version="1.0")
+            assert connection.response()["Connection"] == "keep-alive"
+
+
 # --- requests ----------------------------------------------------------------
 
 def test_chunked_bodies_are_whole_when_the_app_sees_them(server):

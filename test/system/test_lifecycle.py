@@ -428,6 +428,33 @@ def test_the_access_log_has_a_line_a_request(serve):
         assert value in text, (value, text)
 
 
+def test_the_access_log_says_what_of_a_file_has_left_and_how_long_it_took(serve, tmp_path):
+    (tmp_path / "large.bin").write_bytes(b"x" * 20_000_000)
+    running = serve("seen:app", toml=f"""
+[static]
+"/static/" = "{tmp_path}"
+[log]
+access_format = "$uri $body_bytes_sent $request_time"
+""")
+    def logged(path):
+        found = [line for line in running.access_log.read_text().splitlines() if line.startswith(path)]
+        return found and found[0].split()[1:]
+    with running.connect() as patient:
+        patient.request("GET", "/static/large.bin?whole")
+        time.sleep(0.2)
+        assert not running.access_log.read_text(), "it is on its way"
+        assert len(patient.response().body) == 20_000_000
+    size, seconds = until(lambda: logged("/static/large.bin"), "the line is written")
+    assert int(size) == 20_000_000 and float(seconds) >= 0.2
+    running.access_log.write_text("")
+    running.process.send_signal(signal.SIGUSR1)  # the file from its beginning
+    with running.connect() as leaves:
+        leaves.request("GET", "/static/large.bin")
+        assert leaves.socket.recv(1000)
+    size, _ = until(lambda: logged("/static/large.bin"), "the line is written")
+    assert 0 < int(size) < 20_000_000
+
+
 def test_the_combined_access_log_is_nginx_s(serve):
     running = serve("seen:app", toml='[log]\naccess_format = "combined"\n')
     running.get('/a"b', "User-Agent: quote\" here", "Referer: -")

@@ -128,6 +128,37 @@ def test_no_request_is_lost_by_reloads(versioned, hold, preload):
     assert all(client.answers > 20 for client in clients)
 
 
+def test_reloads_among_forks_leave_no_worker_behind(versioned, hold):
+    """Each worker runs few requests, so that its zygote forks nearly always, also when it is ended."""
+    running = versioned(workers=2, toml="[app]\nrecycle_requests = 3\n")
+    clients = [Client(running) for _ in range(3)]
+    for number in range(8):
+        (hold / "version").write_text(f"version{number}")
+        assert reload(running).returncode == 0
+        assert {version_of(running.get("/")) for _ in range(20)} == {f"version{number}"}
+    assert [client.end() for client in clients] == [[]] * 3
+    def known():
+        return {one["pid"] for one in running.status()["processes"] if one["pid"]}
+    until(lambda: set(running.processes()) == known() | {running.process.pid}, "each is known", 10)
+
+
+def test_a_reload_whose_workers_do_not_all_get_ready_ends_and_another_may_follow(versioned, hold):
+    running = versioned(workers=2, arguments=["--preload", "off"])
+    (hold / "import").write_text(
+        "if not (HOLD / 'taken').exists(): (HOLD / 'taken').touch()\n"
+        "else: os._exit(7)\n")
+    (hold / "version").write_text("two")
+    first = subprocess.Popen([BINARY, "reload", "--state", running.state], stderr=subprocess.PIPE,
+                             text=True)
+    running.wait_for_line("death 2 in a row")
+    (hold / "import").unlink()
+    (hold / "version").write_text("three")
+    assert reload(running).returncode == 0
+    told = first.communicate(timeout=60)[1]
+    assert first.returncode == 1 and "generation 2 serves with 1 of 2 workers" in told
+    assert version_of(running.get("/")) == "three"
+
+
 def test_settings_are_read_anew(versioned, hold):
     running = versioned(workers=None, toml="[app]\nworkers = 1\n")
     config = running.folder / "onebox.toml"
@@ -291,6 +322,20 @@ workers = 5
     (running.folder / "onebox.toml").write_text("")
     assert reload(running).returncode == 0
     until(lambda: running.status()["workers"]["total"] == 1, "it is as set")
+
+
+def test_peak_hours_that_memory_has_no_room_for_are_told(serve):
+    peak = hours(-1, 90)
+    running = serve("leaks:app", workers=1, toml=f"""
+[app]
+memory_max = "1 MiB"
+[[app.peak]]
+at = "{peak} UTC"
+workers = 3
+""")
+    line = running.wait_for_line("1 workers and no more")
+    assert f"peak hours, {peak} UTC, and memory has no room for more" in line
+    assert running.status()["workers"]["total"] == 1
 
 
 # --- the zygote --------------------------------------------------------------
