@@ -146,16 +146,28 @@ def test_other_requests_of_a_killed_worker_are_not_lost(faulty, hold):
 
 
 def test_a_worker_that_dies_at_every_start_is_backed_off(serve, hold, tmp_path):
-    """Imports once, then never again: the log says so, and the supervisor stays."""
-    (tmp_path / "fragile.py").write_text(
-        "import os\nif os.path.exists(os.environ['HOLD'] + '/broken'):\n    os._exit(7)\n"
-        + (APPS / "faults.py").read_text())
-    running = serve("fragile:app", chdir=tmp_path, environment={"HOLD": str(hold)})
+    """Each wait is twice as long as the one before, the log has the last words, and the supervisor
+    stays."""
+    (tmp_path / "fragile.py").write_text((APPS / "faults.py").read_text() + """
+with open(HOLD / "starts", "a") as starts:
+    print(time.monotonic(), file=starts)
+if (HOLD / "broken").exists():
+    print("the database is gone", flush=True)
+    os._exit(7)
+""")
+    running = serve("fragile:app", workers=1, chdir=tmp_path, environment={"HOLD": str(hold)},
+                    arguments=["--preload", "off"])
     (hold / "broken").touch()
     os.kill(running.pids("app worker")[0], signal.SIGKILL)
-    running.wait_for_line(r"(?i)worker.*(again|back)", 30)
+    running.wait_for_line(r"worker 1 .* exit status 7; .* \(death 4 in a row\); its last words:$", 60)
+    running.wait_for_line(r"^ +\| the database is gone$")
     (hold / "broken").unlink()
-    until(lambda: running.get("/").status == 200, "it recovers", 60)
+    until(lambda: running.get("/").status == 200, "it recovers")
+    waits = [float(wait) for wait in re.findall(r"it starts again in ([\d.]+) s", running.output())]
+    *_, second, third, fourth = waits
+    assert (third, fourth) == (2 * second, 2 * third), waits
+    *_, before, last = map(float, (hold / "starts").read_text().split())
+    assert last - before >= fourth, "it waits as long as it says"
 
 
 # --- a worker is stuck -------------------------------------------------------
