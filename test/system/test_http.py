@@ -379,20 +379,12 @@ def test_connections_of_one_address_are_limited(limited):
     try:
         assert all(connection.get("/").status == 200 for connection in connections)
         with limited.connect() as one_more:
-            try:
-                assert one_more.get("/").status == 503
-            except (ConnectionError, EOFError):
-                pass  # refused without an answer
+            assert one_more.get("/").status == 503
+            assert one_more.is_closed()
     finally:
         for connection in connections:
             connection.close()
     until(lambda: limited.get("/").status == 200, "there is room again")
-
-
-def test_refusals_are_counted(limited):
-    text = "\n".join(limited.metrics())
-    for status in (408, 413, 414, 431):
-        assert re.search(rf'status="{status}"', text), f"no sample for {status}"
 
 
 # --- responses ---------------------------------------------------------------
