@@ -58,16 +58,18 @@ timed() { # STEP
 }
 
 do_system() { # [PRESET] [FILE...] [PYTEST ARGUMENT...] tests of the whole program (release; dev, tsan)
-  local preset=release which=()
+  local preset=release which=() beyond=test/system/beyond_debian
   case "${1:-}" in release | dev | tsan) preset=$1; shift ;; esac
   cmake --preset "$preset" > /dev/null
   cmake --build --preset "$preset" --target onebox
   if [[ ${1:-} != test/system/* ]]; then
     which=(-n "$(nproc)" test/system)  # most of their time they wait
     if [ "$preset" != release ]; then
-      which+=(-m "not once" --ignore=test/system/beyond_debian)
-    elif ! test/system/beyond_debian/get; then
-      which+=(--ignore=test/system/beyond_debian)
+      which+=(-m "not once" "--ignore=$beyond")
+    elif ! "$beyond/get" python; then
+      which+=("--ignore=$beyond")
+    elif ! "$beyond/get" mysql; then
+      which+=("--ignore=$beyond/test_mysql.py")
     fi
   fi
   # nice: what runs beside a test counts for idle CPU then, and one of them waits for some.

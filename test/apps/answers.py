@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import threading
+from wsgiref.validate import validator
 
 TEXT = [("Content-Type", "text/plain")]
 closed = []  # the names of the iterables whose close() was called, in order
@@ -393,3 +394,6 @@ PATHS = {
 def app(environ, start_response):
     _, name, *argument = environ["PATH_INFO"].split("/", 2)
     return PATHS[name](environ, start_response, *argument)
+
+
+validated = validator(app)

@@ -1,4 +1,6 @@
 """Responses that should be compressed, and some that must not be."""
+from wsgiref.validate import validator
+
 TEXT = (b"the same words again and again " * 1000)[:20_000]
 PLAIN = ("Content-Type", "text/plain; charset=utf-8")
 ANSWERS = {  # path: status, fields, body
@@ -19,3 +21,6 @@ def app(environ, start_response):
     status, fields, body = ANSWERS[environ["PATH_INFO"]]
     start_response(status, fields)
     return iter(body)
+
+
+validated = validator(app)

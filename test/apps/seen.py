@@ -1,10 +1,11 @@
 """Answers every request with what the app has seen of it, as JSON."""
 import json
 import os
+from wsgiref.validate import validator
 
 
 def app(environ, start_response):
-    body = environ["wsgi.input"].read()
+    body = environ["wsgi.input"].read(-1)  # the validator wants a size
     seen = {name: value for name, value in environ.items() if isinstance(value, str)}
     seen["body"] = body.decode("latin-1")
     seen["body_bytes"] = len(body)
@@ -15,3 +16,6 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json"),
                               ("Content-Length", str(len(answer)))])
     return [answer]
+
+
+validated = validator(app)

@@ -190,17 +190,7 @@ class Onebox:
 
     def processes(self):
         """The pids of every process that was started from ours, wherever it has gone since."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    ours = self.mark.encode() in (entry / "environ").read_bytes().split(b"\0")
-                    dead = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-                except OSError:
-                    continue
-                if ours and not dead:
-                    found.append(int(entry.name))
-        return sorted(found)
+        return marked(self.mark)
 
     @staticmethod
     def describe(pids):
@@ -251,6 +241,21 @@ class Onebox:
         """One request on a connection of its own."""
         with self.connect() as connection:
             return connection.request(method, path, *fields, body=body).response(method)
+
+
+def marked(mark):
+    """The pids of the processes that live and have NAME=VALUE in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                ours = mark.encode() in (entry / "environ").read_bytes().split(b"\0")
+                dead = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if ours and not dead:
+                found.append(int(entry.name))
+    return sorted(found)
 
 
 def onebox(*arguments, cwd=None, environment=None, seconds=60):

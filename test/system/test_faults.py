@@ -77,6 +77,7 @@ def test_without_descriptors_connections_wait_and_nothing_spins(serve):
     for connection in connections:
         connection.close()
     until(lambda: running.get("/").status == 200, "the next ones are served")
+    assert running.metrics()['onebox_limits_total{limit="descriptors"}'] > 0
 
 
 def test_half_sent_requests_cost_no_thread(serve):

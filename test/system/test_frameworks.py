@@ -1,6 +1,8 @@
-"""Are the frameworks of Debian 12 served to curl, requests and wrk, and does the validator of PEP
-3333 find nothing to say about us while it sits between the two?"""
+"""Are the frameworks of Debian 12, and one that only a venv has, served to curl, requests and wrk,
+and does the validator of PEP 3333 find nothing to say about us while it sits between the two?"""
+import importlib.util
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -8,7 +10,19 @@ import requests
 
 import onebox
 
-FRAMEWORKS = ["flask", "django", "bottle", "falcon", "pyramid"]
+FRAMEWORKS = ["flask", "django", "bottle", "falcon", "pyramid", "venv"]
+
+
+def in_a_venv(folder):
+    """Makes a project whose framework is in its venv alone: Bottle, under another name."""
+    text = (onebox.APPS / "hello_bottle.py").read_text()
+    text = text.replace("from bottle import", "from only_here import")
+    (folder / "hello_venv.py").write_text(text.replace("from Bottle", "from Venv"))
+    subprocess.run([onebox.PYTHON, "-m", "venv", "--without-pip", "--system-site-packages",
+                    folder / ".venv"], check=True)  # the system's for gevent
+    packages = next(folder.glob(".venv/lib/python3*/site-packages"))
+    shutil.copy(importlib.util.find_spec("bottle").origin, packages / "only_here.py")
+    return {"python": None, "chdir": folder, "environment": {"VIRTUAL_ENV": ""}}
 
 
 @pytest.fixture(scope="module", params=[(name, app, worker_class) for name in FRAMEWORKS
@@ -18,8 +32,9 @@ FRAMEWORKS = ["flask", "django", "bottle", "falcon", "pyramid"]
                 ids="-".join)
 def framework(request, tmp_path_factory):
     name, app, worker_class = request.param
+    more = in_a_venv(tmp_path_factory.mktemp("project")) if name == "venv" else {}
     with onebox.Onebox(tmp_path_factory.mktemp("onebox"), f"hello_{name}:{app}",
-                       worker_class=worker_class) as running:
+                       worker_class=worker_class, **more) as running:
         running.hello = f"Hello from {name.capitalize()}"
         yield running
         complaints = [line for line in running.lines if "AssertionError" in line]

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import crowd
 from onebox import APPS, PYTHON, ROOT, onebox
 from wire import Closed, until
 
@@ -146,16 +147,28 @@ def test_other_requests_of_a_killed_worker_are_not_lost(faulty, hold):
 
 
 def test_a_worker_that_dies_at_every_start_is_backed_off(serve, hold, tmp_path):
-    """Imports once, then never again: the log says so, and the supervisor stays."""
-    (tmp_path / "fragile.py").write_text(
-        "import os\nif os.path.exists(os.environ['HOLD'] + '/broken'):\n    os._exit(7)\n"
-        + (APPS / "faults.py").read_text())
-    running = serve("fragile:app", chdir=tmp_path, environment={"HOLD": str(hold)})
+    """Each wait is twice as long as the one before, the log has the last words, and the supervisor
+    stays."""
+    (tmp_path / "fragile.py").write_text((APPS / "faults.py").read_text() + """
+with open(HOLD / "starts", "a") as starts:
+    print(time.monotonic(), file=starts)
+if (HOLD / "broken").exists():
+    print("the database is gone", flush=True)
+    os._exit(7)
+""")
+    running = serve("fragile:app", workers=1, chdir=tmp_path, environment={"HOLD": str(hold)},
+                    arguments=["--preload", "off"])
     (hold / "broken").touch()
     os.kill(running.pids("app worker")[0], signal.SIGKILL)
-    running.wait_for_line(r"(?i)worker.*(again|back)", 30)
+    running.wait_for_line(r"worker 1 .* exit status 7; .* \(death 4 in a row\); its last words:$", 60)
+    running.wait_for_line(r"^ +\| the database is gone$")
     (hold / "broken").unlink()
-    until(lambda: running.get("/").status == 200, "it recovers", 60)
+    until(lambda: running.get("/").status == 200, "it recovers")
+    waits = [float(wait) for wait in re.findall(r"it starts again in ([\d.]+) s", running.output())]
+    *_, second, third, fourth = waits
+    assert (third, fourth) == (2 * second, 2 * third), waits
+    *_, before, last = map(float, (hold / "starts").read_text().split())
+    assert last - before >= fourth, "it waits as long as it says"
 
 
 # --- a worker is stuck -------------------------------------------------------
@@ -196,13 +209,30 @@ def test_a_killed_front_is_replaced_and_the_listener_stays(faulty):
     assert len(after) == 1 and after != before
 
 
-def test_a_killed_front_is_replaced_within_a_second(faulty):
+def test_a_front_that_is_killed_again_and_again_is_replaced_within_seconds(faulty):
     running = faulty(workers=1)
     for _ in range(3):
         os.kill(running.pids("front")[0], signal.SIGKILL)
         began = time.monotonic()
         assert running.get("/").status == 200
         assert time.monotonic() - began < 5
+
+
+CUT = (Closed, ConnectionResetError, BrokenPipeError)
+
+
+def test_a_front_killed_under_load_costs_what_it_held_and_no_more(serve):
+    """A connection may be cut; an answer that comes is the right one."""
+    running = crowd.start(serve, reactors=2)
+    with crowd.Crowd(running.address, CUT, enough=False) as clients:
+        for _ in range(2):
+            clients.go_on()
+            killed = running.pids("front")[0]
+            os.kill(killed, signal.SIGKILL)
+            until(lambda: {*running.pids("front")} - {killed}, "another is there")
+            clients.go_on()
+    assert running.metric("onebox_front_restarts_total") == 2
+    until(lambda: running.status()["workers"]["busy"] == 0, "no thread is held")
 
 
 def test_a_stopped_front_goes_on_or_is_replaced(faulty):
@@ -229,6 +259,17 @@ def test_a_killed_supervisor_leaves_nothing(faulty, hold):
         running.process.wait()
         until(lambda: not running.processes(), "every process ends", 10)
     until(lambda: refuses(running), "nobody listens")
+    running.kill()
+
+
+def test_a_supervisor_killed_under_load_leaves_nothing(serve):
+    running = crowd.start(serve, reactors=2)
+    with crowd.Crowd(running.address, (Closed, OSError, AssertionError), enough=False) as clients:
+        clients.go_on()
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+        until(lambda: not running.processes(), "every process ends", 10)
+        until(lambda: refuses(running), "nobody listens")
     running.kill()
 
 

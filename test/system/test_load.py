@@ -82,14 +82,17 @@ def test_five_thousand_half_sent_heads_and_as_many_bodies(serve):
     close_all(heads + bodies)
 
 
-def test_many_clients_share_one_fair_queue(serve):
-    """Sixty-four ask at once, one thread works: nobody is passed over."""
-    running = serve("seen:app", workers=1, threads=1)
-    connections = [running.connect() for _ in range(64)]
-    for _ in range(20):
-        for connection in connections:
-            connection.request("GET", "/")
-        for connection in connections:
-            assert connection.response().status == 200
+def test_many_clients_share_one_fair_queue(serve, hold):
+    """Sixty-four wait for one thread: who came first is served first."""
+    running = serve("busy:app", workers=1, threads=1, environment={"HOLD": str(hold)})
+    connections = [running.connect().request("GET", "/hold/first")]
+    until(lambda: running.metric("onebox_worker_threads_busy") == 1, "one runs")
+    for count in range(1, 65):
+        connections.append(running.connect().request("GET", f"/{count}"))
+        until(lambda: running.metric("onebox_queue_length") == count, f"{count} wait")
+    (hold / "first.go").touch()
+    assert [connection.response().status for connection in connections] == [200] * 65
+    assert running.get("/begun").body.decode().split() \
+        == ["/hold/first", *(f"/{count}" for count in range(1, 65))]
     for connection in connections:
         connection.close()

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
+from pathlib import Path
 
 import pytest
 
 from databases import MariaDb, Redis, free_port
-from onebox import PYTHON, ROOT, Onebox
+from onebox import PYTHON, ROOT, Onebox, marked
 from wire import Connection, until
 
 NATION = ROOT / "examples/nation"
@@ -149,16 +151,37 @@ def test_a_ctrl_c_at_any_moment_ends_the_demo(tmp_path):
     assert result.returncode in (256 - signal.SIGTERM, 0)  # before its trap, or after
 
 
-def test_the_demo_leaves_nothing(tmp_path):
+def working_in(folder):
+    """The pids of the processes whose folder is in this one: Redis writes its title over the
+    environment, and is known by its folder alone."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                found.append(int(process.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+@pytest.mark.parametrize("servers", [
+    pytest.param((), id="alone"),
+    pytest.param(("--mysql", "--redis"), id="with servers", marks=pytest.mark.once)])
+def test_the_demo_leaves_nothing(tmp_path, servers):
     """The first start makes the world, the second is a matter of seconds; Ctrl-C ends both."""
-    port = free_port()
+    port, mark, temporary = free_port(), f"ONEBOX_TEST={uuid.uuid4()}", tmp_path / "tmp"
+    temporary.mkdir()
+
+    def processes():
+        return Onebox.describe({*marked(mark), *working_in(tmp_path)})
     for start in ("first", "second"):
         began = time.monotonic()
         process = subprocess.Popen(
             [NATION / "demo", "--users", "1000", "--port", str(port), "--state", tmp_path / "demo",
              "--onebox", os.environ.get("ONEBOX", ROOT / "build/release/bin/onebox"),
-             "--workers", "1", "--admin", "off"],
-            cwd=ROOT, env=whole({}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+             "--workers", "1", "--admin", "off", *servers],
+            cwd=ROOT, env=whole({**dict([mark.split("=")]), "TMPDIR": str(temporary)}),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             url = f"http://127.0.0.1:{port}"
 
@@ -170,6 +193,9 @@ def test_the_demo_leaves_nothing(tmp_path):
                     return False
             until(answers, "the demo answers", 60)
             assert start == "first" or time.monotonic() - began < 15
+            commands = b"\n".join(processes().values())
+            assert (b"mariadbd " in commands, b"redis-server " in commands) \
+                == ("--mysql" in servers, "--redis" in servers)
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=30)
             assert process.returncode == 0, said
@@ -178,7 +204,8 @@ def test_the_demo_leaves_nothing(tmp_path):
         finally:
             process.kill()
             process.wait()
-        left = [path for path in (tmp_path / "demo").rglob("*") if path.is_socket()]
-        assert not left
+        assert not processes()
+        assert not [path for path in tmp_path.rglob("*") if path.is_socket()]
+        assert not [*temporary.iterdir()]
         with pytest.raises(OSError):
             Connection(("127.0.0.1", port), seconds=1)
