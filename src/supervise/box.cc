@@ -83,9 +83,11 @@ void Box::RemoveControlPath() {
   if (control_) os::RemoveFile(control_->path());
 }
 
-// What the others have said goes before what time says, so that a supervisor that was stopped for a
-// while does not take its own absence for theirs.
+// What the others have said goes before what time says, and time stands still from before they were
+// heard: so a supervisor that was stopped for a while, wherever in a turn, does not take its own absence
+// for theirs. A deadline that passes within a turn is seen in the next.
 void Box::Turn() {
+  turn_began_ = Now();
   const std::vector<int> ready = os::WaitReadable(WantedFds(), UntilNextDeadline());
   const auto is_ready = [&ready](int fd) {
     return fd >= 0 && std::find(ready.begin(), ready.end(), fd) != ready.end();
@@ -182,7 +184,7 @@ void Box::CheckBooted() {
 
 void Box::CheckHeartbeat(Process& front) {
   if (!front.alive() || front.life == Life::kEnding) return;
-  if (Now() < front.spoke_at + kHeartbeatTimeout) return;
+  if (turn_began_ < front.spoke_at + kHeartbeatTimeout) return;
   outside_.log.Error("{} has not been heard of for {:.0f} s; it is killed",
                      front.name(),
                      SecondsOf(kHeartbeatTimeout));
@@ -193,7 +195,7 @@ void Box::CheckHeartbeat(Process& front) {
 void Box::CheckDeadlines() {
   for (const auto& process : processes_) {
     if (process->role == Role::kFront) CheckHeartbeat(*process);
-    if (Now() < process->end_by) continue;
+    if (turn_began_ < process->end_by) continue;
     process->end_by = Time::max();
     if (process->lost && process->awaited()) {
       process->life = Life::kWaiting;  // it was not forked
@@ -212,7 +214,7 @@ void Box::CheckDeadlines() {
     const Process* zygote = process->generation->zygote;
     if (process->awaited() && zygote != nullptr) zygote->Signal(SIGKILL);  // it has not forked it
   }
-  if (Now() < deadline_) return;
+  if (turn_began_ < deadline_) return;
   deadline_ = Time::max();
   if (phase_ == Phase::kEnding) SignalAll(SIGKILL);
 }

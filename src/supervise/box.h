@@ -226,6 +226,7 @@ class Box {
   bool hooks_serve_ = true;
   Time front_died_at_{};
   Time deadline_ = Time::max();  // of the phase, where it has one
+  Time turn_began_{};
 
   os::Fd state_lock_;
   std::optional<os::SignalQueue> signals_;

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -246,6 +247,49 @@ def test_a_stopped_front_goes_on_or_is_replaced(faulty):
         except ProcessLookupError:
             pass  # replaced meanwhile
         assert running.get("/").status == 200
+
+
+# --- the supervisor ----------------------------------------------------------
+
+FRONT_SILENCE = 10  # seconds, after which the supervisor takes a front for dead
+READ = "0"  # the system call's number
+
+
+def stop_in_a_turn(pid):
+    """Stops it while it looks at the workers' memory, which it does after it has heard the news."""
+    def stopped():
+        os.kill(pid, signal.SIGSTOP)
+        state = Path(f"/proc/{pid}/stat")
+        until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it stops")
+        if Path(f"/proc/{pid}/syscall").read_text().split()[0] == READ:
+            return True
+        os.kill(pid, signal.SIGCONT)
+        return False
+    until(stopped, "it is in a turn")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("stop", [lambda pid: os.kill(pid, signal.SIGSTOP), stop_in_a_turn],
+                         ids=["at any time", "in a turn"])
+def test_a_stopped_supervisor_does_not_take_its_own_absence_for_the_others(serve, stop):
+    """They serve without it, and when it goes on it finds them as they were. Its part is to read what
+    an app prints: one that fills its pipe meanwhile waits, so this one prints nothing."""
+    running = crowd.start(serve, reactors=2)
+    before = running.pids("front"), running.pids("app worker")
+    with crowd.Crowd(running.address, enough=False, steps=crowd.QUIET) as clients:
+        clients.go_on()
+        stop(running.process.pid)
+        stopped = time.monotonic()
+        until(lambda: time.monotonic() - stopped > FRONT_SILENCE + 1 or clients.failures,
+              "its patience with a front is over")
+        clients.go_on()
+        os.kill(running.process.pid, signal.SIGCONT)
+        for _ in range(3):  # each is answered in a turn of its own
+            running.status()
+        clients.go_on()
+    assert (running.pids("front"), running.pids("app worker")) == before
+    assert running.metric("onebox_front_restarts_total") == 0
+    assert running.metric("onebox_worker_restarts_total") == 0
 
 
 # --- the end -----------------------------------------------------------------
