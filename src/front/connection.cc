@@ -198,7 +198,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
   scanner_.Reset();
   ++requests_;
   input_whole_ = false;
-  answers_head_ = answers_http10_ = false;
+  answers_head_ = answers_old_http_ = false;
   http::RequestHead& head = shard_.head();
   const std::string_view head_bytes = bytes.substr(scanned.begin, scanned.end - scanned.begin);
   if (const auto refused = http::ParseRequestHead(head_bytes, shard_.settings().head, head)) {
@@ -206,7 +206,7 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
     return bytes.size();
   }
   answers_head_ = head.method == http::Method::kHead;
-  answers_http10_ = head.minor_version == 0;
+  answers_old_http_ = head.minor_version == 0;
   step_ = Step::kAnswering;
   since_ = progress_ = shard_.now();
   input_whole_ = head.framing == http::Framing::kNone;

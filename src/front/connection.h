@@ -71,8 +71,8 @@ class Connection final : public event::Watcher, public event::Timer {
   const Endpoint& endpoint() const { return endpoint_; }
   std::uint32_t requests() const { return requests_; }
   Shard& shard() { return shard_; }
-  bool answers_head() const { return answers_head_; }  // HEAD: no body
-  bool answers_http10() const { return answers_http10_; }
+  bool answers_head() const { return answers_head_; }          // HEAD: no body
+  bool answers_old_http() const { return answers_old_http_; }  // 1.0
   bool MayProbe() const { return output_ == nullptr && !unix_socket(); }
   void ArmTimer();
 
@@ -137,7 +137,7 @@ class Connection final : public event::Watcher, public event::Timer {
   bool pumping_ = false;
   bool input_whole_ = false;  // nothing of the request is still to come
   bool answers_head_ = false;
-  bool answers_http10_ = false;
+  bool answers_old_http_ = false;
   bool peer_done_ = false;  // a FIN came: an end of the input waits to be read
 };
 

@@ -402,7 +402,7 @@ void Shard::AnswerStatic(Connection& connection,
   AppendDate(out);
   AppendServer(out);
   http::AppendField(out, "X-Request-ID", id);
-  AppendConnection(out, keep_alive, connection.answers_http10());
+  AppendConnection(out, keep_alive, connection.answers_old_http());
   out += "\r\n";
   StaticRecord record;
   if (access_format_ != nullptr) {
@@ -501,7 +501,7 @@ AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
   AppendDate(out);
   AppendServer(out);
   if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);
-  AppendConnection(out, keep_alive, connection.answers_http10());
+  AppendConnection(out, keep_alive, connection.answers_old_http());
   out += "\r\n";
   if (connection.answers_head()) body = {};
   out += body;
