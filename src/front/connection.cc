@@ -268,24 +268,31 @@ void Connection::Send(std::string_view bytes) {
   WriteRest();
 }
 
-void Connection::SendPieces(std::string_view head, Body pieces) {
-  if (closed()) return;
+std::uint64_t Connection::SendPieces(std::string_view head, Body pieces) {
+  std::uint64_t left = 0;
+  if (closed()) return left;
   for (std::size_t taken = 1; taken > 0 && (!head.empty() || !pieces.empty());) {
     const auto sent = SendNow(head, pieces.pieces());
-    if (!sent) return Abort();
+    if (!sent) {
+      Abort();
+      return left;
+    }
     taken = *sent;
+    left += taken;
     const std::size_t of_head = std::min(taken, head.size());
     head.remove_prefix(of_head);
     pieces.Advance(taken - of_head);
   }
-  if (head.empty() && pieces.empty()) return;
+  if (head.empty() && pieces.empty()) return left;
   Output& output = NeedOutput();
   if (!head.empty() && !output.Append(head)) {
     shard_.lane().Add(telemetry::Limit::kSpool);
-    return Abort();
+    Abort();
+    return left;
   }
   output.AppendPieces(std::move(pieces));
   WriteRest();
+  return left;
 }
 
 void Connection::SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) {

@@ -52,7 +52,8 @@ class Connection final : public event::Watcher, public event::Timer {
 
   // For the stream that is being answered.
   void Send(std::string_view bytes);
-  void SendPieces(std::string_view head, Body pieces);
+  // How many bytes have left at once.
+  std::uint64_t SendPieces(std::string_view head, Body pieces);
   void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size);
   // For the access log, when what is pending has left, or the connection ends.
   void RecordWhenSent(StaticRecord record);

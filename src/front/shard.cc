@@ -414,8 +414,8 @@ void Shard::AnswerStatic(Connection& connection,
               .began = now()};
   }
   const std::uint64_t size = out.size() + answer.body.size();
-  connection.SendPieces(out, answer.body);
-  if (connection.closed()) return Record(connection, record, size);
+  const std::uint64_t left = connection.SendPieces(out, answer.body);
+  if (connection.closed()) return Record(connection, record, size - left);
   if (connection.pending() == 0) {
     Record(connection, record, 0);
   } else if (access_format_ != nullptr) {

@@ -92,7 +92,8 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
 // It may have forked them all the same: whoever joins the front in time is one of them, and is ended.
 void Box::LoseAwaited(const Generation& generation) {
   for (const auto& worker : processes_) {
-    if (!worker->awaited() || worker->generation.get() != &generation) continue;
+    const bool of_it = worker->role == Role::kAppWorker && worker->generation.get() == &generation;
+    if (!of_it || !worker->awaited()) continue;
     worker->lost = worker->goes = true;
     worker->leaves_because = "its zygote has ended";
     worker->end_by = Now() + kWorkerGrace;
