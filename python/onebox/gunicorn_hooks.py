@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from onebox import gunicorn_conf
+from onebox._onebox import signal_after
 from onebox.gunicorn_settings import SETTINGS
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING,
@@ -324,6 +325,8 @@ class ServerHooks(_Hooks):
         cfg = Cfg(values)
         super().__init__(cfg, Server(cfg, _make_log(cfg)))
         self._seconds = seconds
+        # All stacks, and then what the signal does by itself: it ends the zygote.
+        faulthandler.register(signal.SIGALRM, file=2, chain=True)
         if conf.is_set("umask"):
             os.umask(conf["umask"])
         for path in (cfg.pythonpath or "").split(","):
@@ -333,12 +336,13 @@ class ServerHooks(_Hooks):
     def _call(self, name: str, *arguments: Any) -> None:
         if not self.has(name):
             return
-        if name != "on_starting":  # a thread in C, which no fork may meet
-            faulthandler.dump_traceback_later(self._seconds, exit=True, file=2)
+        # Not faulthandler.dump_traceback_later(): its thread may still be there when the hook has ended, and
+        # a fork would copy what that holds, a lock of the allocator for ever.
+        signal_after(signal.SIGALRM, 0 if name == "on_starting" else self._seconds)
         try:
             super()._call(name, *arguments)
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            signal_after(signal.SIGALRM, 0)
 
     def run_between_forks(self) -> bool:
         """Whether there are any that do."""

@@ -1,10 +1,11 @@
 #pragma once
-// Signals as readiness of a descriptor.
+// Signals as readiness of a descriptor, and after a time.
 
 #include <initializer_list>
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "os/fd.h"
 
@@ -24,6 +25,11 @@ class SignalQueue {
 
   Fd fd_;
 };
+
+// Sends this process that signal once `after` has passed, unless it is called again before; zero: never.
+// One for the process, no thread stands behind it, and the child of a fork has none. Errors: the
+// kernel has no memory for another timer.
+Status SignalAfter(int number, Duration after);
 
 // "SIGTERM"; "signal 42" where it has no name.
 std::string SignalName(int number);

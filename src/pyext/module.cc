@@ -1,6 +1,7 @@
 // onebox._onebox: what the Python side imports.
 
 #include "os/process.h"
+#include "os/signal.h"
 #include "pyext/exchange.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
@@ -25,6 +26,18 @@ PyObject* ForkChildOf(PyObject* /*module*/, PyObject* pid) {
   return nullptr;
 }
 
+PyObject* SignalAfter(PyObject* /*module*/, PyObject* arguments) {
+  int number = 0;
+  double seconds = 0;
+  if (PyArg_ParseTuple(arguments, "id", &number, &seconds) == 0) return nullptr;
+  const std::chrono::duration<double> after(seconds);
+  const auto set =
+      onebox::os::SignalAfter(number, std::chrono::duration_cast<onebox::Duration>(after));
+  if (set.ok()) Py_RETURN_NONE;
+  PyErr_SetString(PyExc_OSError, set.error().message.c_str());
+  return nullptr;
+}
+
 PyObject* KeepStacks(PyObject* /*module*/, PyObject* count) {
   const std::size_t kept_max = PyLong_AsSize_t(count);
   if (PyErr_Occurred() != nullptr) return nullptr;
@@ -38,6 +51,11 @@ PyMethodDef functions[] = {
      METH_O,
      "fork_child_of(pid): the pid of a new child of that ancestor of this process, which adopts "
      "orphans; 0 in the child, which dies with that."},
+    {"signal_after",
+     SignalAfter,
+     METH_VARARGS,
+     "signal_after(signal, seconds): sends it to this process then, unless it is called again before; "
+     "0: never. Without a thread, and not to the child of a fork."},
     {"keep_stacks",
      KeepStacks,
      METH_O,
