@@ -1,5 +1,7 @@
 #include "channel/message.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/wire.h"
@@ -74,6 +76,9 @@ Result<Hello> DecodeHello(std::string_view bytes) {
   TRY(PossibleThreads(hello.threads));
   if (hello.ahead > kAheadMax) {
     return BadMessage(fmt::format("a worker is at most {} requests ahead", kAheadMax));
+  }
+  if (std::max(hello.app.size(), hello.python.size()) > kDescriptionBytesMax) {
+    return BadMessage(fmt::format("a worker describes itself in {} bytes", kDescriptionBytesMax));
   }
   return hello;
 }
