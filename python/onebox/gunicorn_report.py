@@ -24,7 +24,9 @@ THREADS = ("sync", "gthread", "gunicorn.workers.sync.SyncWorker",
            "gunicorn.workers.gthread.ThreadWorker", "egg:gunicorn#sync", "egg:gunicorn#gthread")
 ASGI = re.compile(r"uvicorn|hypercorn|daphne|aiohttp|sanic|quart|asgi", re.IGNORECASE)
 AS_WITHOUT = "as it is without the line"
-KNOWN_ATOMS = re.compile(r"[hlutrmUqHsBbfaTDMLp]|\{[^}]+\}[io]")
+KNOWN_ATOMS = re.compile(
+    r"[hlutrmUqHsBbfaTDMLp]|\{[^}]+\}[io]|\{(?i:http_.+|content_type|content_length|remote_addr|"
+    r"request_method|raw_uri|path_info|query_string|server_protocol|wsgi\.url_scheme)\}e")
 
 # What decides which advice is worth a line.
 PROXY_IDLE_SECONDS = 60      # nginx keeps its idle connections for so long

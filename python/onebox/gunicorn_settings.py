@@ -181,8 +181,8 @@ SECTIONS = (
                 ("--disable-redirect-access-to-syslog",), why=_JOURNAL),
         Setting("access_log_format", TEXT, ACCESS_FORMAT, ("--access-logformat",), MAPPED,
                 "log.access_format",
-                "the same atoms; %({NAME}e)s is -, because the front does not know the app's "
-                "environ"),
+                "the same atoms; %({NAME}e)s is - but of what the request itself says, because the "
+                "front does not know the app's environ"),
         Setting("errorlog", TEXT, "-", ("--error-logfile", "--log-file"), MAPPED, "log.error",
                 "what the app prints goes there too"),
         Setting("loglevel", TEXT, "info", ("--log-level",), MAPPED, "log.level",

@@ -95,7 +95,9 @@ constexpr std::array kNginxVariables = {
     NamedAtom{"request_method", Atom::kMethod},
     NamedAtom{"request_uri", Atom::kTarget},
     NamedAtom{"uri", Atom::kPath},
+    NamedAtom{"document_uri", Atom::kPath},
     NamedAtom{"args", Atom::kArguments},
+    NamedAtom{"query_string", Atom::kArguments},
     NamedAtom{"server_protocol", Atom::kProtocol},
     NamedAtom{"scheme", Atom::kScheme},
     NamedAtom{"host", Atom::kHost},
@@ -109,6 +111,18 @@ constexpr std::array kNginxVariables = {
     NamedAtom{"upstream_response_time", Atom::kRun},
     NamedAtom{"pid", Atom::kWorker},
     NamedAtom{"connection_requests", Atom::kConnectionRequests},
+};
+
+// %({REMOTE_ADDR}e)s: what of the app's environ is the request's own, and so known here. In any case,
+// as with Gunicorn; python/onebox/gunicorn_report.py has the same names.
+constexpr std::array kEnvironAtoms = {
+    NamedAtom{"remote_addr", Atom::kClient},
+    NamedAtom{"request_method", Atom::kMethod},
+    NamedAtom{"raw_uri", Atom::kTarget},
+    NamedAtom{"path_info", Atom::kPath},
+    NamedAtom{"query_string", Atom::kQuery},
+    NamedAtom{"server_protocol", Atom::kProtocol},
+    NamedAtom{"wsgi.url_scheme", Atom::kScheme},
 };
 
 constexpr std::string_view kCommon =
@@ -200,6 +214,25 @@ void AddLiteral(Pieces& pieces, std::string_view text) {
   pieces.back().text += text;
 }
 
+std::string FieldNameOf(std::string_view variable) {
+  std::string name = Lowered(variable);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::optional<AccessPiece> EnvironPiece(std::string_view variable) {
+  constexpr std::string_view kFieldPrefix = "http_";
+  const std::string name = Lowered(variable);
+  if (name.size() > kFieldPrefix.size() && name.starts_with(kFieldPrefix)) {
+    return AccessPiece{Atom::kRequestField, FieldNameOf(std::string_view(name).substr(kFieldPrefix.size()))};
+  }
+  if (name == "content_type" || name == "content_length") {
+    return AccessPiece{Atom::kRequestField, FieldNameOf(name)};
+  }
+  if (const auto atom = Find(name, kEnvironAtoms)) return AccessPiece{*atom, ""};
+  return std::nullopt;
+}
+
 // "{Referer}i": the inside of %({Referer}i)s.
 Result<AccessPiece> GunicornField(std::string_view inside) {
   const std::size_t end = inside.find('}');
@@ -207,9 +240,15 @@ Result<AccessPiece> GunicornField(std::string_view inside) {
   const std::string_view kind = end == inside.npos ? "" : inside.substr(end + 1);
   if (!name.empty() && kind == "i") return AccessPiece{Atom::kRequestField, Lowered(name)};
   if (!name.empty() && kind == "o") return AccessPiece{Atom::kResponseField, Lowered(name)};
+  if (kind == "e") {
+    if (auto piece = EnvironPiece(name)) return *std::move(piece);
+    return FormatError(fmt::format("%({})s", inside),
+                       "of the app's environ only HTTP_*, CONTENT_* and what else the request says "
+                       "is known here");
+  }
   return FormatError(fmt::format("%({})s", inside),
-                     "a field is %({Name}i)s of the request or %({Name}o)s of the response; the "
-                     "app's environ is not known here");
+                     "a field is %({Name}i)s of the request or %({Name}o)s of the response, and "
+                     "%({NAME}e)s a variable of the environ");
 }
 
 Result<AccessPiece> GunicornAtom(std::string_view inside) {
@@ -221,12 +260,6 @@ Result<AccessPiece> GunicornAtom(std::string_view inside) {
                      Advice(inside, kGunicornAtoms, "%(", ")s"));
 }
 
-std::string FieldNameOf(std::string_view variable) {
-  std::string name = Lowered(variable);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
 Result<AccessPiece> NginxVariable(std::string_view name) {
   constexpr std::string_view kRequestPrefix = "http_";
   constexpr std::string_view kResponsePrefix = "sent_http_";
@@ -235,6 +268,9 @@ Result<AccessPiece> NginxVariable(std::string_view name) {
   }
   if (name.size() > kResponsePrefix.size() && name.starts_with(kResponsePrefix)) {
     return AccessPiece{Atom::kResponseField, FieldNameOf(name.substr(kResponsePrefix.size()))};
+  }
+  if (name == "content_type" || name == "content_length") {
+    return AccessPiece{Atom::kRequestField, FieldNameOf(name)};
   }
   if (const auto atom = Find(name, kNginxVariables)) return AccessPiece{*atom, ""};
   return FormatError(fmt::format("${} is not known", name), Advice(name, kNginxVariables, "$", ""));
