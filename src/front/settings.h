@@ -30,7 +30,8 @@ struct CompressionSettings {
       http::Coding::kZstd,
       http::Coding::kBrotli,
       http::Coding::kGzip};
-  std::uint64_t bytes_min = 1024;  // smaller bodies are not worth it
+  std::vector<std::string> types = {"text/*"};  // media ranges: http::IsMediaRange()
+  std::uint64_t bytes_min = 1024;               // smaller bodies are not worth it
   int gzip_level = 5;              // 1 to 9
   int brotli_level = 4;            // 0 to 11
   int zstd_level = 3;              // 1 to 19
@@ -86,6 +87,7 @@ struct Settings {
   std::uint64_t body_bytes_max = 16ULL << 20;     // of a request; above it 413
   std::uint64_t body_memory_max = 64ULL << 10;    // of one body; above it an unlinked file
   std::uint64_t buffer_bytes_max = 256ULL << 20;  // of all buffers together; above it 503
+  std::uint64_t answer_ahead_max = 64ULL << 20;   // of one answer; above it the worker waits
   std::uint32_t requests_per_connection_max = 10'000;
   std::uint32_t connections_max = 10'000;
   std::uint32_t connections_per_address_max = 0;  // 0: no limit

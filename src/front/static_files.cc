@@ -286,7 +286,7 @@ std::vector<Coding> StaticFiles::AvailableFor(const StaticFile& file) const {
   }
   const bool worth_it = compression_.enabled && file.facts.size >= compression_.bytes_min &&
                         file.facts.size <= limits_.file_memory_max &&
-                        http::IsCompressible(http::MediaTypeOf(file.name));
+                        http::IsCompressible(http::MediaTypeOf(file.name), compression_.types);
   if (!worth_it) return available;
   for (const Coding coding : compression_.codings) {
     if (!file.NeighbourOf(coding)) available.push_back(coding);

@@ -24,7 +24,6 @@ using telemetry::Limit;
 using EndStep = telemetry::Step;
 
 // A worker is let run ahead of the client by this much; behind it stands the disk.
-constexpr std::uint64_t kAnswerPendingMax = 64ULL << 20;
 // What belongs to this connection, not to the request (RFC 9110 7.6.1), or would only mislead.
 constexpr std::array kNotForTheApp = {
     http::KnownField::kConnection,
@@ -426,7 +425,7 @@ bool Stream::WantsCompression(const channel::ResponseHead& head, std::string_vie
       return false;
     }
     if (EqualsIgnoreCase(field.name, "Content-Type")) {
-      compressible = http::IsCompressible(field.value);
+      compressible = http::IsCompressible(field.value, settings.types);
     }
   }
   return compressible;
@@ -655,7 +654,8 @@ void Stream::Finish(channel::End end) {
 }
 
 void Stream::Acknowledge() {
-  if (channel_ == nullptr || connection_.pending() > kAnswerPendingMax) return;
+  if (channel_ == nullptr) return;
+  if (connection_.pending() > shard_.settings().answer_ahead_max) return;
   channel_->Acknowledge(slot_, std::exchange(unacknowledged_, 0));
 }
 

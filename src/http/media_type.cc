@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/ascii.h"
+#include "http/characters.h"
 
 namespace onebox::http {
 namespace {
@@ -116,25 +117,6 @@ constexpr std::size_t LongestExtension() {
   return longest;
 }
 
-// Besides text/*, *+json and *+xml.
-constexpr std::array<std::string_view, 15> kCompressible = {
-    "application/javascript",
-    "application/json",
-    "application/rtf",
-    "application/toml",
-    "application/vnd.apple.mpegurl",
-    "application/vnd.ms-fontobject",
-    "application/wasm",
-    "application/x-javascript",
-    "application/x-ndjson",
-    "application/x-tar",
-    "application/xml",
-    "application/yaml",
-    "font/otf",
-    "font/ttf",
-    "image/bmp",
-};
-
 bool StartsWithIgnoreCase(std::string_view text, std::string_view start) {
   return EqualsIgnoreCase(text.substr(0, start.size()), start);
 }
@@ -154,16 +136,25 @@ std::string_view MediaTypeOf(std::string_view file_name) {
   return row != kTypes.end() && row->extension == lowered ? row->type : kUnknownType;
 }
 
-bool IsCompressible(std::string_view content_type) {
+bool IsMediaRange(std::string_view text) {
+  const auto is_name = [](std::string_view part) {
+    return IsToken(part) && part.find('*') == part.npos;
+  };
+  if (text.starts_with("*+")) return is_name(text.substr(2));
+  const std::size_t slash = text.find('/');
+  if (slash == text.npos || !is_name(text.substr(0, slash))) return false;
+  const std::string_view rest = text.substr(slash + 1);
+  return rest == "*" || is_name(rest);
+}
+
+bool IsCompressible(std::string_view content_type, std::span<const std::string> ranges) {
   const std::string_view type = Trimmed(content_type.substr(0, content_type.find(';')));
-  // What streams events wants each of them sent at once, not kept until a block is full.
   if (EqualsIgnoreCase(type, "text/event-stream")) return false;
-  if (StartsWithIgnoreCase(type, "text/")) return true;
-  if (EndsWithIgnoreCase(type, "+json") || EndsWithIgnoreCase(type, "+xml")) return true;
-  return std::any_of(
-      kCompressible.begin(), kCompressible.end(), [&](std::string_view compressible) {
-        return EqualsIgnoreCase(type, compressible);
-      });
+  return std::any_of(ranges.begin(), ranges.end(), [&](std::string_view range) {
+    if (range.starts_with('*')) return EndsWithIgnoreCase(type, range.substr(1));
+    if (range.ends_with('*')) return StartsWithIgnoreCase(type, range.substr(0, range.size() - 1));
+    return EqualsIgnoreCase(type, range);
+  });
 }
 
 }  // namespace onebox::http

@@ -1,5 +1,8 @@
 #include "http/media_type.h"
 
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace onebox::http {
@@ -38,27 +41,22 @@ TEST(MediaType, IsFoundByTheExtension) {
   }
 }
 
-TEST(MediaType, IsCompressibleIfItIsText) {
+TEST(MediaType, IsCompressibleIfOneOfTheRangesHasIt) {
+  const std::vector<std::string> ranges = {"text/*", "*+json", "application/JSON"};
   for (const char* type : {"text/html",
                            "text/html; charset=utf-8",
                            "TEXT/CSS",
                            "application/json",
                            "application/json;charset=utf-8",
-                           "application/javascript",
-                           "image/svg+xml",
                            "application/problem+json",
-                           "application/wasm",
-                           "font/ttf",
+                           "application/geo+JSON",
                            " text/plain ; x"}) {
     SCOPED_TRACE(type);
-    EXPECT_TRUE(IsCompressible(type));
+    EXPECT_TRUE(IsCompressible(type, ranges));
   }
   for (const char* type : {"",
                            "image/png",
-                           "video/mp4",
-                           "application/zip",
-                           "application/gzip",
-                           "font/woff2",
+                           "image/svg+xml",
                            "application/octet-stream",
                            "text/event-stream",
                            "text",
@@ -66,7 +64,20 @@ TEST(MediaType, IsCompressibleIfItIsText) {
                            "application/jsonx",
                            "multipart/byteranges; boundary=x"}) {
     SCOPED_TRACE(type);
-    EXPECT_FALSE(IsCompressible(type));
+    EXPECT_FALSE(IsCompressible(type, ranges));
+  }
+  EXPECT_FALSE(IsCompressible("text/html", {}));
+}
+
+TEST(MediaType, RangesAreATypeItsSubtypesOrASuffix) {
+  for (const char* range : {"text/html", "text/*", "*+json", "application/vnd.apple.mpegurl"}) {
+    SCOPED_TRACE(range);
+    EXPECT_TRUE(IsMediaRange(range));
+  }
+  for (const char* range : {"", "*", "*/*", "text", "text/", "/html", "*json", "*+", "te*/html",
+                            "text/ht*", "text/html; charset=utf-8", "text /html", "a/b/c"}) {
+    SCOPED_TRACE(range);
+    EXPECT_FALSE(IsMediaRange(range));
   }
 }
 

@@ -183,6 +183,10 @@ front::CompressionSettings MakeCompression(const Values& values) {
     CHECK(known);
     made.codings.push_back(*known);
   }
+  made.types.clear();
+  for (const Element& type : values.All("compression.types")) {
+    made.types.push_back(type.text);
+  }
   made.bytes_min = values.Bytes("compression.min_bytes");
   made.gzip_level = values.Count<int>("compression.gzip_level");
   made.brotli_level = values.Count<int>("compression.brotli_level");
@@ -198,6 +202,7 @@ front::Settings MakeFront(const Values& values) {
   made.body_bytes_max = values.Bytes("front.body_bytes_max");
   made.body_memory_max = values.Bytes("front.body_memory_max");
   made.buffer_bytes_max = values.Bytes("front.buffer_bytes_max");
+  made.answer_ahead_max = values.Bytes("front.answer_ahead_max");
   made.requests_per_connection_max =
       values.Count<std::uint32_t>("front.requests_per_connection_max");
   made.connections_max = values.Count<std::uint32_t>("front.connections_max");

@@ -12,6 +12,7 @@
 #include "front/router.h"
 #include "http/address.h"
 #include "http/limits.h"
+#include "http/media_type.h"
 #include "main/words.h"
 #include "os/socket.h"
 #include "plan/hours.h"
@@ -168,6 +169,9 @@ constexpr std::array kOptions = {
     .min = "1 KiB", .max = "1 GiB"},
   Option{.name = "front.buffer_bytes_max", .kind = Kind::kBytes, .standard = "256 MiB",
     .help = "Memory for all buffers together; what does not fit gets 503.", .min = "1 MiB", .max = "1 TiB"},
+  Option{.name = "front.answer_ahead_max", .kind = Kind::kBytes, .standard = "64 MiB",
+    .help = "How much of one response is taken from its worker before the client has taken it, in memory and then in a file; above it the worker waits.",
+    .min = "64 KiB", .max = "1 TiB"},
   Option{.name = "front.requests_per_connection_max", .kind = Kind::kInteger, .standard = "10000",
     .help = "Requests on one connection before it is closed.", .min = "1", .max = "1000000000"},
   Option{.name = "front.connections_max", .kind = Kind::kInteger, .standard = "10000",
@@ -226,6 +230,8 @@ constexpr std::array kOptions = {
     .help = "Whether responses are compressed for clients that accept it."},
   Option{.name = "compression.codings", .kind = Kind::kChoice, .standard = "zstd, br, gzip",
     .help = "Content codings, the preferred first.", .choices = "zstd, br, gzip", .shape = Shape::kList},
+  Option{.name = "compression.types", .kind = Kind::kMediaRange, .standard = http::kCompressibleTypes,
+    .help = "Media types of responses that are compressed: these, and no others.", .shape = Shape::kList},
   Option{.name = "compression.min_bytes", .kind = Kind::kBytes, .standard = "1 KiB",
     .help = "Smallest response that is compressed.", .min = "0", .max = "1 GiB"},
   Option{.name = "compression.gzip_level", .kind = Kind::kInteger, .standard = "5",
@@ -296,6 +302,8 @@ std::string_view KindText(Kind kind) {
     case Kind::kHours:
       return "hours like \"20:30-23:00\", or with a place that the time zone database has: "
              "\"20:30-23:00 Europe/Berlin\"";
+    case Kind::kMediaRange:
+      return "a media type like \"text/html\", \"text/*\" or \"*+json\"";
     case Kind::kPattern:
       return "a path like \"/login\", \"/reports/*\" or \"/api/*/export\"";
   }
@@ -407,6 +415,9 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       });
     case Kind::kHours:
       if (!plan::Hours::Parse(text)) return std::nullopt;
+      return std::string(text);
+    case Kind::kMediaRange:
+      if (!http::IsMediaRange(text)) return std::nullopt;
       return std::string(text);
     case Kind::kPattern:
       if (!front::PathPattern::Parse(text)) return std::nullopt;

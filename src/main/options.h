@@ -24,6 +24,7 @@ enum class Kind : std::uint8_t {
   kPercent,  // "25%"
   kPattern,  // front::PathPattern
   kHours,    // plan::Hours
+  kMediaRange,
 };
 
 enum class Shape : std::uint8_t {

@@ -96,3 +96,19 @@ def test_codings_and_sizes_can_be_set(serve):
     running = serve("compressed:app", toml='[compression]\ncodings = ["gzip"]\nmin_bytes = 1\n')
     assert running.get("/text", "Accept-Encoding: br")["Content-Encoding"] is None
     assert running.get("/small", "Accept-Encoding: br, gzip")["Content-Encoding"] == "gzip"
+
+
+def test_the_types_that_are_compressed_are_the_operators(serve, tmp_path):
+    for name in ("style.css", "picture.png"):
+        (tmp_path / name).write_bytes(TEXT)
+    running = serve("compressed:app", toml=f"""
+[compression]
+types = ["image/*"]
+[static]
+"/static/" = "{tmp_path}"
+""")
+    for path, coding in (("/picture", "gzip"), ("/text", None), ("/static/picture.png", "gzip"),
+                         ("/static/style.css", None)):
+        answer = running.get(path, "Accept-Encoding: gzip")
+        assert answer["Content-Encoding"] == coding, path
+        assert decoded(answer) == TEXT

@@ -126,6 +126,18 @@ def test_one_budget_holds_all_buffers(serve):
     until(lambda: running.ask("POST", "/", body=b"x" * 900_000).status == 200, "there is room again")
 
 
+def test_of_an_answer_that_its_client_does_not_take_a_worker_gives_so_much_and_waits(serve):
+    running = serve("answers:app", workers=1, threads=1, toml='[front]\nanswer_ahead_max = "1M"\n')
+    with running.connect() as slow, running.connect() as next_one:
+        slow.request("GET", "/large/40000000").head()
+        next_one.request("GET", "/iterable/list")
+        until(lambda: running.metric("onebox_queue_length") == 1, "the thread is not free")
+        while slow.socket.recv(1 << 20):
+            if running.metric("onebox_queue_length") == 0:
+                break
+        assert next_one.response().status == 200
+
+
 def test_half_heads_and_pipelined_requests_are_in_the_budget(serve):
     running = serve("seen:app", toml='[front]\nbuffer_bytes_max = "1M"\n')
     half = b"GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + b"x" * 30_000
