@@ -16,6 +16,8 @@ def app(environ, start_response):
         start_response("200 OK", TEXT)
         return [" ".join(begun).encode()]
     begun.append(path)
+    if path == "/dies":
+        os._exit(7)
     if "/hold/" in path:
         name = path.rpartition("/")[2]
         while not (FOLDER / f"{name}.go").exists():

@@ -156,6 +156,22 @@ def test_the_error_page_is_the_operators_or_json(busy, tmp_path):
     assert statuses(held) == [200, 200]
 
 
+def test_the_operators_pages_stand_for_502_and_504_too(busy, tmp_path):
+    (tmp_path / "gone.html").write_text("<h1>It broke</h1>")
+    (tmp_path / "late.html").write_text("<h1>It took too long</h1>")
+    server = busy(app='timeout = "200ms"', threads=1,
+                  front=f'error_pages = {{ 502 = "{tmp_path}/gone.html", 504 = "{tmp_path}/late.html" }}')
+    late = server.get("/hold/late")
+    assert (late.status, late.body) == (504, b"<h1>It took too long</h1>")
+    problem = server.get("/hold/again", "Accept: application/json")
+    assert problem.status == 504 and json.loads(problem.body)["status"] == 504
+    with server.connect() as connection:
+        connection.request("POST", "/dies", "Content-Length: 0")
+        gone = connection.response()
+    assert (gone.status, gone.body) == (502, b"<h1>It broke</h1>")
+    assert gone["Content-Type"] == "text/html; charset=utf-8"
+
+
 def test_an_error_page_that_is_not_there_or_too_large_is_a_mistake(tmp_path):
     (tmp_path / "large.html").write_bytes(b"x" * ((64 << 10) + 1))
     for name in ("none.html", "large.html"):
