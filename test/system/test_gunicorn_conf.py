@@ -79,8 +79,8 @@ def report_lines(lines):
     return found
 
 
-def test_there_are_200_files_of_more_than_40_shapes():
-    assert len(FILES) >= 200
+def test_there_are_200_files_that_load_of_more_than_40_shapes():
+    assert len([file for file in FILES if "#: fails" not in file.values[0]]) >= 200
     assert len(list(SHAPES.glob("*.shape"))) >= 40
 
 
