@@ -27,14 +27,13 @@ void Box::BalancePool() {
   if (phase_ >= Phase::kEnding || phase_ == Phase::kBroken || boot_failed_) return;
   std::vector<Member> members;
   for (const auto& process : processes_) {
-    // The first worker of a reload is nobody's member yet; those of a front that drains never again.
-    const bool member = process->role == Role::kAppWorker && !IsOfReload(*process) &&
-                        process->generation->front == now_->front;
-    if (!member) continue;
+    // The first worker of a reload is nobody's member yet.
+    if (process->role != Role::kAppWorker || IsOfReload(*process)) continue;
     members.push_back({.number = process->number,
                        .life = process->life,
                        .leaves = !process->leaves_because.empty(),
-                       .started = process->started});
+                       .started = process->started,
+                       .drains = process->generation->front != now_->front});
   }
   const Moves moves = Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())});
   for (const int number : moves.end) {

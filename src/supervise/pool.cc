@@ -13,13 +13,13 @@ unsigned Worth(Life life) {
 }  // namespace
 
 Moves Balance(std::span<const Member> members, const PoolSize& size) {
-  std::vector<const Member*> staying, leaving;
+  std::vector<const Member*> staying, leaving, draining;
   unsigned ending = 0;
   for (const Member& member : members) {
     if (member.life == Life::kEnding) {
       ++ending;
     } else {
-      (member.leaves ? leaving : staying).push_back(&member);
+      (member.drains ? draining : member.leaves ? leaving : staying).push_back(&member);
     }
   }
   Moves moves;
@@ -54,12 +54,18 @@ Moves Balance(std::span<const Member> members, const PoolSize& size) {
   }
   const auto left = static_cast<std::size_t>(leaving.end() - next);
   const std::size_t missing = size.wanted - staying.size();
-  const std::size_t present = staying.size() + left + ending;
+  const std::size_t present = staying.size() + left + draining.size() + ending;
   const std::size_t allowed = std::size_t{size.wanted} + size.spare_max;
   moves.start = static_cast<unsigned>(std::min(missing, allowed - std::min(allowed, present)));
   // Without room for both, the old one goes first; the next when all that have come serve.
   const bool no_room = missing > 0 && moves.start == 0 && successors == staying.size();
-  if (no_room && ending == 0 && next != leaving.end()) moves.end.push_back((*next)->number);
+  if (no_room && ending == 0) {
+    if (draining.size() > 1) {
+      moves.end.push_back(draining.front()->number);
+    } else if (next != leaving.end()) {
+      moves.end.push_back((*next)->number);
+    }
+  }
   return moves;
 }
 

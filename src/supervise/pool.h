@@ -15,6 +15,7 @@ struct Member {
   Life life = Life::kWaiting;
   bool leaves = false;  // another is to take its place
   Time started{};
+  bool drains = false;  // it serves a front that drains, and goes with that
 };
 
 struct PoolSize {
@@ -28,7 +29,8 @@ struct Moves {
 };
 
 // Make before break: one that leaves ends when as many as are wanted serve without it. Where memory
-// has no room for both, one at a time ends first. Ask again after every change.
+// has no room for both, one at a time ends first; of those that drain not the last, which its front
+// needs. Ask again after every change.
 Moves Balance(std::span<const Member> members, const PoolSize& size);
 
 }  // namespace onebox::supervise

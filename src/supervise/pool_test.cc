@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 constexpr Life kWaiting = Life::kWaiting, kBooting = Life::kBooting, kReady = Life::kReady,
                kEnding = Life::kEnding;
-constexpr bool kStays = false, kLeaves = true;
+constexpr bool kStays = false, kLeaves = true, kDrains = true;
 
 Time At(int second) {
   return Time(seconds(second));
@@ -65,6 +65,22 @@ TEST(Balance, MovesOneStepAtATime) {
        {2, 0}},
       {"without room, the old one gone", {{2, kReady, kLeaves}}, {2, 0}, 1},
       {"without room, the successor boots", {{2, kReady, kLeaves}, {3, kBooting, kStays}}, {2, 0}},
+      {"beside those of a front that drains all come where memory allows it",
+       {{1, kReady, kLeaves, At(1), kDrains},
+        {2, kReady, kLeaves, At(2), kDrains},
+        {3, kReady, kStays}},
+       {2, 2},
+       1},
+      {"without room one of them goes first",
+       {{1, kReady, kLeaves, At(1), kDrains},
+        {2, kReady, kLeaves, At(2), kDrains},
+        {3, kReady, kStays}},
+       {2, 0},
+       0,
+       {1}},
+      {"and the last stays as long as its front",
+       {{2, kReady, kLeaves, At(2), kDrains}, {3, kReady, kStays}},
+       {2, 0}},
       {"one that leaves before it has served is not waited for",
        {{1, kBooting, kLeaves}, {2, kWaiting, kLeaves}},
        {1, 2},

@@ -190,6 +190,25 @@ def test_the_fronts_settings_are_read_anew_and_no_connection_is_cut(versioned, h
     assert running.pids("front") != before
 
 
+def test_a_reload_of_the_front_takes_no_more_memory_than_there_is(versioned):
+    """While the front before drains its workers are still there; so are fewer of the next."""
+    running = versioned(workers=3, toml='[app]\nmemory_max = "1 MiB"\n')
+    before = set(running.pids("app worker"))
+    until(lambda: all(one["memory"] for one in running.status()["processes"]
+                      if one["role"] == "app worker"), "their memory is known")
+    with running.connect() as idle:  # the front before drains as long as this one says nothing
+        assert version_of(idle.request("GET", "/").response()) == "one"
+        (running.folder / "onebox.toml").write_text(
+            '[front]\nserver_name = "new"\n[app]\nmemory_max = "1 MiB"\n')
+        reloading = subprocess.Popen([BINARY, "reload", "--state", running.state])
+        until(lambda: len(before & set(running.pids("app worker"))) == 1, "one of them is left")
+        most = 4  # as many as are wanted, and the first of the next, which comes before any goes
+        assert len(running.pids("app worker")) <= most
+        assert version_of(idle.request("GET", "/").response()) == "one"
+    assert reloading.wait(60) == 0
+    assert len(running.pids("app worker")) == 3 and not before & set(running.pids("app worker"))
+
+
 def test_listeners_come_and_go_with_a_reload(versioned, tmp_path):
     running = versioned(listen=(), toml='[front]\nlisten = ["127.0.0.1:0"]\n')
     path = tmp_path / "more.sock"
