@@ -295,7 +295,7 @@ TEST_F(BoxTest, LeavesTheStateFolderToTheBoxThatHasIt) {
 
 TEST_F(BoxTest, ReplacesAWorkerThatDiesAndTellsItsLastWords) {
   Script(
-      "if [ -e \"$FOLDER/second\" ]; then exec sleep 60; fi; touch \"$FOLDER/second\"\n"
+      "if [ -e \"$FOLDER/second\" ]; then exec sleep 60; fi; : > \"$FOLDER/second\"\n"
       "echo farewell; while [ ! -e \"$FOLDER/go\" ]; do sleep 0.02; done; exit 7");
   const int status = Run([this](const FrontHeritage& heritage) {
     Say(heritage.control, {{"front", "ready"}});
@@ -316,7 +316,7 @@ TEST_F(BoxTest, ReplacesAWorkerThatDiesAndTellsItsLastWords) {
 }
 
 TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
-  Script("trap '' TERM; touch \"$FOLDER/deaf\"; while :; do sleep 0.05; done");
+  Script("trap '' TERM; : > \"$FOLDER/deaf\"; while :; do sleep 0.05; done");
   const int status = Run([this](const FrontHeritage& heritage) {
     Say(heritage.control, {{"front", "ready"}});
     Say(heritage.control, {{"worker", 1}, {"ready", true}});
@@ -340,7 +340,7 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
 
 TEST_F(BoxTest, LetsAWorkerThatIsStuckInOneRequestFinishTheOthers) {
   Script(
-      "trap 'touch \"$FOLDER/told\"' TERM; touch \"$FOLDER/listens\"; "
+      "trap ': > \"$FOLDER/told\"' TERM; : > \"$FOLDER/listens\"; "
       "while [ ! -e \"$FOLDER/done\" ]; do sleep 0.02; done");
   const int status = Run([this](const FrontHeritage& heritage) {
     Say(heritage.control, {{"front", "ready"}});
