@@ -32,9 +32,9 @@ struct CompressionSettings {
       http::Coding::kGzip};
   std::vector<std::string> types = {"text/*"};  // media ranges: http::IsMediaRange()
   std::uint64_t bytes_min = 1024;               // smaller bodies are not worth it
-  int gzip_level = 5;              // 1 to 9
-  int brotli_level = 4;            // 0 to 11
-  int zstd_level = 3;              // 1 to 19
+  int gzip_level = 5;                           // 1 to 9
+  int brotli_level = 4;                         // 0 to 11
+  int zstd_level = 3;                           // 1 to 19
 };
 
 // Who waits goes before those of a lower one.

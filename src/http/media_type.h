@@ -17,7 +17,8 @@ bool IsMediaRange(std::string_view text);
 // Those that compression makes smaller, separated by commas.
 inline constexpr std::string_view kCompressibleTypes =
     "text/*, *+json, *+xml, application/javascript, application/json, application/rtf, "
-    "application/toml, application/vnd.apple.mpegurl, application/vnd.ms-fontobject, application/wasm, "
+    "application/toml, application/vnd.apple.mpegurl, application/vnd.ms-fontobject, "
+    "application/wasm, "
     "application/x-javascript, application/x-ndjson, application/x-tar, application/xml, "
     "application/yaml, font/otf, font/ttf, image/bmp";
 

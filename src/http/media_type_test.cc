@@ -74,8 +74,19 @@ TEST(MediaType, RangesAreATypeItsSubtypesOrASuffix) {
     SCOPED_TRACE(range);
     EXPECT_TRUE(IsMediaRange(range));
   }
-  for (const char* range : {"", "*", "*/*", "text", "text/", "/html", "*json", "*+", "te*/html",
-                            "text/ht*", "text/html; charset=utf-8", "text /html", "a/b/c"}) {
+  for (const char* range : {"",
+                            "*",
+                            "*/*",
+                            "text",
+                            "text/",
+                            "/html",
+                            "*json",
+                            "*+",
+                            "te*/html",
+                            "text/ht*",
+                            "text/html; charset=utf-8",
+                            "text /html",
+                            "a/b/c"}) {
     SCOPED_TRACE(range);
     EXPECT_FALSE(IsMediaRange(range));
   }

@@ -42,7 +42,8 @@ Status SignalAfter(int number, Duration after) {
   event.sigev_notify = SIGEV_SIGNAL;
   event.sigev_signo = number;
   timer_t made{};
-  if (::timer_create(CLOCK_MONOTONIC, &event, &made) != 0) return SystemError("timer_create", errno);
+  if (::timer_create(CLOCK_MONOTONIC, &event, &made) != 0)
+    return SystemError("timer_create", errno);
   timer = made;
   const auto whole = std::chrono::floor<std::chrono::seconds>(after);
   const itimerspec when{.it_interval = {}, .it_value = {whole.count(), (after - whole).count()}};

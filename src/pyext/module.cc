@@ -54,7 +54,8 @@ PyMethodDef functions[] = {
     {"signal_after",
      SignalAfter,
      METH_VARARGS,
-     "signal_after(signal, seconds): sends it to this process then, unless it is called again before; "
+     "signal_after(signal, seconds): sends it to this process then, unless it is called again "
+     "before; "
      "0: never. Without a thread, and not to the child of a fork."},
     {"keep_stacks",
      KeepStacks,

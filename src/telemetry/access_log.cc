@@ -224,7 +224,8 @@ std::optional<AccessPiece> EnvironPiece(std::string_view variable) {
   constexpr std::string_view kFieldPrefix = "http_";
   const std::string name = Lowered(variable);
   if (name.size() > kFieldPrefix.size() && name.starts_with(kFieldPrefix)) {
-    return AccessPiece{Atom::kRequestField, FieldNameOf(std::string_view(name).substr(kFieldPrefix.size()))};
+    return AccessPiece{Atom::kRequestField,
+                       FieldNameOf(std::string_view(name).substr(kFieldPrefix.size()))};
   }
   if (name == "content_type" || name == "content_length") {
     return AccessPiece{Atom::kRequestField, FieldNameOf(name)};
