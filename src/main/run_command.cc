@@ -334,8 +334,7 @@ constexpr auto kPeakLead = std::chrono::minutes(2);
 supervise::WorkersByClock WorkersAt(const std::vector<Peak>& peaks, WallTime now) {
   supervise::WorkersByClock most;
   for (const Peak& peak : peaks) {
-    const bool comes = peak.at.Cover(now) || peak.at.Cover(now + kPeakLead);
-    if (!comes || peak.workers <= most.count) continue;
+    if (!peak.at.CoverWithin(now, kPeakLead) || peak.workers <= most.count) continue;
     most = {peak.workers, fmt::format("peak hours, {}", peak.at.text())};
   }
   return most;

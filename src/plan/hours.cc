@@ -55,4 +55,12 @@ bool Hours::Cover(WallTime moment) const {
   return from_ < to_ ? of_day >= from_ && of_day < to_ : of_day >= from_ || of_day < to_;
 }
 
+// No hours are shorter than a minute.
+bool Hours::CoverWithin(WallTime moment, std::chrono::minutes ahead) const {
+  for (std::chrono::minutes after(0); after <= ahead; ++after) {
+    if (Cover(moment + after)) return true;
+  }
+  return false;
+}
+
 }  // namespace onebox::plan

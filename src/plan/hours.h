@@ -18,6 +18,8 @@ class Hours {
 
   // From the first minute on, and before the last.
   bool Cover(WallTime moment) const;
+  // Or a moment of the minutes after it.
+  bool CoverWithin(WallTime moment, std::chrono::minutes ahead) const;
 
   const std::string& text() const { return text_; }
 

@@ -36,6 +36,17 @@ TEST(Hours, FollowTheClockOfTheirPlaceThroughTheYear) {
   EXPECT_FALSE(Cover("20:30-23:00 Europe/Berlin", hours(24 + 21)));
 }
 
+TEST(Hours, AreComingBeforeTheyBegin) {
+  const auto coming = [](std::chrono::seconds of_day) {
+    return Hours::Parse("20:30-20:31 UTC")->CoverWithin(WallTime(of_day), minutes(2));
+  };
+  EXPECT_FALSE(coming(hours(20) + minutes(27) + std::chrono::seconds(59)));
+  EXPECT_TRUE(coming(hours(20) + minutes(28)));
+  EXPECT_TRUE(coming(hours(20) + minutes(29) + std::chrono::seconds(30)));
+  EXPECT_TRUE(coming(hours(20) + minutes(30)));
+  EXPECT_FALSE(coming(hours(20) + minutes(31)));
+}
+
 TEST(Hours, AreNoneWhereTheTextIsNone) {
   for (const char* text : {"",
                            "20:30",
