@@ -6,9 +6,11 @@ import sqlalchemy
 
 import onebox
 
+LIMIT = os.environ.get("LIMIT", "max_statement_time")  # MariaDB's, in seconds; or MySQL's
+FIVE_SECONDS = 5 if LIMIT == "max_statement_time" else 5000
 ENGINES = {own: sqlalchemy.create_engine(os.environ["DB_URL"], pool_size=1, max_overflow=0,
                                          connect_args={"init_command": own})
-           for own in ("SET SESSION max_statement_time = 0", "SET SESSION max_statement_time = 5")}
+           for own in (f"SET SESSION {LIMIT} = 0", f"SET SESSION {LIMIT} = {FIVE_SECONDS}")}
 for engine in ENGINES.values():
     onebox.limit_queries(engine)
 PLAIN, LIMITED = ENGINES.values()
@@ -29,7 +31,7 @@ def outside(statement):
 
 
 def app(environ, start_response):
-    limit = "SELECT @@SESSION.max_statement_time"
+    limit = f"SELECT @@SESSION.{LIMIT}"
     text = {"/sleep": lambda: ask("SELECT SLEEP(30)"),
             "/limit": lambda: ask(limit),
             "/limit/5": lambda: ask(limit, LIMITED),
