@@ -10,7 +10,8 @@
 namespace onebox::front {
 namespace {
 
-constexpr std::size_t kReadBytes = 128 << 10;  // of a file at once
+constexpr std::size_t kReadBytes = 128 << 10;                  // of a file at once
+constexpr std::uint64_t kFreedBytes = std::uint64_t{1} << 20;  // given back to the disk at once
 
 }  // namespace
 
@@ -22,7 +23,7 @@ bool Output::Spill(std::string_view bytes) {
   if (!spill_.file.valid()) {
     auto file = os::OpenTemporary(room_.folder);
     if (!file.ok()) return false;
-    spill_ = {std::move(file).value(), 0, 0};
+    spill_ = {.file = std::move(file).value()};
   }
   if (!os::WriteAt(spill_.file, bytes, spill_.end).ok()) return false;
   spill_.end += bytes.size();
@@ -56,7 +57,7 @@ void Output::AppendPieces(Body pieces) {
 
 void Output::AppendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) {
   CHECK(pieces_.empty() && !last_.file.valid());
-  last_ = {std::move(file), offset, offset + size};
+  last_ = {.file = std::move(file), .begin = offset, .end = offset + size};
 }
 
 std::uint64_t Output::pending() const {
@@ -69,7 +70,13 @@ bool Output::Refill(FilePart& part) {
   if (!bytes.ok() || bytes.value().size() != size) return false;
   memory_ = std::move(bytes).value();
   part.begin += size;
-  if (part.size() == 0) part = {};
+  if (part.size() == 0) {
+    part = {};
+  } else if (&part == &spill_ && part.begin - part.freed >= kFreedBytes) {
+    // A client that stays a little behind an endless answer never empties its file.
+    os::FreePart(part.file, part.freed, part.begin - part.freed);
+    part.freed = part.begin;
+  }
   return true;
 }
 

@@ -54,6 +54,7 @@ class Output {
     os::Fd file;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
+    std::uint64_t freed = 0;  // before it the disk has nothing any more
 
     std::uint64_t size() const { return end - begin; }
   };

@@ -1,9 +1,12 @@
 #include "front/output.h"
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/file.h"
@@ -66,6 +69,38 @@ TEST_F(OutputTest, HoldsNoMoreThanWaitsOfAStreamThatIsNeverQuiteSent) {
     ASSERT_TRUE(output.Append(part));
     ASSERT_EQ(output.WriteTo(sockets_.ours), Output::Wrote::kSome);
     ASSERT_LE(budget.used(), 2U << 20) << "in round " << round;
+  }
+}
+
+// Of the one file without a name in that folder.
+std::uint64_t BytesOnDisk(const std::string& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code closed;  // the one that lists the folder
+    const std::string target = std::filesystem::read_symlink(entry, closed);
+    struct stat status {};
+    const bool ours = target.starts_with(folder) && target.ends_with("(deleted)");
+    if (ours && ::stat(entry.path().c_str(), &status) == 0)
+      return static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  return 0;
+}
+
+TEST_F(OutputTest, LeavesNoMoreOnTheDiskThanWaitsOfAStreamThatIsNeverQuiteSent) {
+  Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
+  const std::string part = Pattern(1 << 20);
+  ASSERT_TRUE(output.Append(part));
+  std::string taken(part.size(), ' ');
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(output.Append(part));
+    for (std::size_t size = 0; size < part.size();) {
+      ASSERT_NE(output.WriteTo(sockets_.ours), Output::Wrote::kGone);
+      const ssize_t more = ::read(sockets_.theirs.get(), taken.data() + size, part.size() - size);
+      ASSERT_GT(more, 0);
+      size += static_cast<std::size_t>(more);
+    }
+    ASSERT_EQ(taken, part);
+    ASSERT_GT(BytesOnDisk(folder_), 0U);
+    ASSERT_LE(BytesOnDisk(folder_), 4U << 20) << "in round " << round;
   }
 }
 

@@ -80,6 +80,13 @@ Status WriteAt(const Fd& file, std::string_view bytes, std::uint64_t offset) {
   return Done();
 }
 
+void FreePart(const Fd& file, std::uint64_t offset, std::uint64_t size) {
+  (void)::fallocate(file.get(),
+                    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(offset),
+                    static_cast<off_t>(size));
+}
+
 Result<std::string> ReadAt(const Fd& file, std::size_t size, std::uint64_t offset) {
   struct stat status {};
   if (::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode)) {

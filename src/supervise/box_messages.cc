@@ -1,4 +1,5 @@
 // What others say to the supervisor: signals, front, zygote, the output of the app, questions.
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
