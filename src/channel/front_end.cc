@@ -224,7 +224,7 @@ Status FrontEnd::ReadMessages() {
     if (message->descriptors.size() != 1 || waiting_.size() >= uses_.size()) {
       return BrokenWorker("the worker sends more files than responses");
     }
-    waiting_.push_back({file, std::move(message->descriptors.front())});
+    waiting_.Add(file, std::move(message->descriptors.front()));
   }
 }
 
@@ -303,27 +303,18 @@ Status FrontEnd::DecodeFileFrame(std::string_view bytes, ResponseFrame& frame) {
 
 // Its message was sent before its frame, so it is here, or waits on the socket.
 Result<os::Fd> FrontEnd::TakeFile(const FileMessage& wanted) {
-  for (const bool last : {false, true}) {
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&wanted](const Waiting& w) {
-      return w.message.slot == wanted.slot && w.message.generation == wanted.generation;
-    });
-    if (found != waiting_.end()) {
-      os::Fd file = std::move(found->file);
-      waiting_.erase(found);
-      return file;
-    }
-    // The worker may have died since: the file that it sent before is not lost by that, and who
-    // watches the socket hears of the death by itself.
-    if (!last) [[maybe_unused]]
-      const Status read = ReadMessages();
-  }
+  if (auto file = waiting_.Take(wanted)) return *std::move(file);
+  // The worker may have died since: the file that it sent before is not lost by that, and who
+  // watches the socket hears of the death by itself.
+  [[maybe_unused]] const Status read = ReadMessages();
+  if (auto file = waiting_.Take(wanted)) return *std::move(file);
   return BrokenWorker("the worker names a file that it has not sent");
 }
 
 void FrontEnd::Free(std::uint32_t slot) {
   uses_[slot].busy = false;
   ++free_slots_;
-  std::erase_if(waiting_, [slot](const Waiting& file) { return file.message.slot == slot; });
+  waiting_.Forget(slot);
 }
 
 }  // namespace onebox::channel

@@ -12,6 +12,7 @@
 #include "channel/layout.h"
 #include "channel/message.h"
 #include "channel/response.h"
+#include "channel/waiting_files.h"
 #include "os/fd.h"
 #include "os/mapping.h"
 #include "shm/ring.h"
@@ -92,10 +93,6 @@ class FrontEnd final {
   Status ReadMessages();
 
  private:
-  struct Waiting {  // a file that came before its frame
-    FileMessage message;
-    os::Fd file;
-  };
   struct Use {  // our truth about a slot; the page holds the worker's copy
     std::uint32_t generation = 0;
     bool busy = false;
@@ -130,7 +127,7 @@ class FrontEnd final {
   shm::RingWriter requests_;
   shm::RingReader responses_;
   std::vector<Use> uses_;
-  std::vector<Waiting> waiting_;
+  WaitingFiles waiting_;
   std::uint32_t free_slots_;
   std::string head_;  // our copy of the head that Next() gave last
   bool unflushed_ = false;

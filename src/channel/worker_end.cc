@@ -118,24 +118,14 @@ Status WorkerEnd::ReadMessages() {
     if (message->bytes.empty()) return BrokenFront("the front has closed the channel");
     const FileMessage file = TRY(DecodeFileMessage(message->bytes));
     if (message->descriptors.size() != 1) return BrokenFront("the front sends no file");
-    waiting_.push_back({file, std::move(message->descriptors.front())});
+    waiting_.Add(file, std::move(message->descriptors.front()));
   }
 }
 
 std::optional<os::Fd> WorkerEnd::TakeFile(const FileMessage& wanted) {
-  for (const bool last : {false, true}) {
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&wanted](const Waiting& w) {
-      return w.message.slot == wanted.slot && w.message.generation == wanted.generation;
-    });
-    if (found != waiting_.end()) {
-      os::Fd file = std::move(found->file);
-      waiting_.erase(found);
-      return file;
-    }
-    if (!last) [[maybe_unused]]
-      const Status read = ReadMessages();  // who watches hears of the end
-  }
-  return std::nullopt;
+  if (auto file = waiting_.Take(wanted)) return file;
+  [[maybe_unused]] const Status read = ReadMessages();  // who watches hears of the end
+  return waiting_.Take(wanted);
 }
 
 void WorkerEnd::Lose() {

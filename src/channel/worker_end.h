@@ -15,6 +15,7 @@
 #include "channel/message.h"
 #include "channel/request.h"
 #include "channel/response.h"
+#include "channel/waiting_files.h"
 #include "os/fd.h"
 #include "os/mapping.h"
 #include "os/socket.h"
@@ -109,11 +110,6 @@ class WorkerEnd final {
   Delivery SendEnd(Ticket& ticket, End end, IfFull if_full);
 
  private:
-  struct Waiting {
-    FileMessage message;
-    os::Fd file;
-  };
-
   WorkerEnd(os::Fd socket,
             std::uint32_t slots,
             os::Mapping memory,
@@ -144,7 +140,7 @@ class WorkerEnd final {
   os::Fd cancel_wakeup_;
   Page& page_;
   shm::RingReader requests_;
-  std::vector<Waiting> waiting_;  // files that came before their frames
+  WaitingFiles waiting_;
   std::atomic<bool> lost_ = false;
 
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 import re
 import socket
 import struct
+import threading
 import time
 
 from wire import until
@@ -58,3 +59,30 @@ def serves_again(running, gone):
     until(lambda: running.get("/hello").status == 200, "another serves")
     for _ in range(20):
         assert int(running.get("/hello").body) != gone
+
+
+def nothing_is_hit(running, hold, ends, follows, body):
+    """200 requests end as their deadline passes, and after each some follow that have all their time:
+    what was meant for one never arrives in the next, whose answer is that body."""
+    pids, statuses, errors = set(running.pids("app worker")), [], []
+
+    def ask(first):
+        try:
+            with running.connect() as connection:
+                for number in range(first, first + 50):
+                    statuses.append(connection.get(f"/{ends}/{number}").status)
+                    for _ in range(5):
+                        answer = connection.get(f"/{follows}/x")
+                        assert answer.status == 504 or answer.body == body, answer
+        except BaseException as error:
+            errors.append(error)
+    threads = [threading.Thread(target=ask, args=(50 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors[0]
+    assert set(statuses) == {200, 504}, "some before and some after"
+    assert set(running.pids("app worker")) == pids
+    assert not list(hold.glob("hit*"))
+    assert "failed" not in running.output()

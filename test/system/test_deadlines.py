@@ -2,22 +2,14 @@
 import os
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
 
-from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of, stack_with
+from late import (asked, begun, ended, is_504_in_time, nothing_is_hit, reset, serves_again, stack_of,
+                  stack_with)
 from onebox import PYTHON, ROOT
 from wire import until
-
-
-@pytest.fixture
-def hold(tmp_path):
-    """The folder through which deadlines.py and the tests speak."""
-    folder = tmp_path / "hold"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -104,28 +96,7 @@ def test_what_has_not_arrived_hits_neither_close_nor_the_next_request(late, hold
 def test_no_later_request_is_hit(late, hold, reactors):
     """200 that end as their deadline passes, and each thread's next request, which has all its time."""
     running = late(timeout="150ms", threads=4, toml=f"[front]\nreactors = {reactors}\n")
-    pids, statuses, errors = set(running.pids("app worker")), [], []
-
-    def ask(first):
-        try:
-            with running.connect() as connection:
-                for number in range(first, first + 50):
-                    statuses.append(connection.get(f"/edge/{number}").status)
-                    for _ in range(5):
-                        answer = connection.get("/steps/x")
-                        assert answer.status == 504 or answer.body == b"4498500", answer
-        except BaseException as error:
-            errors.append(error)
-    threads = [threading.Thread(target=ask, args=(50 * number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors, errors[0]
-    assert set(statuses) == {200, 504}, "some before and some after"
-    assert set(running.pids("app worker")) == pids
-    assert not list(hold.glob("hit*"))
-    assert "failed" not in running.output()
+    nothing_is_hit(running, hold, "edge", "steps", b"4498500")
 
 
 # --- a thread that cannot ------------------------------------------------------------

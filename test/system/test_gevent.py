@@ -10,7 +10,8 @@ import time
 import pytest
 
 from clients import reload
-from late import asked, begun, ended, is_504_in_time, reset, serves_again, stack_of, stack_with
+from late import (asked, begun, ended, is_504_in_time, nothing_is_hit, reset, serves_again, stack_of,
+                  stack_with)
 from onebox import PYTHON, onebox, shared
 from wire import Closed, until
 
@@ -306,28 +307,7 @@ def test_what_was_raised_while_the_hub_stood_still_hits_no_other_request(late, h
 def test_no_later_greenlet_is_hit(late, hold):
     """200 that end as their deadline passes, and after each some that have all their time."""
     running = late(timeout="150ms")
-    pids, statuses, errors = set(running.pids("app worker")), [], []
-
-    def ask(first):
-        try:
-            with running.connect() as connection:
-                for number in range(first, first + 50):
-                    statuses.append(connection.get(f"/edge_in_turns/{number}").status)
-                    for _ in range(5):
-                        answer = connection.get("/sums_in_turns/x")
-                        assert answer.status == 504 or answer.body == b"4950", answer
-        except BaseException as error:
-            errors.append(error)
-    clients = [threading.Thread(target=ask, args=(50 * number,)) for number in range(4)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    assert not errors, errors[0]
-    assert set(statuses) == {200, 504}, "some before and some after"
-    assert set(running.pids("app worker")) == pids
-    assert not list(hold.glob("hit*"))
-    assert "failed" not in running.output()
+    nothing_is_hit(running, hold, "edge_in_turns", "sums_in_turns", b"4950")
 
 
 def test_others_finish_before_a_worker_with_a_stuck_greenlet_is_replaced(late, hold):

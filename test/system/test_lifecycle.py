@@ -586,13 +586,14 @@ def test_every_atom_of_the_docs_has_a_value(serve):
                                                  text.index("## Metrics")], re.MULTILINE)
     atoms = [atom for row in rows for cell in row for atom in re.findall(r"`(.*?)`", cell)]
     assert "%(u)s" in atoms and "$remote_user" in atoms and len(atoms) > 35
-    named = [atom.replace("{Name}", "{X-Name}").replace("$http_name", "$http_x_name")
-             for atom in atoms if atom not in ("%%", "$$")]
+    named = [atom.replace("{Name}", "{X-Name}").replace("{NAME}", "{HTTP_X_NAME}")
+             .replace("$http_name", "$http_x_name")
+             for atom in atoms if "%" in atom or "$" in atom if atom not in ("%%", "$$")]
     named += ["%({Content-Type}o)s", "$sent_http_content_type"]
     text = "|".join(["%%", "$$", *named])
     running = serve("seen:app", toml=f"[log]\naccess_format = '{text}'\n")
-    running.get("/page?a=b", basic("maria"), "X-Name: name", "Referer: http://there.test/",
-                "User-Agent: test")
+    running.ask("POST", "/page?a=b", basic("maria"), "X-Name: name", "Referer: http://there.test/",
+                "User-Agent: test", "Content-Type: text/plain", body=b"x")
     percent, dollar, *values = access_lines(running, 1)[0].split("|")
     assert (percent, dollar) == ("%", "$") and len(values) == len(named)
     for atom, value in zip(named, values):
