@@ -169,7 +169,11 @@ def warn(options: argparse.Namespace) -> None:
 
 def _prepare_interpreter(chdir: str) -> None:
     """As the app expects it: its folder first in the path, its output not held back."""
-    os.chdir(chdir)
+    try:
+        os.chdir(chdir)
+    except OSError as error:
+        print(f"the app's folder cannot be entered as user {os.geteuid()}: {error}", file=sys.stderr, flush=True)
+        sys.exit(IMPORT_FAILED)
     ours = sys.path.pop(0)
     sys.path.insert(0, chdir)
     sys.path.append(ours)

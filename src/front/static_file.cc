@@ -9,6 +9,8 @@
 namespace onebox::front {
 namespace {
 
+constexpr std::int64_t kSecond = 1'000'000'000;  // ns
+
 // Of an entry without its bytes and strings: the objects, list and index nodes. Generous, so that a
 // cache of very small files does not outgrow its budget.
 constexpr std::size_t kEntryOverhead = 768;
@@ -91,8 +93,9 @@ std::optional<Sighting> LookAt(const std::string& path) {
     if (row.extension.empty()) continue;
     beside.assign(path).append(row.extension);
     const auto neighbour = os::FactsAt(beside);
-    const bool usable =
-        neighbour && neighbour->regular && neighbour->modified_ns >= facts->modified_ns;
+    // What compresses a file gives the other one its time, and some in whole seconds.
+    const bool usable = neighbour && neighbour->regular &&
+                        neighbour->modified_ns / kSecond >= facts->modified_ns / kSecond;
     if (usable) sighting.neighbours[static_cast<std::size_t>(row.coding)] = neighbour;
   }
   return sighting;

@@ -55,6 +55,15 @@ bool Misleads(std::string_view name) {
   return name.find('_') != std::string_view::npos || EqualsIgnoreCase(name, "Proxy");
 }
 
+// Of the body as the app sent it, which the coded one does not have any more.
+bool IsDigest(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kNames = {
+      "Content-Digest", "Repr-Digest", "Digest", "Content-MD5"};
+  return std::any_of(kNames.begin(), kNames.end(), [name](std::string_view digest) {
+    return EqualsIgnoreCase(name, digest);
+  });
+}
+
 bool VariesByEncoding(const channel::ResponseHead& head) {
   return std::any_of(head.fields.begin(), head.fields.end(), [](const channel::Field& field) {
     return EqualsIgnoreCase(field.name, "Vary") &&
@@ -321,17 +330,15 @@ Time Stream::deadline() const {
 }
 
 void Stream::OnDeadline(Time now) {
-  if (step_ == Step::kWaiting && now < deadline_) {
-    return RefuseToWait(Dispatch::Entered::kQueued);
-  }
-  if (step_ != Step::kWaiting && step_ != Step::kRunning) return;
+  if (step_ == Step::kWaiting) return RefuseToWait(Dispatch::Entered::kQueued);
+  if (step_ != Step::kRunning) return;
   shard_.lane().Add(Limit::kRequestTimeout);
   shard_.log().Warning("request {} \"{}\": no answer from the app within {} ms (worker {})",
                        id_,
                        request_line(),
                        std::chrono::duration_cast<std::chrono::milliseconds>(now - began_).count(),
                        worker_pid_);
-  Fail(504, step_ == Step::kWaiting ? EndStep::kWait : EndStep::kRun, "the app took too long");
+  Fail(504, EndStep::kRun, "the app took too long");
 }
 
 void Stream::OnBodyTimeout() {
@@ -416,7 +423,7 @@ bool Stream::WantsCompression(const channel::ResponseHead& head, std::string_vie
   if (head.content_length.value_or(body.size()) < settings.bytes_min) return false;
   bool compressible = false;
   for (const channel::Field& field : head.fields) {
-    if (EqualsIgnoreCase(field.name, "Content-Encoding")) return false;
+    if (EqualsIgnoreCase(field.name, "Content-Encoding") || IsDigest(field.name)) return false;
     if (EqualsIgnoreCase(field.name, "X-Accel-Buffering") && EqualsIgnoreCase(field.value, "no")) {
       return false;  // what apps say to nginx of a stream
     }
@@ -431,6 +438,12 @@ bool Stream::WantsCompression(const channel::ResponseHead& head, std::string_vie
   return compressible;
 }
 
+// The client asks whether what it has is right: the coded form that we sent, by the tag that we gave it.
+bool Stream::KnowsItAsWeak(std::string_view etag) const {
+  return coding_ != http::Coding::kIdentity &&
+         head_bytes_.find(fmt::format("W/{}", etag)) != std::string::npos;
+}
+
 // The app's fields and ours; false where one of them is none.
 bool Stream::AppendFields(std::string& out,
                           const channel::ResponseHead& head,
@@ -442,8 +455,8 @@ bool Stream::AppendFields(std::string& out,
     if (OursToSay(field.name)) continue;
     date = date || EqualsIgnoreCase(field.name, "Date");
     server = server || EqualsIgnoreCase(field.name, "Server");
-    if (negotiated.is_coded && EqualsIgnoreCase(field.name, "ETag") &&
-        !field.value.starts_with("W/")) {
+    if (EqualsIgnoreCase(field.name, "ETag") && !field.value.starts_with("W/") &&
+        (negotiated.is_coded || (head.status == 304 && KnowsItAsWeak(field.value)))) {
       http::AppendField(out, "ETag", fmt::format("W/{}", field.value));
     } else if (!vary && EqualsIgnoreCase(field.name, "Vary")) {
       vary = true;
@@ -482,7 +495,10 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
   }
   const bool candidate = WantsCompression(head, body);
   const bool coded = candidate && coding_ != http::Coding::kIdentity;
-  if (!AppendFields(out, head, {.may_be_coded = candidate, .is_coded = coded})) {
+  // What stands for a 200 has the Vary that it would have (RFC 9110 15.3.7, 15.4.5).
+  const bool stands_for_200 =
+      shard_.settings().compression.enabled && (head.status == 304 || head.status == 206);
+  if (!AppendFields(out, head, {.may_be_coded = candidate || stands_for_200, .is_coded = coded})) {
     shard_.log().Error(
         "request {} \"{}\": the worker sent a header field that is none", id_, request_line());
     return Fail(502, EndStep::kRun, "the app's answer was not valid");
@@ -504,6 +520,10 @@ void Stream::WriteHead(const channel::ResponseHead& head, std::string_view body,
     }
   }
   if (!http::StatusHasBody(head.status) && head.status != 304) length_known_ = false;
+  if (head.status == 205) {  // a client waits for the end of its body all the same: RFC 9110 15.3.6
+    length_known_ = true;
+    answer_left_ = 0;
+  }
   if (length_known_) http::AppendField(out, "Content-Length", answer_left_);
   chunked_answer_ = !no_body_ && !length_known_ && minor_version_ == 1;
   if (chunked_answer_) http::AppendField(out, "Transfer-Encoding", "chunked");

@@ -85,6 +85,7 @@ class Stream final : public Ticket {
   void LeaveApp(channel::CancelReason reason);
   void Finish(channel::End end);
   bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
+  bool KnowsItAsWeak(std::string_view etag) const;
   void WriteHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
   struct Negotiated {
     bool may_be_coded = false;  // other clients may get it coded

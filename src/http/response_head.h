@@ -10,9 +10,10 @@ namespace onebox::http {
 // "Not Found"; "Unknown" for a status that has no row.
 std::string_view ReasonPhrase(int status);
 
-// 1xx, 204 and 304 end with their head, whatever their fields say (RFC 9110 6.4.1).
+// 1xx, 204 and 304 end with their head, whatever their fields say (RFC 9110 6.4.1); 205 has nothing in
+// its body (15.3.6).
 constexpr bool StatusHasBody(int status) {
-  return status >= 200 && status != 204 && status != 304;
+  return status >= 200 && status != 204 && status != 205 && status != 304;
 }
 
 // "HTTP/1.1 200 OK\r\n". `status` is 100 to 999, `reason` passes IsValidFieldValue(). Always 1.1:

@@ -33,9 +33,9 @@ TEST(ResponseHead, HasAReasonForEveryRefusal) {
 }
 
 TEST(ResponseHead, KnowsWhichStatusHasNoBody) {
-  for (const int status : {100, 101, 103, 199, 204, 304})
+  for (const int status : {100, 101, 103, 199, 204, 205, 304})
     EXPECT_FALSE(StatusHasBody(status));
-  for (const int status : {200, 205, 206, 301, 303, 305, 404, 500})
+  for (const int status : {200, 206, 301, 303, 305, 404, 500})
     EXPECT_TRUE(StatusHasBody(status));
 }
 

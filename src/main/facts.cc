@@ -20,11 +20,10 @@ std::string ReadOrEmpty(const std::string& path) {
   return text.ok() ? std::move(text).value() : std::string();
 }
 
-// Less than the machine's in a container that is held to less ("max" where it is not).
+// Less than the machine's in a container or service that is held to less.
 std::uint64_t MemoryAllowed() {
-  const std::string limit = ReadOrEmpty("/sys/fs/cgroup/memory.max");
-  const auto bytes = ParseDecimal(limit.substr(0, limit.find('\n')), 1ULL << 60);
-  return std::min(os::MemoryBytes(), bytes.value_or(os::MemoryBytes()));
+  const auto group = os::ReadGroupMemory();
+  return group ? std::min(os::MemoryBytes(), group->limit) : os::MemoryBytes();
 }
 
 struct Port {

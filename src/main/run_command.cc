@@ -1,6 +1,7 @@
 #include "main/run_command.h"
 
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 
@@ -404,6 +405,7 @@ Result<Decided> ReadAgain(const RunLine& line, const Place& place, const Config&
 }
 
 Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os::Fd inherited) {
+  ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more loses lines, not the box
   const auto handed_over = TRY(os::FindHandedOver(caller.environment, ::getpid()));
   TRY(PlaceHandedOver(handed_over, decided.all.settings, decided.config));
   const Config& config = decided.config;
@@ -472,7 +474,7 @@ int Run(std::span<const std::string> words, Caller caller) {
   auto config = MakeConfig(all.settings);
   if (!config.ok()) return TellMistakes({fmt::format("onebox: {}", config.error().message)});
   if (line.check_config) {
-    std::cout << "the options are right\n";
+    std::cout << kOptionsAreRight << '\n';
     return 0;
   }
   const auto served =

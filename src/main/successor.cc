@@ -42,11 +42,14 @@ Status Successor::Check() const {
     return OperatorError(fmt::format("{} does not say whether it would start", path_));
   }
   const auto status = checked.child.Reap();
-  if (status && status->signal == 0 && status->status == 0) return Done();
-  return OperatorError(fmt::format("{} would not start: {}{}",
-                                   path_,
-                                   os::ReadAvailable(checked.output),
-                                   status ? status->text() : ""));
+  const std::string said = os::ReadAvailable(checked.output);
+  if (!status || status->signal != 0 || status->status != 0) {
+    return OperatorError(
+        fmt::format("{} would not start: {}{}", path_, said, status ? status->text() : ""));
+  }
+  // A program that is another altogether may end well too.
+  if (said.find(kOptionsAreRight) != std::string::npos) return Done();
+  return OperatorError(fmt::format("{} is no onebox: it says \"{}\" of the options", path_, said));
 }
 
 Error Successor::Become(const os::Fd& left) const {

@@ -1,11 +1,17 @@
 #pragma once
 // The program that takes the place of the running one at an upgrade.
 
+#include <string>
+#include <string_view>
+
 #include "base/result.h"
 #include "main/run_command.h"
 #include "os/fd.h"
 
 namespace onebox::main {
+
+// What --check-config says of options that are right: who is to be replaced waits for these words.
+inline constexpr std::string_view kOptionsAreRight = "the options are right";
 
 // The same path that we were called by: what lies there now may be another version.
 class Successor {

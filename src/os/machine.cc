@@ -49,11 +49,35 @@ std::uint64_t MemoryBytes() {
 std::uint64_t MemoryAvailable() {
   const std::uint64_t available = NumberBehind(ReadOrEmpty("/proc/meminfo"), "MemAvailable:")
                                   << 10U;
-  const std::string limit = ReadOrEmpty("/sys/fs/cgroup/memory.max");
-  const std::string used = ReadOrEmpty("/sys/fs/cgroup/memory.current");
-  if (limit.empty() || limit.starts_with("max")) return available;
-  const std::uint64_t most = NumberBehind(limit, "");
-  return std::min(available, most - std::min(most, NumberBehind(used, "")));
+  const auto group = ReadGroupMemory();
+  return group ? std::min(available, group->left) : available;
+}
+
+std::optional<GroupMemory> ReadGroupMemory(const std::string& groups, const std::string& mount) {
+  // "0::/system.slice/onebox.service"
+  const std::string text = "\n" + ReadOrEmpty(groups);
+  const std::size_t line = text.find("\n0::/");
+  if (line == std::string::npos) return std::nullopt;
+  const std::size_t begin = line + 4;
+  std::string path = text.substr(begin, text.find('\n', begin) - begin);
+  std::optional<GroupMemory> tightest;
+  for (;;) {
+    const std::string folder = path == "/" ? mount : mount + path;
+    const std::string limit = ReadOrEmpty(folder + "/memory.max");
+    if (!limit.empty() && !limit.starts_with("max")) {
+      const std::string stat = "\n" + ReadOrEmpty(folder + "/memory.stat");
+      const std::uint64_t given_back =
+          NumberBehind(stat, "\ninactive_file ") + NumberBehind(stat, "\nslab_reclaimable ");
+      const std::uint64_t current = NumberBehind(ReadOrEmpty(folder + "/memory.current"), "");
+      const std::uint64_t used = current - std::min(current, given_back);
+      const std::uint64_t most = NumberBehind(limit, "");
+      const GroupMemory found{.limit = most, .left = most - std::min(most, used)};
+      tightest = {.limit = std::min(found.limit, tightest.value_or(found).limit),
+                  .left = std::min(found.left, tightest.value_or(found).left)};
+    }
+    if (path.size() <= 1) return tightest;
+    path.erase(std::max<std::size_t>(path.rfind('/'), 1));
+  }
 }
 
 CpuTimes ReadCpuTimes() {

@@ -2,6 +2,7 @@
 // What the kernel says of the machine.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -13,9 +14,19 @@ unsigned CoresAllowed();
 
 std::uint64_t MemoryBytes();
 
-// What can still be taken without swapping, of the machine, or of the container if that is less; 0
-// where the kernel does not say.
+// What can still be taken without swapping, of the machine, or of the container or service if that is
+// less; 0 where the kernel does not say.
 std::uint64_t MemoryAvailable();
+
+// Of the tightest of the control groups that this process is in: a container's, a service's.
+struct GroupMemory {
+  std::uint64_t limit = 0;
+  std::uint64_t left = 0;  // page cache that the kernel would give back counts as left
+};
+// cgroup v2, by what /proc/self/cgroup says and what is mounted at `mount`; nothing where no group has a
+// limit.
+std::optional<GroupMemory> ReadGroupMemory(const std::string& groups = "/proc/self/cgroup",
+                                           const std::string& mount = "/sys/fs/cgroup");
 
 // Since the start of the machine, of all its cores together.
 struct CpuTimes {

@@ -13,6 +13,7 @@
 
 #include "base/ascii.h"
 #include "os/error.h"
+#include "os/file.h"
 
 namespace onebox::os {
 namespace {
@@ -153,6 +154,9 @@ Result<Fd> Listen(const SocketAddress& address, const ListenOptions& options) {
   }
   if (::bind(socket.get(), address.raw(), address.size()) != 0) {
     return SystemError(fmt::format("listen on {}", address.text()), errno);
+  }
+  if (options.for_all && !address.unix_path().empty()) {
+    TRY(SetMode(address.unix_path(), 0666));
   }
   if (::listen(socket.get(), options.backlog_max) != 0) return SystemError("listen", errno);
   return socket;

@@ -47,6 +47,7 @@ struct ListenOptions {
   int backlog_max = 4096;
   bool defer_accept = true;  // TCP: wake up only when bytes are there
   int type = SOCK_STREAM;    // or SOCK_SEQPACKET for unix
+  bool for_all = false;  // unix: whoever may enter its folder may connect, whatever the umask says
 };
 // Non-blocking. TCP: SO_REUSEADDR, TCP_NODELAY (inherited by what is accepted). An unix path that
 // nobody listens on is replaced; one that is in use is an error.

@@ -195,6 +195,7 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
   worker::TakenRequest taken_;
   PyObject* self_ = nullptr;  // while it runs
   PyObject* wait_ = nullptr;  // the runner's
+  Running* running_ = nullptr;
   const bool is_head_;
   Head head_;
   bool head_sent_ = false;
@@ -380,6 +381,7 @@ bool Exchange::HoldToLength(std::string_view& bytes) {
 
 bool Exchange::SendHead(std::string_view& bytes, End end) {
   head_sent_ = true;
+  if (running_ != nullptr) running_->AnswerBegins();
   return Deliver(
       [&](IfFull if_full) { return taken_.SendHead(head_.encoded(), bytes, end, if_full); });
 }
@@ -424,8 +426,7 @@ bool Exchange::SendPart(PyObject* part, End end) {
 bool Exchange::SendFile(const WrappedFile& file) {
   std::uint64_t size = file.rest.length;
   if (!head_.content_length()) head_.SetContentLength(size);
-  too_long_ = size > *head_.content_length();
-  size = std::min(size, *head_.content_length());
+  size = std::min(size, *head_.content_length());  // PEP 3333: no more of it, and no mistake
   sent_ += size;
   if (!Send({}, End::kNotYet) || size == 0) return !nobody_;
   os::Fd borrowed(file.descriptor);
@@ -559,10 +560,12 @@ void Exchange::Finish() {
 void Exchange::Run(PyObject* self, const Runner& runner) {
   self_ = self;
   wait_ = runner.wait;
-  const Running running(request(), runner.greenlet);
+  Running running(request(), runner.greenlet);
+  running_ = &running;
   runner.place.Begin(taken_);
   CallApp(runner);
   runner.place.End();
+  running_ = nullptr;
 }
 
 void Exchange::CallApp(const Runner& runner) {

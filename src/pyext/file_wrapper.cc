@@ -109,6 +109,34 @@ std::optional<long long> Ask(PyObject* object, PyObject* method) {
   return std::nullopt;
 }
 
+bool Is(PyObject* object, PyObject* type) {
+  return reinterpret_cast<PyObject*>(Py_TYPE(object)) == type;
+}
+
+Ref Attribute(PyObject* object, PyObject* name) {
+  Ref found = Ref::Take(PyObject_GetAttr(object, name));
+  if (!found) PyErr_Clear();
+  return found;
+}
+
+// Whether read() gives what is in the file. A gzip.GzipFile has a descriptor too, of other bytes; so may
+// what is derived from these types, or made of them by somebody else.
+bool GivesItsDescriptorsBytes(PyObject* file) {
+  if (Is(file, Known().file_io)) return true;
+  if (Is(file, Known().buffered_reader) || Is(file, Known().buffered_random)) {
+    const Ref raw = Attribute(file, Known().raw);
+    return raw && Is(raw.get(), Known().file_io);
+  }
+  // What tempfile.NamedTemporaryFile() gives passes all on to the file in it.
+  const Ref module = Ref::Take(PyImport_ImportModule("tempfile"));
+  const Ref wrapper =
+      module ? Ref::Take(PyObject_GetAttrString(module.get(), "_TemporaryFileWrapper")) : Ref();
+  if (!wrapper) PyErr_Clear();
+  if (!wrapper || !Is(file, wrapper.get())) return false;
+  const Ref inner = Attribute(file, Known().file);
+  return inner && GivesItsDescriptorsBytes(inner.get());
+}
+
 }  // namespace
 
 PyTypeObject* MakeFileWrapperType(PyObject* module) {
@@ -121,6 +149,7 @@ bool IsFileWrapper(PyObject* object) {
 
 std::optional<WrappedFile> FileOf(PyObject* wrapper) {
   PyObject* file = Of(wrapper)->file;
+  if (!GivesItsDescriptorsBytes(file)) return std::nullopt;
   const auto descriptor = Ask(file, Known().fileno);
   if (!descriptor) return std::nullopt;
   const auto position = Ask(file, Known().tell);

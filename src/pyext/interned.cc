@@ -33,7 +33,9 @@ bool MakeInterned(PyObject* module) {
   known.file_wrapper = MakeFileWrapperType(module);
   return known.exchange != nullptr && known.error_stream != nullptr &&
          known.file_wrapper != nullptr && Import("io", "BytesIO", known.bytes_io) &&
-         Import("io", "open", known.open) &&
+         Import("io", "open", known.open) && Import("io", "FileIO", known.file_io) &&
+         Import("io", "BufferedReader", known.buffered_reader) &&
+         Import("io", "BufferedRandom", known.buffered_random) &&
          Import("traceback", "format_exception", known.format_exception) &&
          Import("onebox.cancelled", "Cancelled", known.cancelled) &&
          Import("onebox.cancelled", "DeadlineExceeded", known.deadline_exceeded) &&
@@ -41,7 +43,7 @@ bool MakeInterned(PyObject* module) {
          Import("onebox.stacks", "of_thread", known.stack_of_thread) &&
          Import("onebox.stacks", "of_greenlet", known.stack_of_greenlet) &&
          Name("close", known.close) && Name("read", known.read) && Name("fileno", known.fileno) &&
-         Name("tell", known.tell);
+         Name("tell", known.tell) && Name("raw", known.raw) && Name("file", known.file);
 }
 
 }  // namespace onebox::pyext

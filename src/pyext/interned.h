@@ -14,6 +14,9 @@ struct Interned {
   // From the standard library.
   PyObject* bytes_io = nullptr;          // io.BytesIO
   PyObject* open = nullptr;              // io.open
+  PyObject* file_io = nullptr;           // io.FileIO
+  PyObject* buffered_reader = nullptr;   // io.BufferedReader
+  PyObject* buffered_random = nullptr;   // io.BufferedRandom
   PyObject* format_exception = nullptr;  // traceback.format_exception
 
   // From Onebox's Python side.
@@ -28,6 +31,8 @@ struct Interned {
   PyObject* read = nullptr;
   PyObject* fileno = nullptr;
   PyObject* tell = nullptr;
+  PyObject* raw = nullptr;
+  PyObject* file = nullptr;
 };
 
 // REQUIRES: MakeInterned() has returned true, which it does once, at import.

@@ -65,7 +65,7 @@ PyMethodDef functions[] = {
      onebox::pyext::Deadline,
      METH_NOARGS,
      "deadline()\n--\n\nSeconds that the request of this thread or greenlet has left, less than 0 "
-     "where it is late; None outside of a request."},
+     "where it is late; None outside of a request, and when its answer has begun."},
     {nullptr, nullptr, 0, nullptr},
 };
 

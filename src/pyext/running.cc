@@ -5,12 +5,12 @@
 namespace onebox::pyext {
 namespace {
 
-thread_local const channel::Request* of_thread = nullptr;
+thread_local const Running* of_thread = nullptr;
 
 // Of one hub's greenlets, under the GIL. Lives as long as the process.
 struct Greenlets {
   PyObject* current;
-  std::unordered_map<PyObject*, const channel::Request*> requests;
+  std::unordered_map<PyObject*, const Running*> running;
 };
 Greenlets* greenlets = nullptr;
 
@@ -24,11 +24,12 @@ Ref CurrentGreenlet() {
   return greenlets == nullptr ? Ref() : Ref::Take(PyObject_CallNoArgs(greenlets->current));
 }
 
-Running::Running(const channel::Request& request, PyObject* greenlet) : greenlet_(greenlet) {
+Running::Running(const channel::Request& request, PyObject* greenlet)
+    : request_(&request), greenlet_(greenlet) {
   if (greenlet_ == nullptr) {
-    of_thread = &request;
+    of_thread = this;
   } else {
-    greenlets->requests[greenlet_] = &request;
+    greenlets->running[greenlet_] = this;
   }
 }
 
@@ -36,19 +37,19 @@ Running::~Running() {
   if (greenlet_ == nullptr) {
     of_thread = nullptr;
   } else {
-    greenlets->requests.erase(greenlet_);
+    greenlets->running.erase(greenlet_);
   }
 }
 
 const channel::Request* RunningRequest() {
-  if (greenlets == nullptr) return of_thread;
+  if (greenlets == nullptr) return of_thread == nullptr ? nullptr : of_thread->request_;
   const Ref current = CurrentGreenlet();
   if (!current) {
     PyErr_Clear();
     return nullptr;
   }
-  const auto found = greenlets->requests.find(current.get());
-  return found == greenlets->requests.end() ? nullptr : found->second;
+  const auto found = greenlets->running.find(current.get());
+  return found == greenlets->running.end() ? nullptr : found->second->request_;
 }
 
 }  // namespace onebox::pyext

@@ -19,14 +19,18 @@ class Running final {
  public:
   Running(const channel::Request& request, PyObject* greenlet);
   ~Running();
+  // Nobody waits for it any more, until its end: an answer that has begun has no deadline.
+  void AnswerBegins() { request_ = nullptr; }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
  private:
+  friend const channel::Request* RunningRequest();
+  const channel::Request* request_;
   PyObject* const greenlet_;
 };
 
-// The caller's request, or null. Under the GIL.
+// The caller's request, until its answer begins; else null. Under the GIL.
 const channel::Request* RunningRequest();
 
 }  // namespace onebox::pyext

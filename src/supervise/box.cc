@@ -21,6 +21,7 @@ using std::chrono::seconds;
 
 constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
 constexpr Duration kBootNotice = seconds(10);
+constexpr Duration kLastWords = std::chrono::milliseconds(500);  // between a dump and the end
 
 }  // namespace
 
@@ -205,10 +206,16 @@ void Box::CheckDeadlines() {
       outside_.log.Warning("{} is over its drain_timeout; it is killed", process->name());
     } else if (process->life == Life::kEnding) {
       outside_.log.Warning("{} has not ended in time; it is killed", process->name());
-    } else {
-      outside_.log.Error("{} was not ready within {:.0f} s; it is killed",
+    } else if (!process->dumped) {
+      outside_.log.Error("{} was not ready within {:.0f} s (app.boot_timeout); it is killed",
                          process->name(),
                          SecondsOf(process->generation->settings.boot_timeout));
+      if (process->alive()) {
+        process->dumped = true;
+        process->Signal(SIGRTMAX);  // Python tells where it stands: pyext/python_interrupter.h
+        process->end_by = Now() + kLastWords;
+        continue;
+      }
     }
     process->Signal(SIGKILL);
     const Process* zygote = process->generation->zygote;

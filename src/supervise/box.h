@@ -44,7 +44,7 @@ inline constexpr Duration kWorkerGrace =
 inline constexpr Duration kEndTimeout =
     std::chrono::seconds(5);  // from SIGTERM to SIGKILL; for the last hook
 inline constexpr std::initializer_list<int> kSignals =
-    {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
+    {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGTTIN, SIGTTOU, SIGALRM};
 
 // booting -> (broken ->) serving -> draining -> ending -> gone; from any phase to ending.
 // Booting ends with the first time that the front and every worker are ready; what dies in it before
@@ -217,6 +217,7 @@ class Box {
 
   Phase phase_ = Phase::kBooting;
   int exit_status_ = 0;
+  Time told_to_end_at_{};  // by a signal
   bool worker_was_ready_ = false;
   bool boot_failed_ = false;
   bool boot_noticed_ = false;

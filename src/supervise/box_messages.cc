@@ -19,6 +19,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kHeldLinesMax = 1000;
+constexpr Duration kSameSignal = std::chrono::milliseconds(300);
 constexpr std::uint64_t kAgeJitter = 10;  // a worker may get up to a tenth older than it is to
 
 }  // namespace
@@ -54,9 +55,20 @@ void Box::TakeSignal(int number) {
     case SIGHUP:
       ReopenLogs();
       return AskReload(std::nullopt);
+    case SIGTTIN:  // Gunicorn's for one worker more or fewer
+    case SIGTTOU:
+    case SIGALRM:
+      outside_.log.Warning(
+          "{} does nothing here; app.workers and a reload change the number of workers",
+          os::SignalName(number));
+      return;
     default:
       break;
   }
+  // Who passes on what his whole group has been told tells it twice.
+  const bool same = told_to_end_at_ != Time{} && Now() < told_to_end_at_ + kSameSignal;
+  if (same) return;
+  told_to_end_at_ = Now();
   if (phase_ >= Phase::kDraining) {
     outside_.log.Warning("{} again: ending at once", os::SignalName(number));
     const bool hooks_had_time = phase_ == Phase::kEnding;
@@ -144,6 +156,8 @@ void Box::TakeWorkerStuck(const News& news) {
   outside_.log.Warning("{} is stuck: {}; it is ended and replaced", worker->name(), news.reason);
   worker->leaves_because = news.reason;
   EndWorker(*worker);
+  // One request of it would not let it end; the others have their own deadlines.
+  worker->end_by = Now() + worker->generation->settings.request_timeout + kWorkerGrace;
   if (!ends_already) outside_.died(Role::kAppWorker);
   if (news.gil) worker->Signal(SIGKILL);
 }

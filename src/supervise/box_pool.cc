@@ -73,7 +73,8 @@ void Box::EndWorker(Process& worker) {
   if (!worker.alive() || worker.life == Life::kEnding) return;  // Adopt() ends what is awaited
   worker.life = Life::kEnding;
   TellFront(*worker.generation->front, {{"retire", worker.number}});
-  worker.end_by = Now() + worker.generation->settings.request_timeout + kWorkerGrace;
+  const BoxSettings& its = worker.generation->settings;  // an answer that has begun has no deadline
+  worker.end_by = Now() + std::max(its.request_timeout, its.drain_timeout) + kWorkerGrace;
   worker.Signal(SIGTERM);
 }
 

@@ -99,7 +99,7 @@ void Box::Start(Process& process) {
   process.backoff.Started();
   process.lines = {};
   process.recycle_at = Time::max();
-  process.retired = false;
+  process.retired = process.dumped = false;
   process.memory = {};
   const Status launched = Launch(process);
   if (launched.ok()) {

@@ -65,7 +65,7 @@ Status Listeners::Open(const Addresses& addresses) {
   Status opened = Done();
   for (std::size_t i = 0; i < all.size() && opened.ok(); ++i) {
     if (matched[i] >= 0) continue;
-    auto socket = os::Listen(all[i], {});
+    auto socket = os::Listen(all[i], {.for_all = true});
     auto bound = socket.ok() ? os::SocketAddress::Of(socket.value())
                              : Result<os::SocketAddress>(socket.error());
     if (bound.ok()) {

@@ -63,7 +63,8 @@ struct Process {
   Lines lines;
   std::vector<std::string> held;  // lines that wait for the boot to succeed or fail
   bool holds = false;
-  bool goes = false;  // it is not started again
+  bool goes = false;    // it is not started again
+  bool dumped = false;  // it has not got ready in time, and was asked where it stands
   int restarts = 0;
   Time started{};
   Time start_at;              // when waiting: the time of the next start

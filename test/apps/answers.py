@@ -1,8 +1,10 @@
 """One path for each thing that a WSGI app may do, right or wrong. State that a later request asks
 for is in module variables: run it in one worker process."""
+import gzip
 import io
 import os
 import sys
+import tempfile
 import threading
 from wsgiref.validate import validator
 
@@ -332,6 +334,18 @@ def wrapped_file(environ, start_response, name):
     elif name == "rest":
         source = open(path, "rb")
         source.seek(100)
+    elif name == "shorter":  # a part of it, to its Content-Length
+        start_response("200 OK", TEXT + [("Content-Length", "10")])
+        return environ["wsgi.file_wrapper"](open(path, "rb"))
+    elif name == "named":
+        source = tempfile.NamedTemporaryFile()
+        source.write(open(path, "rb").read())
+        source.seek(0)
+    elif name == "unpacked":  # its descriptor has other bytes than read() gives
+        packed = tempfile.TemporaryFile()
+        packed.write(gzip.compress(open(path, "rb").read()))
+        packed.seek(0)
+        source = gzip.open(packed)
     elif name == "memory":
         source = io.BytesIO(open(path, "rb").read())
     elif name == "plain":  # only read(): all that PEP 3333 asks of it

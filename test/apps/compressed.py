@@ -13,6 +13,8 @@ ANSWERS = {  # path: status, fields, body
     "/encoded": ("200 OK", [PLAIN, ("Content-Encoding", "deflate")], [TEXT]),
     "/no_transform": ("200 OK", [PLAIN, ("Cache-Control", "public, no-transform")], [TEXT]),
     "/partial": ("206 Partial Content", [PLAIN, ("Content-Range", "bytes 0-19999/90000")], [TEXT]),
+    "/not_modified": ("304 Not Modified", [("ETag", '"strong"')], []),
+    "/digest": ("200 OK", [PLAIN, ("Content-Digest", "sha-256=:YQ==:")], [TEXT]),
     "/events": ("200 OK", [("Content-Type", "text/event-stream")], [TEXT]),
 }
 

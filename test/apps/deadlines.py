@@ -106,6 +106,13 @@ def left(name, environ):
     return f"{onebox.deadline():.3f}"
 
 
+def streams(name):
+    """What is left before the first part, and when the test lets the second one go."""
+    yield f"{onebox.deadline():.3f}".encode()
+    wait_for(HOLD / f"{name}.go")
+    yield str(onebox.deadline()).encode()
+
+
 def left_elsewhere(name, environ):
     """What a thread of the app's own is told; with gevent a greenlet."""
     told = []
@@ -225,6 +232,9 @@ def app(environ, start_response):
     if path == "parts":
         start_response("200 OK", TEXT)
         return Parts(name)
+    if path == "streams":
+        start_response("200 OK", TEXT)
+        return streams(name)
     if path == "ends_late":
         start_response("200 OK", TEXT)
         return EndsLate(name)

@@ -73,7 +73,7 @@ def nothing_is_hit(running, hold, ends, follows, body):
                     statuses.append(connection.get(f"/{ends}/{number}").status)
                     for _ in range(5):
                         answer = connection.get(f"/{follows}/x")
-                        assert answer.status == 504 or answer.body == body, answer
+                        assert answer.status in (503, 504) or answer.body == body, answer
         except BaseException as error:
             errors.append(error)
     threads = [threading.Thread(target=ask, args=(50 * number,)) for number in range(4)]
@@ -82,7 +82,7 @@ def nothing_is_hit(running, hold, ends, follows, body):
     for thread in threads:
         thread.join()
     assert not errors, errors[0]
-    assert set(statuses) == {200, 504}, "some before and some after"
+    assert {200, 504} <= set(statuses) <= {200, 503, 504}, "some before and some after"
     assert set(running.pids("app worker")) == pids
     assert not list(hold.glob("hit*"))
     assert "failed" not in running.output()

@@ -56,7 +56,7 @@ def test_a_client_that_says_nothing_gets_no_coding(server):
 
 
 @pytest.mark.parametrize("path", ["/small", "/picture", "/encoded", "/no_transform", "/partial",
-                                  "/events", "/static/picture.png", "/static/small.css"])
+                                  "/events", "/digest", "/static/picture.png", "/static/small.css"])
 def test_what_gains_nothing_or_must_not_be_changed_is_left_alone(server, path):
     plain, asked = server.get(path), server.get(path, "Accept-Encoding: gzip, br")
     assert asked["Content-Encoding"] == plain["Content-Encoding"]
@@ -112,3 +112,12 @@ types = ["image/*"]
         answer = running.get(path, "Accept-Encoding: gzip")
         assert answer["Content-Encoding"] == coding, path
         assert decoded(answer) == TEXT
+
+
+def test_what_stands_for_a_compressed_answer_varies_and_is_tagged_as_that_is(server):
+    coded = server.get("/tagged", "Accept-Encoding: gzip")
+    assert coded["ETag"] == 'W/"strong"'
+    answer = server.get("/not_modified", "Accept-Encoding: gzip", f"If-None-Match: {coded['ETag']}")
+    assert (answer.status, answer["ETag"], answer["Vary"]) == (304, 'W/"strong"', "Accept-Encoding")
+    assert server.get("/not_modified", 'If-None-Match: "strong"')["ETag"] == '"strong"'
+    assert server.get("/partial", "Accept-Encoding: gzip")["Vary"] == "Accept-Encoding"

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from clients import reload
 from late import (asked, begun, ended, is_504_in_time, nothing_is_hit, reset, serves_again, stack_of,
                   stack_with)
 from onebox import PYTHON, ROOT
@@ -97,6 +98,44 @@ def test_no_later_request_is_hit(late, hold, reactors):
     """200 that end as their deadline passes, and each thread's next request, which has all its time."""
     running = late(timeout="150ms", threads=4, toml=f"[front]\nreactors = {reactors}\n")
     nothing_is_hit(running, hold, "edge", "steps", b"4498500")
+
+
+def test_who_only_waits_for_longer_than_its_time_is_told_to_come_again(late, hold):
+    running = late(timeout="300ms", threads=1)
+    stuck, sent = asked(running, "/reads/stuck")
+    begun(hold, "stuck")
+    with running.connect() as waiting:
+        answer = waiting.get("/hello")
+        assert answer.status == 503 and answer["Retry-After"]
+    is_504_in_time(stuck, sent, 0.3)
+
+
+def test_an_app_whose_answer_has_begun_is_told_of_no_deadline(late, hold):
+    running = late(timeout="300ms")
+    with running.connect() as connection:
+        connection.request("GET", "/streams/it")
+        assert connection.head()[1] == 200
+        chunks = connection.chunks()
+        assert float(next(chunks)) > 0, "its first part was made before the head"
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > 0.5, "its time is over")
+        (hold / "it.go").touch()
+        assert list(chunks) == [b"None"]
+
+
+def test_an_answer_that_has_begun_is_finished_by_a_worker_that_leaves(late, hold):
+    running = late(timeout="300ms", toml='[front]\ndrain_timeout = "60s"\n')
+    with running.connect() as connection:
+        connection.request("GET", "/streams/it")
+        connection.head()
+        chunks = connection.chunks()
+        next(chunks)
+        assert reload(running).returncode == 0
+        began = time.monotonic()
+        until(lambda: time.monotonic() - began > 3, "app.timeout and what a worker has besides are over")
+        (hold / "it.go").touch()
+        assert list(chunks) == [b"None"]
+    assert "it is killed" not in running.output()
 
 
 # --- a thread that cannot ------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What do the others get when the disk is full, descriptors run out, or clients are slow?"""
 import os
+import re
 import resource
 import subprocess
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onebox import Onebox
-from wire import until
+from wire import Connection, until
 
 
 def cpu_seconds(pid):
@@ -58,6 +59,27 @@ def test_a_body_that_the_disk_cannot_hold_is_503(small_disk, tmp_path):
         assert running.get("/").status == 200
         until(lambda: running.ask("POST", "/", body=b"x" * 200_000).status == 200,
               "the room is there again")
+
+
+def test_a_log_that_nobody_reads_any_more_loses_lines_and_nothing_else(tmp_path):
+    """As with `onebox run 2>&1 | head`."""
+    running = Onebox(tmp_path, "answers:app")
+    running.popen_options = {}
+    process = subprocess.Popen([*map(str, running.command)], env=running.environment, cwd=tmp_path,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = ""
+        while "ready in" not in said:
+            said += process.stdout.readline()
+        process.stdout.close()
+        address = ("127.0.0.1", int(re.search(r"http://127.0.0.1:(\d+)", said)[1]))
+        with Connection(address) as connection:
+            for _ in range(3):
+                assert connection.get("/raises/ValueError").status == 500
+                assert connection.get("/iterable/list").body == b"one two three"
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_without_descriptors_connections_wait_and_nothing_spins(serve):

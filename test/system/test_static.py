@@ -3,6 +3,7 @@ import email.parser
 import gzip
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,18 @@ def test_a_compressed_neighbour_is_served_when_accepted(server, folder, accepted
     assert answer.body == Path(f"{folder}/compressed.css{suffix}").read_bytes()
     assert answer["Content-Type"].startswith("text/css")
     assert "accept-encoding" in answer["Vary"].lower()
+
+
+def test_a_neighbour_may_have_its_time_in_whole_seconds(serve, tmp_path):
+    """As Debian's brotli gives it."""
+    (tmp_path / "style.css").write_bytes(SMALL)
+    subprocess.run(["brotli", "-k", tmp_path / "style.css"], check=True)
+    seconds = int((tmp_path / "style.css").stat().st_mtime)
+    os.utime(tmp_path / "style.css.br", (seconds, seconds))
+    answer = serve("targets:app", toml=f'[static]\n"/static/" = "{tmp_path}"\n') \
+        .get("/static/style.css", "Accept-Encoding: br")
+    assert answer["Content-Encoding"] == "br"
+    assert answer.body == (tmp_path / "style.css.br").read_bytes()
 
 
 def test_each_coding_has_a_tag_of_its_own(server):

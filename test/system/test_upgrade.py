@@ -53,6 +53,14 @@ def test_an_upgrade_loses_no_request_and_keeps_the_process(versioned, installed,
     assert running.process.poll() is None, "it is the same process"
 
 
+def test_another_program_that_ends_well_is_not_taken(versioned, installed):
+    running = versioned(program=installed, workers=1)
+    replace(installed, source="/bin/true")
+    result = upgrade(running)
+    assert result.returncode == 1 and "is no onebox" in result.stderr, result
+    assert version_of(running.get("/")) == "one"
+
+
 def test_a_signal_upgrades_too(versioned, installed, hold):
     running = versioned(program=installed, workers=1)
     (hold / "version").write_text("two")

@@ -367,9 +367,24 @@ def test_env_of_the_command_line_and_of_the_file_is_the_apps(serve):
 
 # --- files -------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["real", "memory", "plain", "with_length", "closing"])
+@pytest.mark.parametrize("name", ["real", "memory", "plain", "with_length", "closing", "named", "unpacked"])
 def test_a_wrapped_file_is_sent_whole(server, name):
     is_whole(server.get(f"/file/{name}"), Path(APPS / "answers.py").read_bytes())
+
+
+def test_a_file_ends_at_its_content_length_and_that_is_no_mistake(server):
+    before = len(server.lines)
+    is_whole(server.get("/file/shorter"), Path(APPS / "answers.py").read_bytes()[:10])
+    is_whole(server.get("/log"), b"logged")
+    server.wait_for_line("at once")
+    assert not any("Content-Length" in line for line in server.lines[before:])
+
+
+def test_a_205_has_no_body_and_says_so(server):
+    with server.connect() as connection:
+        answer = connection.get("/status/205_Reset_Content")
+        assert (answer.status, answer["Content-Length"], answer.body) == (205, "0", b"")
+        is_whole(connection.get("/iterable/list"), b"one two three")
 
 
 def test_a_wrapped_file_begins_where_it_stands(server):
