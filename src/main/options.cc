@@ -13,6 +13,7 @@
 #include "http/address.h"
 #include "http/limits.h"
 #include "http/media_type.h"
+#include "http/response_head.h"
 #include "main/words.h"
 #include "os/socket.h"
 #include "plan/hours.h"
@@ -200,7 +201,7 @@ constexpr std::array kOptions = {
     .shape = Shape::kList, .found = "none"},
   Option{.name = "front.trust_unix_sockets", .kind = Kind::kBool, .standard = "false",
     .help = "Whether whoever connects to a unix socket is a trusted proxy."},
-  Option{.name = "front.server_name", .standard = "onebox",
+  Option{.name = "front.server_name", .kind = Kind::kFieldValue, .standard = "onebox",
     .help = "The Server field of responses; empty leaves it out.", .found = "left out"},
   Option{.name = "front.spool_folder", .kind = Kind::kPath, .standard = "",
     .help = "Folder for the files of bodies that memory does not hold.", .found = "the state folder"},
@@ -304,6 +305,8 @@ std::string_view KindText(Kind kind) {
              "\"20:30-23:00 Europe/Berlin\"";
     case Kind::kMediaRange:
       return "a media type like \"text/html\", \"text/*\" or \"*+json\"";
+    case Kind::kFieldValue:
+      return "text without control characters, and without spaces at its ends";
     case Kind::kPattern:
       return "a path like \"/login\", \"/reports/*\" or \"/api/*/export\"";
   }
@@ -418,6 +421,9 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       return std::string(text);
     case Kind::kMediaRange:
       if (!http::IsMediaRange(text)) return std::nullopt;
+      return std::string(text);
+    case Kind::kFieldValue:
+      if (!http::IsValidFieldValue(text)) return std::nullopt;
       return std::string(text);
     case Kind::kPattern:
       if (!front::PathPattern::Parse(text)) return std::nullopt;

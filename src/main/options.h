@@ -25,6 +25,7 @@ enum class Kind : std::uint8_t {
   kPattern,  // front::PathPattern
   kHours,    // plan::Hours
   kMediaRange,
+  kFieldValue,  // of an HTTP field
 };
 
 enum class Shape : std::uint8_t {

@@ -77,6 +77,10 @@ TEST(CheckValue, KeepsWhatIsInRangeInItsShortestForm) {
       {"log.level", "warning", "warning"},
       {"log.level", "loud", {}},
       {"log.access", "off", "off"},
+      {"front.server_name", "", ""},
+      {"front.server_name", "b\xc3\xbcro 1.0", "b\xc3\xbcro 1.0"},
+      {"front.server_name", "a\x7f", {}},
+      {"front.server_name", "a ", {}},
       {"app.chdir", "", {}},
   };
   for (const Case& c : cases) {
@@ -147,6 +151,28 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
        "onebox.toml:2: [compression] enabled: expected true or false, got \"yes please\""},
       {"[static]\n'static/' = '.'\n",
        "onebox.toml:2: [static] \"static/\": expected a prefix that begins and ends with \"/\""},
+      {"[static]\n\"/a\\u0000/\" = '.'\n",
+       "onebox.toml:2: [static] \"/a\\u0000/\": no path is like this in its normal form"},
+      {"[static]\n'/../a/' = '.'\n",
+       "onebox.toml:2: [static] \"/../a/\": no path is like this in its normal form"},
+      {"[static]\n'/a/../b/' = '.'\n",
+       "onebox.toml:2: [static] \"/a/../b/\": expected a prefix in the normal form of paths, which "
+       "is \"/b/\""},
+      {"[static]\n'/%41/' = '.'\n",
+       "onebox.toml:2: [static] \"/%41/\": expected a prefix in the normal form of paths, which is "
+       "\"/A/\""},
+      {"[static]\n'/a//b/' = '.'\n",
+       "onebox.toml:2: [static] \"/a//b/\": expected a prefix in the normal form of paths, which "
+       "is "
+       "\"/a/b/\""},
+      {"[static]\n'/a\\b/' = '.'\n",
+       "onebox.toml:2: [static] \"/a\\\\b/\": no path with a backslash is served from a folder"},
+      {"[static]\n'/a?/' = '.'\n",
+       "onebox.toml:2: [static] \"/a?/\": expected a prefix without \"?\" and \"#\", which end a "
+       "path"},
+      {"[front]\nserver_name = \"a\\r\\nSet-Cookie: b\"\n",
+       "onebox.toml:2: [front] server_name: expected text without control characters, and without "
+       "spaces at its ends, got \"a\\u000d\\u000aSet-Cookie: b\""},
       {"[static]\n'/static/' = { dri = '.' }\n",
        "onebox.toml:2: [static] \"/static/\" dri: there is no such key; did you mean \"dir\"?"},
       {"[static]\n'/static/' = { max_age = '1h' }\n",
@@ -187,6 +213,13 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
     SCOPED_TRACE(c.toml);
     ASSERT_FALSE(Read(c.toml).mistakes.empty());
     EXPECT_EQ(Read(c.toml).mistakes.front(), c.mistake);
+  }
+}
+
+TEST(ReadToml, TakesAPrefixThatRequestsCanWrite) {
+  for (const char* prefix : {"/", "/a b/", "/.well-known/", "/100%/", "/b\xc3\xbcro/", "/a..b/"}) {
+    SCOPED_TRACE(prefix);
+    EXPECT_THAT(Read(std::string("[static]\n'") + prefix + "' = '.'\n").mistakes, IsEmpty());
   }
 }
 

@@ -68,19 +68,6 @@ void AppendRow(std::string& text, std::string_view flag, std::string_view help) 
   }
 }
 
-std::string Quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '"';
-}
-
 // A value as it stands in the file.
 std::string Toml(const Option& option, std::string_view text) {
   const bool number = option.kind == Kind::kInteger && !text.empty() && text.front() <= '9';

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "http/path.h"
 #include "main/words.h"
 
 namespace onebox::main {
@@ -17,6 +18,26 @@ const Element* OnlyElement(const Settings& settings, std::string_view name) {
   const auto found = settings.find(name);
   if (found == settings.end() || found->second.empty()) return nullptr;
   return &found->second.front();
+}
+
+// The prefix as paths are when they are matched, and without the empty segments that are never
+// served; nothing where there is no such path.
+std::optional<std::string> NormalPrefix(std::string_view prefix) {
+  std::string written(prefix), storage;
+  http::NormalPath normal;
+  auto refused = http::NormalizePath(written, storage, normal);
+  if (refused == http::RefusalKind::kBadPercentEncoding) {
+    // Then "%" is no encoding but itself, as in "/100%/", which requests write as "/100%25/".
+    for (std::size_t at = written.find('%'); at != written.npos; at = written.find('%', at + 3)) {
+      written.replace(at, 1, "%25");
+    }
+    refused = http::NormalizePath(written, storage, normal);
+  }
+  if (refused) return std::nullopt;
+  std::string found(normal.path);
+  const auto both = [](char a, char b) { return a == '/' && b == '/'; };
+  found.erase(std::unique(found.begin(), found.end(), both), found.end());
+  return found;
 }
 
 }  // namespace
@@ -91,7 +112,7 @@ std::optional<std::pair<std::string, std::string>> SplitPair(const Option& optio
   if (text.find('\0') != std::string_view::npos) return std::nullopt;
   const auto keys = SplitWords(option.keys, ',');
   if (!keys.empty() && std::find(keys.begin(), keys.end(), name) == keys.end()) return std::nullopt;
-  if (option.shape == Shape::kMounts && (!IsPrefix(name) || value.empty())) return std::nullopt;
+  if (option.shape == Shape::kMounts && (WrongPrefix(name) || value.empty())) return std::nullopt;
   return std::pair(std::string(name), std::string(value));
 }
 
@@ -99,9 +120,18 @@ std::string_view PairForm(const Option& option) {
   return option.shape == Shape::kMounts ? "/PREFIX/=FOLDER" : "NAME=VALUE";
 }
 
-bool IsPrefix(std::string_view prefix) {
-  return prefix.starts_with('/') && prefix.ends_with('/') &&
-         prefix.find_first_of(std::string_view("\0?#", 3)) == std::string_view::npos;
+std::optional<std::string> WrongPrefix(std::string_view prefix) {
+  if (!prefix.starts_with('/') || !prefix.ends_with('/')) {
+    return "expected a prefix that begins and ends with \"/\"";
+  }
+  if (prefix.find_first_of("?#") != prefix.npos) {
+    return "expected a prefix without \"?\" and \"#\", which end a path";
+  }
+  if (prefix.find('\\') != prefix.npos) return "no path with a backslash is served from a folder";
+  const auto normal = NormalPrefix(prefix);
+  if (!normal) return "no path is like this in its normal form";
+  if (*normal == prefix) return std::nullopt;
+  return fmt::format("expected a prefix in the normal form of paths, which is {}", Quoted(*normal));
 }
 
 std::string Place(const Option& option) {

@@ -2,6 +2,7 @@
 // What each option is set to, and by whom.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,8 +54,9 @@ std::optional<std::pair<std::string, std::string>> SplitPair(const Option& optio
 // What such text must be, for messages.
 std::string_view PairForm(const Option& option);
 
-// Whether a request's path can begin with it: "/static/".
-bool IsPrefix(std::string_view prefix);
+// What is wrong with the prefix of a mount, for messages: no path that is served begins with it.
+// Nothing where it is right: "/static/".
+std::optional<std::string> WrongPrefix(std::string_view prefix);
 
 // "app" and "threads" as "[app] threads".
 std::string Place(const Option& option);

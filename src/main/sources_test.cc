@@ -141,6 +141,9 @@ TEST(RunLine, NamesEachMistake) {
        "--listen: expected \"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\", got \"nowhere\""},
       {{"--static", "/static/"}, "--static: expected /PREFIX/=FOLDER, got \"/static/\""},
       {{"--static", "static=x"}, "--static: expected /PREFIX/=FOLDER, got \"static=x\""},
+      {{"--static", "/a/../b/=x"},
+       "--static: expected a prefix in the normal form of paths, which is \"/b/\", got "
+       "\"/a/../b/=x\""},
       {{"--env", "NOVALUE"}, "--env: expected NAME=VALUE, got \"NOVALUE\""},
       {{"one:app", "two"}, "unexpected argument \"two\""},
   };

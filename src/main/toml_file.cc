@@ -12,10 +12,6 @@
 namespace onebox::main {
 namespace {
 
-std::string Quoted(std::string_view text) {
-  return fmt::format("\"{}\"", text);
-}
-
 // As it stands in the file, or what kind of thing it is.
 std::string Shown(const toml::node& node) {
   if (const auto* text = node.as_string()) return Quoted(text->get());
@@ -266,8 +262,8 @@ class Reader {
 
   std::optional<Element> ReadMount(const toml::key& key, const toml::node& value) {
     const std::string place = fmt::format("[static] {}", Quoted(key.str()));
-    if (!IsPrefix(key.str())) {
-      Mistake(key, fmt::format("{}: expected a prefix that begins and ends with \"/\"", place));
+    if (const auto wrong = WrongPrefix(key.str())) {
+      Mistake(key, fmt::format("{}: {}", place, *wrong));
       return std::nullopt;
     }
     const Option& dir = *FindOption("static.PREFIX.dir");

@@ -1,6 +1,7 @@
 #pragma once
 // Words, taken apart.
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -8,5 +9,8 @@ namespace onebox::main {
 
 // The parts between the separators, without blanks at their ends; empty text has none.
 std::vector<std::string_view> SplitWords(std::string_view text, char separator);
+
+// As TOML has it between quotes, so that a message or a file stays one line: "a\u000ab".
+std::string Quoted(std::string_view text);
 
 }  // namespace onebox::main

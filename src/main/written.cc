@@ -23,13 +23,18 @@ std::optional<Element> ReadOne(const Option& option, std::string_view text, cons
   return Element{pair->first, Anchored(option, at.folder, pair->second), at.source};
 }
 
-std::string Expected(const Option& option) {
+// What was expected; of a mount that has its form, what is wrong with the prefix.
+std::string Expected(const Option& option, std::string_view text) {
+  const std::string_view name = text.substr(0, text.find('='));
+  if (option.shape == Shape::kMounts && name.starts_with('/') && name.ends_with('/')) {
+    if (const auto wrong = WrongPrefix(name)) return *wrong;
+  }
   if (option.shape == Shape::kMap || option.shape == Shape::kMounts) {
-    return std::string(PairForm(option));
+    return fmt::format("expected {}", PairForm(option));
   }
   Option one = option;
   one.shape = Shape::kOne;
-  return one.expected();
+  return fmt::format("expected {}", one.expected());
 }
 
 }  // namespace
@@ -44,10 +49,10 @@ void TakeWritten(const Option& option,
       elements.push_back(std::move(*element));
       continue;
     }
-    layer.mistakes.push_back(fmt::format("{}: expected {}, got \"{}\"{}",
+    layer.mistakes.push_back(fmt::format("{}: {}, got {}{}",
                                          at.place,
-                                         Expected(option),
-                                         text,
+                                         Expected(option, text),
+                                         Quoted(text),
                                          DidYouMean(option, text)));
   }
   if (values.empty() && option.kind == Kind::kAddress) {

@@ -38,6 +38,8 @@ def test_a_right_file_is_said_to_be_right(tmp_path):
     ("[static]\n'static/' = '.'\n", 2, ["static/"]),
     ("[static]\n'/static/' = { dri = '.' }\n", 2, ["dri", "dir"]),
     ("[static]\n'/static/' = { dir = '/nowhere/at/all' }\n", 2, ["/nowhere/at/all"]),
+    ("[static]\n'/a/../b/' = '.'\n", 2, ["/a/../b/", '"/b/"']),
+    ('[front]\nserver_name = "a\\r\\nSet-Cookie: b"\n', 2, ["server_name"]),
     ("[log]\nlevel = 'loud'\n", 2, ["level", "loud"]),
     ("[admin]\nlisten = 5\n", 2, ["listen"]),
     ("[app]\nworkers = 2\nworkers = 3\n", 3, ["workers"]),
