@@ -354,6 +354,18 @@ constexpr std::array kLimitsInOrder = {
     Pair{"app.memory_soft", "app.memory_hard"},
     Pair{"app.memory_hard", "app.memory_max"},
 };
+constexpr Pair kWorkersInOrder = {"app.workers_min", "app.workers_max"};
+
+// REQUIRES: the smaller one is more than the larger one.
+std::string NotInOrder(const Settings& settings, const Pair& pair) {
+  const bool blame_larger = SourceOf(settings, pair.smaller) == "default";
+  return fmt::format("{}: {} ({}) must not be more than {} ({})",
+                     At(settings, blame_larger ? pair.larger : pair.smaller),
+                     pair.smaller,
+                     TextOf(settings, pair.smaller),
+                     pair.larger,
+                     TextOf(settings, pair.larger));
+}
 
 }  // namespace
 
@@ -394,15 +406,15 @@ Mistakes CheckTogether(const Settings& settings) {
                kLimitsInOrder.end(),
                std::back_inserter(in_order),
                [&](const Pair& pair) { return values.Bytes(pair.larger) > 0; });
-  for (const auto& [smaller, larger] : in_order) {
-    if (values.Bytes(smaller) <= values.Bytes(larger)) continue;
-    const bool blame_larger = SourceOf(settings, smaller) == "default";
-    mistakes.push_back(fmt::format("{}: {} ({}) must not be more than {} ({})",
-                                   At(settings, blame_larger ? larger : smaller),
-                                   smaller,
-                                   values.Text(smaller),
-                                   larger,
-                                   values.Text(larger)));
+  for (const Pair& pair : in_order) {
+    if (values.Bytes(pair.smaller) > values.Bytes(pair.larger)) {
+      mistakes.push_back(NotInOrder(settings, pair));
+    }
+  }
+  const auto& [workers_min, workers_max] = kWorkersInOrder;
+  if (values.Text(workers_max) != "auto" &&
+      values.Count<unsigned>(workers_min) > values.Count<unsigned>(workers_max)) {
+    mistakes.push_back(NotInOrder(settings, kWorkersInOrder));
   }
   for (const Element& page : values.All("front.error_pages")) {
     const auto read = os::ReadFile(page.text, front::kErrorPageBytesMax);

@@ -137,6 +137,20 @@ supervise::ScalingLimits LimitsOf(const Config& config, unsigned planned) {
   return {std::min(config.workers_min, most), most};
 }
 
+// Why there are so many workers at first.
+std::string WorkersReason(const Config& config,
+                          const plan::WorkersPlan& planned,
+                          const supervise::ScalingLimits& scaling) {
+  if (config.workers) return "as set";
+  if (planned.workers < scaling.min) {
+    return fmt::format("app.workers_min; the plan is {}", planned.reason);
+  }
+  if (planned.workers > scaling.max) {
+    return fmt::format("app.workers_max; the plan is {}", planned.reason);
+  }
+  return planned.reason;
+}
+
 // What zygote and workers need to run the hooks of the file.
 std::vector<std::string> GunicornWords(const RunLine& line,
                                        const Effective& all,
@@ -206,7 +220,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .reactors = config.front.reactors,
       .drain_timeout = config.front.drain_timeout,
       .workers = workers,
-      .workers_reason = config.workers ? "as set" : planned.reason,
+      .workers_reason = WorkersReason(config, planned, scaling),
       .scaling = scaling,
       .workers_by_clock = {},
       .worker_class = config.worker_class,

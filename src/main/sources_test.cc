@@ -187,6 +187,13 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
       mistakes_of("[front]\nhead_bytes_max = '4k'\n"),
       ElementsAre("onebox.toml:2: [front] head_bytes_max: front.request_line_max (8 KiB) must "
                   "not be more than front.head_bytes_max (4 KiB)"));
+  EXPECT_THAT(mistakes_of("[app]\nworkers_max = 4\nworkers_min = 5\n"),
+              ElementsAre("onebox.toml:3: [app] workers_min: app.workers_min (5) must not be more "
+                          "than app.workers_max (4)"));
+  EXPECT_THAT(mistakes_of("[app]\nworkers_max = 1\n"),
+              ElementsAre("onebox.toml:2: [app] workers_max: app.workers_min (2) must not be more "
+                          "than app.workers_max (1)"));
+  EXPECT_THAT(mistakes_of("[app]\nworkers_min = 500\n"), IsEmpty());
   EXPECT_THAT(mistakes_of("[static]\n'/a/' = '/nowhere/at/all'\n"),
               ElementsAre("onebox.toml:2: [static] \"/a/\": there is no folder /nowhere/at/all"));
   EXPECT_THAT(mistakes_of("[[route]]\npath = '/a/*'\n[[route]]\npath = '/a/b'\n"),

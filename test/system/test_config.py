@@ -107,6 +107,17 @@ def test_each_setting_says_where_it_came_from(tmp_path):
         assert value in found[name] and source in found[name], (name, found[name])
 
 
+@pytest.mark.parametrize("bounds, workers, name", [
+    ("workers_min = 7\nworkers_max = 8", 7, "workers_min"),
+    ("workers_min = 1\nworkers_max = 1", 1, "workers_max")])
+def test_a_bound_that_moves_the_plan_is_named_as_its_reason(serve, bounds, workers, name):
+    running = serve("targets:app", workers=None, toml=f"[app]\n{bounds}\n")
+    said = rf"{workers} workers? .*app\.{name}; the plan is \d+ for \d+ "
+    assert re.search(said, running.output()), running.output()
+    status = onebox("status", "--state", running.state).stdout
+    assert f"app.{name}; the plan is " in status, status
+
+
 def test_help_names_every_flag():
     result = onebox("run", "--help")
     assert result.returncode == 0
