@@ -11,8 +11,10 @@
 #include "front/router.h"
 #include "http/media_type.h"
 #include "main/python.h"
+#include "main/target.h"
 #include "main/words.h"
 #include "os/file.h"
+#include "os/folder.h"
 #include "telemetry/access_log.h"
 
 namespace onebox::main {
@@ -335,6 +337,73 @@ void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
   }
 }
 
+void CheckTarget(const Settings& settings, Mistakes& mistakes) {
+  const std::string target = TextOf(settings, "app.target");
+  const auto wrong = target.empty() ? std::nullopt : WrongTarget(target);
+  if (wrong) mistakes.push_back(fmt::format("{}: {}", At(settings, "app.target"), *wrong));
+}
+
+void CheckPython(const Settings& settings, const os::Variables& environment, Mistakes& mistakes) {
+  constexpr const char* kUsualPath = "/bin:/usr/bin";  // execvp's, where there is no PATH
+  const std::string python = TextOf(settings, "app.python");
+  const bool looked_up = python.find('/') == python.npos;
+  if (looked_up && os::FindInPath(python, VariableOr(environment, "PATH", kUsualPath)).empty()) {
+    mistakes.push_back(
+        fmt::format("{}: there is no {} in PATH", At(settings, "app.python"), python));
+  }
+  if (looked_up || os::IsExecutable(python)) return;
+  const bool there = os::FactsAt(python).has_value();
+  mistakes.push_back(fmt::format("{}: {} {}",
+                                 At(settings, "app.python"),
+                                 python,
+                                 there ? "is no file that may be executed" : "is not there"));
+}
+
+// A log's file is made where it is not there, its folder is not.
+void CheckLogFolder(const Settings& settings, std::string_view name, Mistakes& mistakes) {
+  const std::string path = TextOf(settings, name);
+  if (!path.starts_with('/')) return;  // "-", or off
+  const std::string folder = PathFrom(path, "..");
+  if (IsFolder(folder)) return;
+  mistakes.push_back(
+      fmt::format("{}: there is no folder {} for {}", At(settings, name), folder, path));
+}
+
+// An address as it is bound; nothing where each is another: port 0 is whichever is free.
+std::optional<std::string> BoundText(const std::string& text) {
+  const auto address = os::SocketAddress::Parse(text);
+  if (!address.ok() || (!address.value().is_unix() && address.value().port() == 0)) {
+    return std::nullopt;
+  }
+  return address.value().text();
+}
+
+void CheckAddresses(const Values& values, const Settings& settings, Mistakes& mistakes) {
+  const auto& listen = values.All("front.listen");
+  const auto admin = BoundText(values.Text("admin.listen"));
+  for (auto later = listen.begin(); later != listen.end(); ++later) {
+    const auto address = BoundText(later->text);
+    if (!address) continue;
+    const auto first = std::find_if(listen.begin(), later, [&](const Element& earlier) {
+      return BoundText(earlier.text) == address;
+    });
+    if (first != later) {
+      const bool same_text = first->text == later->text;
+      mistakes.push_back(
+          fmt::format("{}: [front] listen: {} is {}",
+                      later->source,
+                      later->text,
+                      same_text ? "there twice" : fmt::format("the same as {}", first->text)));
+    } else if (address == admin) {
+      const bool blame_admin = later->source == "default";
+      mistakes.push_back(fmt::format("{}: {} is the address of both front.listen and admin.listen",
+                                     blame_admin ? At(settings, "admin.listen")
+                                                 : fmt::format("{}: [front] listen", later->source),
+                                     later->text));
+    }
+  }
+}
+
 // REQUIRES: it says how many workers.
 Peak MakePeak(const Element& peak) {
   constexpr std::uint64_t kMost = std::numeric_limits<unsigned>::max();
@@ -398,7 +467,7 @@ void FillIn(Settings& settings, const os::Variables& environment) {
                          .path = VariableOr(environment, "PATH", "")}));
 }
 
-Mistakes CheckTogether(const Settings& settings) {
+Mistakes CheckTogether(const Settings& settings, const os::Variables& environment) {
   Mistakes mistakes;
   const Values values(settings);
   std::vector<Pair> in_order(kSizesInOrder.begin(), kSizesInOrder.end());
@@ -457,6 +526,11 @@ Mistakes CheckTogether(const Settings& settings) {
     mistakes.push_back(fmt::format(
         "{}: there is no folder {}", At(settings, "app.chdir"), values.Text("app.chdir")));
   }
+  CheckTarget(settings, mistakes);
+  CheckPython(settings, environment, mistakes);
+  CheckLogFolder(settings, "log.access", mistakes);
+  CheckLogFolder(settings, "log.error", mistakes);
+  CheckAddresses(values, settings, mistakes);
   const auto format = telemetry::AccessFormat::Parse(values.Text("log.access_format"));
   if (!format.ok()) {
     mistakes.push_back(

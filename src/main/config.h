@@ -52,7 +52,7 @@ struct Config {
 void FillIn(Settings& settings, const os::Variables& environment);
 
 // What no single value shows: sizes that do not fit together, folders that are not there.
-Mistakes CheckTogether(const Settings& settings);
+Mistakes CheckTogether(const Settings& settings, const os::Variables& environment);
 
 // REQUIRES: FillIn() was called, and CheckTogether() had nothing to say.
 Result<Config> MakeConfig(const Settings& settings);

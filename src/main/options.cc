@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/check.h"
+#include "base/nearest.h"
 #include "base/units.h"
 #include "front/router.h"
 #include "http/address.h"
@@ -342,6 +343,11 @@ std::optional<std::string> CheckAddress(std::string_view text) {
   return std::string(text);
 }
 
+// What log.access has, and would be a file of that name.
+bool IsErrorLogOff(const Option& option, std::string_view text) {
+  return option.name == "log.error" && text == "off";
+}
+
 }  // namespace
 
 std::string Option::variable() const {
@@ -394,6 +400,7 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       return std::string(text);
     case Kind::kPath:
       if (text.empty() || text.find('\0') != std::string_view::npos) return std::nullopt;
+      if (IsErrorLogOff(option, text)) return std::nullopt;
       return std::string(text);
     case Kind::kBool:
       if (text != "true" && text != "false") return std::nullopt;
@@ -430,6 +437,14 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       return std::string(text);
   }
   CHECK(false);
+}
+
+std::string AdviceOn(const Option& option, std::string_view text) {
+  if (IsErrorLogOff(option, text)) {
+    return "; the error log is never off: log.level says how much it tells";
+  }
+  const auto meant = NearestName(text, SplitWords(option.choices, ','));
+  return meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant);
 }
 
 }  // namespace onebox::main

@@ -80,4 +80,8 @@ const Option* FindOption(std::string_view name);
 // expected(). One value: of a list an element.
 std::optional<std::string> CheckValue(const Option& option, std::string_view text);
 
+// What to write instead of a value that is not what is expected, as the end of a message: empty, or
+// "; did you mean \"auto\"?".
+std::string AdviceOn(const Option& option, std::string_view text);
+
 }  // namespace onebox::main

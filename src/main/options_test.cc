@@ -205,6 +205,9 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[log]\nlevel = 'warn'\n",
        "onebox.toml:2: [log] level: expected \"debug\", \"info\", \"warning\" or \"error\", got "
        "\"warn\""},
+      {"[log]\nerror = 'off'\n",
+       "onebox.toml:2: [log] error: expected a path or \"-\", got \"off\"; the error log is never "
+       "off: log.level says how much it tells"},
       {"[admin]\nlisten = 5\n",
        "onebox.toml:2: [admin] listen: expected \"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\" or "
        "\"off\", got 5"},

@@ -126,7 +126,7 @@ Effective ReadAll(const RunLine& line, const Caller& caller) {
   if (TextOf(all.settings, "app.watch") == "true") {
     all.warnings.push_back(WatchWarning(all.settings));
   }
-  const Mistakes together = CheckTogether(all.settings);
+  const Mistakes together = CheckTogether(all.settings, caller.environment);
   all.mistakes.insert(all.mistakes.end(), together.begin(), together.end());
   return all;
 }

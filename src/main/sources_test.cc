@@ -180,7 +180,7 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
     Settings settings = Defaults("/");
     Overlay(settings, ReadToml(toml, "onebox.toml", "/").settings);
     FillIn(settings, {});
-    return CheckTogether(settings);
+    return CheckTogether(settings, {});
   };
   EXPECT_THAT(mistakes_of(""), IsEmpty());
   EXPECT_THAT(
@@ -194,6 +194,32 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
               ElementsAre("onebox.toml:2: [app] workers_max: app.workers_min (2) must not be more "
                           "than app.workers_max (1)"));
   EXPECT_THAT(mistakes_of("[app]\nworkers_min = 500\n"), IsEmpty());
+  EXPECT_THAT(
+      mistakes_of("[app]\ntarget = 'app:create(x'\n"),
+      ElementsAre("onebox.toml:2: [app] target: a bracket or a quote in \"create(x\" is not "
+                  "closed"));
+  EXPECT_THAT(mistakes_of("[app]\npython = '/nope'\n"),
+              ElementsAre("onebox.toml:2: [app] python: /nope is not there"));
+  EXPECT_THAT(
+      mistakes_of("[app]\npython = '/etc/passwd'\n"),
+      ElementsAre("onebox.toml:2: [app] python: /etc/passwd is no file that may be executed"));
+  EXPECT_THAT(mistakes_of("[app]\npython = 'python0.1'\n"),
+              ElementsAre("onebox.toml:2: [app] python: there is no python0.1 in PATH"));
+  EXPECT_THAT(
+      mistakes_of("[log]\naccess = '/nowhere/a.log'\nerror = '/nowhere/e.log'\n"),
+      ElementsAre("onebox.toml:2: [log] access: there is no folder /nowhere for /nowhere/a.log",
+                  "onebox.toml:3: [log] error: there is no folder /nowhere for /nowhere/e.log"));
+  EXPECT_THAT(mistakes_of("[front]\nlisten = [\n'*:80',\n'unix:/s',\n'0.0.0.0:80',\n'unix:/s']\n"),
+              ElementsAre("onebox.toml:5: [front] listen: 0.0.0.0:80 is the same as *:80",
+                          "onebox.toml:6: [front] listen: unix:/s is there twice"));
+  EXPECT_THAT(mistakes_of("[front]\nlisten = ['*:0', '*:0']\n[admin]\nlisten = '*:0'\n"),
+              IsEmpty());
+  EXPECT_THAT(mistakes_of("[front]\nlisten = ['localhost:9000']\n"),
+              ElementsAre("onebox.toml:2: [front] listen: localhost:9000 is the address of both "
+                          "front.listen and admin.listen"));
+  EXPECT_THAT(mistakes_of("[admin]\nlisten = '127.0.0.1:8000'\n"),
+              ElementsAre("onebox.toml:2: [admin] listen: 127.0.0.1:8000 is the address of both "
+                          "front.listen and admin.listen"));
   EXPECT_THAT(mistakes_of("[static]\n'/a/' = '/nowhere/at/all'\n"),
               ElementsAre("onebox.toml:2: [static] \"/a/\": there is no folder /nowhere/at/all"));
   EXPECT_THAT(mistakes_of("[[route]]\npath = '/a/*'\n[[route]]\npath = '/a/b'\n"),

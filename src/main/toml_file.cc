@@ -199,7 +199,7 @@ class Reader {
                           place,
                           alone.expected(),
                           Shown(node),
-                          MeantChoice(option, node)));
+                          node.is_string() ? AdviceOn(option, node.as_string()->get()) : ""));
       return std::nullopt;
     }
     return Element{"", Anchored(option, folder_, *checked), SourceAt(node)};
@@ -332,13 +332,6 @@ class Reader {
     Option one = option;
     one.shape = Shape::kOne;
     return one;
-  }
-
-  static std::string MeantChoice(const Option& option, const toml::node& node) {
-    const auto* text = node.as_string();
-    if (text == nullptr) return "";
-    const auto meant = NearestName(text->get(), SplitWords(option.choices, ','));
-    return meant.empty() ? "" : fmt::format("; did you mean {}?", Quoted(meant));
   }
 
   template <typename Node>

@@ -2,15 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/nearest.h"
-
 namespace onebox::main {
 namespace {
-
-std::string DidYouMean(const Option& option, std::string_view text) {
-  const auto meant = NearestName(text, SplitWords(option.choices, ','));
-  return meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant);
-}
 
 std::optional<Element> ReadOne(const Option& option, std::string_view text, const WrittenAt& at) {
   if (option.shape != Shape::kMap && option.shape != Shape::kMounts) {
@@ -53,7 +46,7 @@ void TakeWritten(const Option& option,
                                          at.place,
                                          Expected(option, text),
                                          Quoted(text),
-                                         DidYouMean(option, text)));
+                                         AdviceOn(option, text)));
   }
   if (values.empty() && option.kind == Kind::kAddress) {
     layer.mistakes.push_back(fmt::format("{}: expected at least one address", at.place));

@@ -40,6 +40,11 @@ def test_a_right_file_is_said_to_be_right(tmp_path):
     ("[static]\n'/static/' = { dir = '/nowhere/at/all' }\n", 2, ["/nowhere/at/all"]),
     ("[static]\n'/a/../b/' = '.'\n", 2, ["/a/../b/", '"/b/"']),
     ('[front]\nserver_name = "a\\r\\nSet-Cookie: b"\n', 2, ["server_name"]),
+    ("[front]\nlisten = ['127.0.0.1:80', '127.0.0.1:80']\n", 2, ["twice", "127.0.0.1:80"]),
+    ("[front]\nlisten = ['127.0.0.1:80']\n[admin]\nlisten = '127.0.0.1:80'\n", 2, ["admin.listen"]),
+    ("[log]\naccess = '/nowhere/at/all/access.log'\n", 2, ["/nowhere/at/all"]),
+    ("[log]\nerror = '/nowhere/at/all/error.log'\n", 2, ["/nowhere/at/all"]),
+    ("[log]\nerror = 'off'\n", 2, ["off", "log.level"]),
     ("[log]\nlevel = 'loud'\n", 2, ["level", "loud"]),
     ("[admin]\nlisten = 5\n", 2, ["listen"]),
     ("[app]\nworkers = 2\nworkers = 3\n", 3, ["workers"]),
@@ -67,6 +72,19 @@ def test_a_mistake_on_the_line_is_named(tmp_path, arguments, words):
     result = check(tmp_path, "", *arguments)
     assert result.returncode != 0
     assert all(word in result.stderr for word in words), result.stderr
+
+
+@pytest.mark.parametrize("target, words", [
+    ("app:create(x", "not closed"), (":app", "no module"), ("app/app:app", "set apart by points"),
+    ("app:", "nothing behind the colon")])
+def test_a_target_that_can_be_none_is_refused_before_the_start(target, words):
+    result = onebox("run", target, "--python", PYTHON, "--check-config")
+    assert result.returncode == 2 and words in result.stderr, result.stderr
+
+
+def test_an_interpreter_that_is_not_there_is_refused_before_the_start():
+    result = onebox("run", "app:app", "--python", "/nope", "--check-config")
+    assert result.returncode == 2 and "/nope is not there" in result.stderr, result.stderr
 
 
 def test_a_mistake_in_a_variable_is_named(tmp_path):

@@ -63,4 +63,4 @@ def test_the_site_packages_of_debian_are_seen_where_the_venv_says_so(serve, tmp_
 def test_a_python_that_is_not_there_is_named(tmp_path):
     result = onebox("run", "targets:app", "--python", tmp_path / "none", "--listen", "127.0.0.1:0",
                     "--admin", "off", "--state", tmp_path / "state")
-    assert result.returncode == 1 and str(tmp_path / "none") in result.stderr
+    assert result.returncode == 2 and str(tmp_path / "none") in result.stderr
