@@ -148,12 +148,12 @@ std::string GunicornLocation(const std::string& asked_for, const std::string& fo
   return PathFrom(folder, prefixed ? asked_for.substr(kFile.size()) : asked_for);
 }
 
-Result<GunicornFile> ReadGunicornFile(const std::string& asked_for,
-                                      const std::string& folder,
-                                      const GunicornReader& reader) {
+os::Asked<Result<GunicornFile>> AskGunicornFile(const std::string& asked_for,
+                                                const std::string& folder,
+                                                const GunicornReader& reader) {
   const plan::MachineFacts facts = ReadMachineFacts();
   const bool prefixed = asked_for.starts_with(kFile);
-  const PythonAnswer answer = TRY(AskPython(
+  auto answer = AskPython(
       {.python = reader.python,
        .python_side = reader.python_side,
        .words = {"gunicorn",
@@ -168,10 +168,15 @@ Result<GunicornFile> ReadGunicornFile(const std::string& asked_for,
                      1U, facts.physical_cores == 0 ? facts.logical_cores : facts.physical_cores)),
                  "--planned-workers",
                  std::to_string(plan::PlanWorkers(facts).workers)},
-       .environment = reader.environment}));
-  GunicornFile file = TRY(ParseGunicornAnswer(answer.text, reader.chdir));
-  file.printed = answer.printed;
-  return file;
+       .environment = reader.environment});
+  const auto take =
+      [chdir = reader.chdir](const Result<PythonAnswer>& answered) -> Result<GunicornFile> {
+    if (!answered.ok()) return answered.error();
+    GunicornFile file = TRY(ParseGunicornAnswer(answered.value().text, chdir));
+    file.printed = answered.value().printed;
+    return file;
+  };
+  return std::move(answer).Then(take);
 }
 
 Result<GunicornFile> ParseGunicornAnswer(std::string_view answer, const std::string& chdir) {
@@ -232,10 +237,11 @@ std::vector<std::string> GunicornStartLines(const GunicornFile& file, const std:
 }
 
 Result<std::string> GunicornPage(const GunicornReader& reader) {
-  const PythonAnswer answer = TRY(AskPython({.python = reader.python,
-                                             .python_side = reader.python_side,
-                                             .words = {"gunicorn-page"},
-                                             .environment = reader.environment}));
+  const PythonAnswer answer =
+      TRY(os::WaitForAnswer(AskPython({.python = reader.python,
+                                       .python_side = reader.python_side,
+                                       .words = {"gunicorn-page"},
+                                       .environment = reader.environment})));
   const json parsed = json::parse(answer.text, nullptr, false);
   if (!parsed.is_string()) return BrokenAnswer("it is no text");
   return fmt::format("{}{}", kPageHead, parsed.get<std::string>());

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "main/settings.h"
+#include "os/inquiry.h"
 #include "os/process.h"
 
 namespace onebox::main {
@@ -50,9 +51,9 @@ struct GunicornReader {
 };
 
 // Executes the file in a process of its own. The Error has what it printed, and its traceback.
-Result<GunicornFile> ReadGunicornFile(const std::string& asked_for,
-                                      const std::string& folder,
-                                      const GunicornReader& reader);
+os::Asked<Result<GunicornFile>> AskGunicornFile(const std::string& asked_for,
+                                                const std::string& folder,
+                                                const GunicornReader& reader);
 
 // The answer of the Python side, checked strictly.
 Result<GunicornFile> ParseGunicornAnswer(std::string_view answer, const std::string& chdir);

@@ -1,6 +1,5 @@
 #include "main/python.h"
 
-#include <csignal>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,7 +7,6 @@
 #include "main/settings.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/poll.h"
 #include "os/random.h"
 
 namespace onebox::main {
@@ -27,31 +25,32 @@ Error NoAnswer(std::string_view why, std::string_view written) {
   return OperatorError(message);
 }
 
-// All that the process writes until it ends. Not until the end of file: a process that it started
-// may hold the other end for ever.
-Result<std::string> ReadUntilItEnds(os::Spawned& spawned, int& status) {
-  const os::SystemClock clock;
-  const Time deadline = clock.Now() + kAnswerTimeout;
-  std::string written;
-  while (true) {
-    const int wanted[] = {spawned.output.get(), spawned.child.pidfd().get()};
-    const std::vector<int> ready = os::WaitReadable(wanted, deadline - clock.Now());
-    const std::optional<os::ExitStatus> ended = spawned.child.Reap();
-    for (std::string more = os::ReadAvailable(spawned.output);
-         !more.empty() && written.size() < kWrittenBytesMax;
-         more = os::ReadAvailable(spawned.output)) {
-      written += more;
-    }
-    if (ended) {
-      status = ended->status;
-      if (ended->signal != 0) return NoAnswer(ended->text(), written);
-      return written;
-    }
-    const bool late = ready.empty() && clock.Now() >= deadline;
-    if (!late && written.size() < kWrittenBytesMax) continue;
-    spawned.child.Signal(SIGKILL);
-    return NoAnswer(late ? "it did not end within 30 s" : "it wrote more than 4 MiB", written);
+// What it has written where it ended by itself.
+Result<std::string> WrittenToTheEnd(const os::Said& said) {
+  switch (said.end) {
+    case os::Said::End::kByItself:
+      break;
+    case os::Said::End::kLate:
+      return NoAnswer("it did not end within 30 s", said.text);
+    case os::Said::End::kTooLong:
+      return NoAnswer("it wrote more than 4 MiB", said.text);
   }
+  if (said.status.signal != 0) return NoAnswer(said.status.text(), said.text);
+  return said.text;
+}
+
+// The answer stands in the line behind `mark`.
+Result<PythonAnswer> FindAnswer(const std::string& mark, const os::Said& said) {
+  const std::string written = TRY(WrittenToTheEnd(said));
+  const std::size_t begin = written.find("\n" + mark);
+  if (said.status.status == kToldWhy) return NoAnswer("", written);
+  if (said.status.status != 0 || begin == std::string::npos) {
+    return NoAnswer(fmt::format("it gave no answer (exit status {})", said.status.status), written);
+  }
+  const std::size_t from = begin + 1 + mark.size();
+  const std::size_t end = written.find('\n', from);
+  if (end == std::string::npos) return NoAnswer("its answer is cut off", written);
+  return PythonAnswer{written.substr(from, end - from), written.substr(0, begin)};
 }
 
 }  // namespace
@@ -79,24 +78,19 @@ Result<std::string> FindPythonSide(const std::string& program) {
       fmt::format("the Python side of onebox is neither {} nor {}", tried[0], tried[1]));
 }
 
-Result<PythonAnswer> AskPython(const PythonQuestion& question) {
+os::Asked<Result<PythonAnswer>> AskPython(const PythonQuestion& question) {
   const std::string mark = fmt::format("answer-{:016x} ", os::Random64());
   std::vector<std::string> words = {question.python, question.python_side};
   words.insert(words.end(), question.words.begin(), question.words.end());
   words.insert(words.end(), {"--mark", mark});
-  os::Spawned spawned =
-      TRY(os::Spawn({.words = std::move(words), .environment = question.environment}));
-  int status = 0;
-  const std::string written = TRY(ReadUntilItEnds(spawned, status));
-  const std::size_t begin = written.find("\n" + mark);
-  if (status == kToldWhy) return NoAnswer("", written);
-  if (status != 0 || begin == std::string::npos) {
-    return NoAnswer(fmt::format("it gave no answer (exit status {})", status), written);
+  auto begun = os::Inquiry::Begin(
+      {.words = std::move(words), .environment = question.environment},
+      {.deadline = os::SystemClock().Now() + kAnswerTimeout, .text_bytes_max = kWrittenBytesMax});
+  if (!begun.ok()) {
+    return os::Asked<Result<PythonAnswer>>(std::move(begun).error());
   }
-  const std::size_t from = begin + 1 + mark.size();
-  const std::size_t end = written.find('\n', from);
-  if (end == std::string::npos) return NoAnswer("its answer is cut off", written);
-  return PythonAnswer{written.substr(from, end - from), written.substr(0, begin)};
+  return {std::move(begun).value(),
+          [mark](const os::Said& said) { return FindAnswer(mark, said); }};
 }
 
 }  // namespace onebox::main

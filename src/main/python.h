@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/inquiry.h"
 #include "os/process.h"
 
 namespace onebox::main {
@@ -35,8 +36,7 @@ struct PythonAnswer {
   std::string printed;  // what it wrote before that
 };
 
-// Waits for the answer for at most 30 s. Where there is none, the Error ends with all that the
-// process has written.
-Result<PythonAnswer> AskPython(const PythonQuestion& question);
+// It has 30 s to answer. Where it does not, the Error ends with all that the process has written.
+os::Asked<Result<PythonAnswer>> AskPython(const PythonQuestion& question);
 
 }  // namespace onebox::main

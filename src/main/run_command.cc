@@ -27,6 +27,7 @@
 #include "os/file.h"
 #include "os/folder.h"
 #include "os/handed_over.h"
+#include "os/inquiry.h"
 #include "plan/workers.h"
 #include "supervise/supervisor.h"
 
@@ -68,18 +69,26 @@ struct Effective {
   std::string gunicorn_folder;           // where it was executed
 };
 
+// What -c names, or the onebox.toml of the folder.
+struct Source {
+  Layer layer;
+  std::optional<GunicornFile> gunicorn;
+  std::string gunicorn_folder;
+};
+
+Source MistakenSource(const Error& error) {
+  return {{{}, {error.message}}, {}, {}};
+}
+
 // A gunicorn.conf.py is executed by the app's Python, in the app's folder and with its variables, as
 // line and environment have them: the file itself cannot say where it runs.
-Layer ReadGunicorn(const RunLine& line,
-                   const Layer& variables,
-                   const Caller& caller,
-                   Effective& all) {
+os::Asked<Source> AskGunicorn(const RunLine& line, const Caller& caller) {
   Settings before = Defaults(caller.folder);
-  Overlay(before, variables.settings);
+  Overlay(before, ReadEnvironment(caller.environment, caller.folder).settings);
   Overlay(before, line.layer.settings);
   FillIn(before, caller.environment);
   const auto python_side = FindPythonSide(caller.program);
-  if (!python_side.ok()) return {{}, {python_side.error().message}};
+  if (!python_side.ok()) return os::Asked<Source>(MistakenSource(python_side.error()));
   GunicornReader reader{.python = TextOf(before, "app.python"),
                         .python_side = python_side.value(),
                         .chdir = TextOf(before, "app.chdir"),
@@ -87,12 +96,18 @@ Layer ReadGunicorn(const RunLine& line,
   for (const Element& variable : before["app.env"]) {
     reader.environment[variable.name] = variable.text;
   }
-  auto file = ReadGunicornFile(line.config, caller.folder, reader);
-  if (!file.ok()) return {{}, {file.error().message}};
-  Tell(file.value().printed);
-  all.gunicorn = std::move(file).value();
-  all.gunicorn_folder = reader.chdir;
-  return all.gunicorn->layer;
+  const auto take = [chdir = reader.chdir](Result<GunicornFile> file) -> Source {
+    if (!file.ok()) return MistakenSource(file.error());
+    Tell(file.value().printed);
+    Layer layer = file.value().layer;
+    return {std::move(layer), std::move(file).value(), chdir};
+  };
+  return AskGunicornFile(line.config, caller.folder, reader).Then(take);
+}
+
+os::Asked<Source> AskSource(const RunLine& line, const Caller& caller) {
+  if (IsGunicornFile(line.config)) return AskGunicorn(line, caller);
+  return os::Asked<Source>(Source{ReadConfigFile(line.config, caller.folder), {}, {}});
 }
 
 // What app.watch shows is for who writes the app alone.
@@ -110,13 +125,11 @@ std::string WatchWarning(const Settings& settings) {
 }
 
 // The line over the variable over the file over the default.
-Effective ReadAll(const RunLine& line, const Caller& caller) {
-  Effective all{Defaults(caller.folder), {}, {}, {}, {}};
-  const Layer variables = ReadEnvironment(caller.environment, caller.folder);
-  const Layer layers[] = {IsGunicornFile(line.config) ? ReadGunicorn(line, variables, caller, all)
-                                                      : ReadConfigFile(line.config, caller.folder),
-                          variables,
-                          line.layer};
+Effective MakeEffective(Source file, const RunLine& line, const Caller& caller) {
+  Effective all{
+      Defaults(caller.folder), {}, {}, std::move(file.gunicorn), std::move(file.gunicorn_folder)};
+  const Layer layers[] = {
+      std::move(file.layer), ReadEnvironment(caller.environment, caller.folder), line.layer};
   for (const Layer& layer : layers) {
     Overlay(all.settings, layer.settings);
     all.mistakes.insert(all.mistakes.end(), layer.mistakes.begin(), layer.mistakes.end());
@@ -400,8 +413,8 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
 }
 
 // Everything anew, from the same line, for a reload.
-Result<Decided> ReadAgain(const RunLine& line, const Place& place, const Config& before) {
-  Effective all = ReadAll(line, place.caller);
+Result<Decided> DecideAgain(Source file, const Place& place, const Config& before) {
+  Effective all = MakeEffective(std::move(file), place.line, place.caller);
   if (!all.mistakes.empty()) return OperatorError(fmt::format("{}", fmt::join(all.mistakes, "\n")));
   Config config = TRY(MakeConfig(all.settings));
   TRY(PlaceHandedOver(place.handed_over, all.settings, config));
@@ -443,9 +456,13 @@ Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os
       .clock = clock,
       .log = *log,
       .print = Tell,
-      .read_settings = [&]() -> Result<supervise::BoxSettings> {
-        return MakeBox(TRY(ReadAgain(line, place, config)), place);
-      },
+      .ask_settings =
+          [&] {
+            const auto make = [&](Source file) -> Result<supervise::BoxSettings> {
+              return MakeBox(TRY(DecideAgain(std::move(file), place, config)), place);
+            };
+            return AskSource(line, caller).Then(make);
+          },
       .check_successor = [&] { return successor.Check(); },
       .succeed = [&](const os::Fd& left) { return successor.Become(left); },
       .lanes_max = lanes_max,
@@ -469,7 +486,7 @@ int Run(std::span<const std::string> words, Caller caller) {
     std::cout << RunHelp();
     return 0;
   }
-  Effective all = ReadAll(line, caller);
+  Effective all = MakeEffective(os::WaitForAnswer(AskSource(line, caller)), line, caller);
   for (const std::string& warning : all.warnings) {
     Tell(fmt::format("onebox: {}\n", warning));
   }

@@ -1,12 +1,10 @@
 #include "main/successor.h"
 
-#include <csignal>
-
 #include <fmt/format.h>
 
 #include "base/ascii.h"
 #include "main/settings.h"
-#include "os/poll.h"
+#include "os/clock.h"
 #include "os/process.h"
 
 namespace onebox::main {
@@ -14,6 +12,7 @@ namespace {
 
 constexpr std::string_view kVariable = "ONEBOX_SUCCESSION";
 constexpr Duration kCheckTimeout = std::chrono::seconds(10);
+constexpr std::size_t kCheckBytesMax = 1 << 20;
 constexpr std::uint64_t kDescriptorMax = 1 << 20;
 
 std::string PathOf(const Caller& caller) {
@@ -26,30 +25,31 @@ std::string PathOf(const Caller& caller) {
 
 Successor::Successor(const Caller& caller) : caller_(caller), path_(PathOf(caller)) {}
 
-Status Successor::Check() const {
+os::Asked<Status> Successor::Check() const {
   if (path_.empty()) {
-    return OperatorError(fmt::format("{} is not found in PATH any more", caller_.name));
+    return os::Asked<Status>(
+        OperatorError(fmt::format("{} is not found in PATH any more", caller_.name)));
   }
   std::vector<std::string> words = {path_};
   words.insert(words.end(), caller_.words.begin(), caller_.words.end());
   words.emplace_back("--check-config");
-  auto checked = TRY(os::Spawn({.words = words, .environment = caller_.environment}));
-  const int ended[] = {checked.child.pidfd().get()};
-  if (os::WaitReadable(ended, kCheckTimeout).empty()) {
-    checked.child.Signal(SIGKILL);
-    (void)os::WaitReadable(ended, kCheckTimeout);
-    (void)checked.child.Reap();
-    return OperatorError(fmt::format("{} does not say whether it would start", path_));
-  }
-  const auto status = checked.child.Reap();
-  const std::string said = os::ReadAvailable(checked.output);
-  if (!status || status->signal != 0 || status->status != 0) {
-    return OperatorError(
-        fmt::format("{} would not start: {}{}", path_, said, status ? status->text() : ""));
-  }
-  // A program that is another altogether may end well too.
-  if (said.find(kOptionsAreRight) != std::string::npos) return Done();
-  return OperatorError(fmt::format("{} is no onebox: it says \"{}\" of the options", path_, said));
+  auto begun = os::Inquiry::Begin(
+      {.words = words, .environment = caller_.environment},
+      {.deadline = os::SystemClock().Now() + kCheckTimeout, .text_bytes_max = kCheckBytesMax});
+  if (!begun.ok()) return os::Asked<Status>(std::move(begun).error());
+  return {std::move(begun).value(), [path = path_](const os::Said& said) -> Status {
+            if (said.end != os::Said::End::kByItself) {
+              return OperatorError(fmt::format("{} does not say whether it would start", path));
+            }
+            if (said.status.signal != 0 || said.status.status != 0) {
+              return OperatorError(
+                  fmt::format("{} would not start: {}{}", path, said.text, said.status.text()));
+            }
+            // A program that is another altogether may end well too.
+            if (said.text.find(kOptionsAreRight) != std::string::npos) return Done();
+            return OperatorError(
+                fmt::format("{} is no onebox: it says \"{}\" of the options", path, said.text));
+          }};
 }
 
 Error Successor::Become(const os::Fd& left) const {

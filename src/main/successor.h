@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "main/run_command.h"
 #include "os/fd.h"
+#include "os/inquiry.h"
 
 namespace onebox::main {
 
@@ -20,7 +21,7 @@ class Successor {
   explicit Successor(const Caller& caller);
 
   // Whether it would start with our words; an Error with what it says.
-  Status Check() const;
+  os::Asked<Status> Check() const;
   // Becomes it. Returns only where it cannot.
   Error Become(const os::Fd& left) const;
 

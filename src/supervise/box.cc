@@ -114,7 +114,9 @@ void Box::Turn() {
   CheckReloaded();
   CheckWatch();
   BeginWantedReload();
+  TakeSettings();
   BeginWantedUpgrade();
+  TakeCheck();
   CheckAges();
   CheckMemory();
   CheckLoad();
@@ -133,6 +135,9 @@ std::vector<int> Box::WantedFds() const {
     if (process->control.valid()) wanted.push_back(process->control.get());
     if (process->output.valid()) wanted.push_back(process->output.get());
     if (process->alive()) wanted.push_back(process->child->pidfd().get());
+  }
+  for (const os::Inquiry* inquiry : Inquiries()) {
+    inquiry->Wanted(wanted);
   }
   control_->Wanted(wanted);
   return wanted;
@@ -156,6 +161,9 @@ std::optional<Duration> Box::UntilNextDeadline() const {
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
   if (phase_ == Phase::kServing && NumberChanges()) next = std::min(next, load_at_);
   if (reload_ != nullptr) next = std::min(next, reload_->give_up_at);
+  for (const os::Inquiry* inquiry : Inquiries()) {
+    next = std::min(next, inquiry->deadline());
+  }
   next = std::min({next, notifier_.next(), watch_.next()});
   if (next == Time::max()) return std::nullopt;
   return next - Now();
@@ -231,6 +239,7 @@ void Box::CheckDeadlines() {
 void Box::BeginDrain() {
   if (reload_ != nullptr && !reload_->taken_over) EndReload("the box is ending", nullptr);
   AnswerReload({{"error", "the box is ending"}}, std::exchange(reload_askers_, {}));
+  successor_fits_.reset();
   AnswerReload({{"error", "the box is ending"}}, std::exchange(upgrade_askers_, {}));
   if (!front().alive() || !worker_was_ready_) {
     BeginEnd();
@@ -309,6 +318,15 @@ Process* Box::FindWorker(int number) {
 bool Box::AnyAlive() const {
   return std::any_of(
       processes_.begin(), processes_.end(), [](const auto& process) { return process->alive(); });
+}
+
+// Those that run.
+std::vector<os::Inquiry*> Box::Inquiries() const {
+  std::vector<os::Inquiry*> found;
+  if (reload_ != nullptr && reload_->settings) found.push_back(reload_->settings->inquiry());
+  if (successor_fits_) found.push_back(successor_fits_->inquiry());
+  std::erase(found, nullptr);
+  return found;
 }
 
 }  // namespace onebox::supervise

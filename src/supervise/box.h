@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "os/fd.h"
+#include "os/inquiry.h"
 #include "os/machine.h"
 #include "os/signal.h"
 #include "supervise/app_watch.h"
@@ -56,8 +57,9 @@ enum class Phase : unsigned char { kBooting, kBroken, kServing, kDraining, kEndi
 // reading settings -> (zygote loads) -> first worker boots -> taken over -> all wanted are ready.
 // Until it is taken over, whatever fails in it ends it, and the generation before serves on.
 struct Reload {
-  std::shared_ptr<Generation> generation;
-  Process* first = nullptr;  // worker
+  std::optional<os::Asked<Result<BoxSettings>>> settings;  // while they are read
+  std::shared_ptr<Generation> generation;                  // from then on
+  Process* first = nullptr;                                // worker
   bool taken_over = false;
   std::vector<ControlSocket::Client> askers;
   Time began{};
@@ -160,6 +162,8 @@ class Box {
   bool IsAtRest() const;
   void BeginWantedReload();
   void BeginReload(std::vector<ControlSocket::Client> askers);
+  void TakeSettings();
+  void BeginGeneration(BoxSettings its_settings);
   void ContinueReload();
   void TakeOver();
   void EndZygote(Process& zygote);
@@ -175,7 +179,10 @@ class Box {
   void ShowWhole();
   void TellBroken(Process& front) const;
   // Another program in our place.
+  bool CanBeSucceeded() const;
   void BeginWantedUpgrade();
+  void TakeCheck();
+  void Succeed();
   Succession WhatIsLeft() const;
   void FailUpgrade(const std::string& reason);
   void AnswerReload(const nlohmann::json& answer, const std::vector<ControlSocket::Client>& askers);
@@ -200,6 +207,7 @@ class Box {
   const Process& front() const { return *now_->front; }
   Process* FindWorker(int number);
   bool AnyAlive() const;
+  std::vector<os::Inquiry*> Inquiries() const;
   Time Now() const { return outside_.clock.Now(); }
 
   const Outside& outside_;
@@ -212,6 +220,7 @@ class Box {
   std::vector<ControlSocket::Client> reload_askers_;  // of the next; as many as may be connected
   bool reload_wanted_ = false;
   bool upgrade_wanted_ = false;
+  std::optional<os::Asked<Status>> successor_fits_;  // while that is asked
   std::vector<ControlSocket::Client> upgrade_askers_;
   const Time began_;
 

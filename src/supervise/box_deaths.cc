@@ -179,6 +179,9 @@ void Box::BuryTheDead() {
     if (standby && standby->child.Reap()) standby.reset();
     if (standby) ours.push_back(standby->child.pid());
   }
+  for (const os::Inquiry* inquiry : Inquiries()) {
+    ours.push_back(inquiry->pid());
+  }
   if (!awaited) os::ReapStrangers(ours);
 }
 

@@ -49,10 +49,22 @@ void Box::BeginReload(std::vector<ControlSocket::Client> askers) {
   reload_->askers = std::move(askers);
   reload_->began = Now();
   notifier_.Reloading();
-  auto read = outside_.read_settings();
-  if (!read.ok()) return FailReload(read.error().message, nullptr);
+  reload_->settings = outside_.ask_settings();
+}
+
+// A gunicorn.conf.py takes as long as it likes, up to its deadline; the box goes on meanwhile.
+void Box::TakeSettings() {
+  if (reload_ == nullptr || !reload_->settings) return;
+  auto read = reload_->settings->Take(turn_began_);
+  if (!read) return;
+  reload_->settings.reset();
+  if (!read->ok()) return FailReload(read->error().message, nullptr);
+  BeginGeneration(std::move(*read).value());
+}
+
+void Box::BeginGeneration(BoxSettings its_settings) {
   reload_->generation = std::make_shared<Generation>(
-      Generation{.number = now_->number + 1, .settings = std::move(read).value()});
+      Generation{.number = now_->number + 1, .settings = std::move(its_settings)});
   Generation& next = *reload_->generation;
   next.front = now_->front;
   if (next.settings.state != settings().state) {

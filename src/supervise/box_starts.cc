@@ -179,6 +179,9 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
     process->control.Reset();
     process->attach.clear();
   }
+  for (os::Inquiry* inquiry : Inquiries()) {
+    inquiry->Forget();
+  }
   Listeners::Sockets sockets = listeners_.Take(front.generation->settings.listen);
   heritage.listeners = std::move(sockets.app);
   heritage.admin = std::move(sockets.admin);

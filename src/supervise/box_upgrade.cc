@@ -40,19 +40,37 @@ Succession Box::WhatIsLeft() const {
   return left;
 }
 
-// This process stays: its children are the successor's, who makes a generation of its own beside them,
-// as a reload does. So a successor that cannot serve is a reload that has failed.
-void Box::BeginWantedUpgrade() {
-  if (!upgrade_wanted_ || reload_wanted_ || !IsAtRest() || !front().alive()) return;
-  const bool forks = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
+bool Box::CanBeSucceeded() const {
+  if (reload_wanted_ || !IsAtRest() || !front().alive()) return false;
+  return std::none_of(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->awaited();  // its pid could not be told to the successor
   });
-  if (forks) return;
+}
+
+// One at a time, and the check is of what lies there when it begins.
+void Box::BeginWantedUpgrade() {
+  if (!upgrade_wanted_ || successor_fits_ || !CanBeSucceeded()) return;
   upgrade_wanted_ = false;
   if (phase_ == Phase::kBroken) return FailUpgrade("its app cannot be loaded");
-  if (const Status fits = outside_.check_successor(); !fits.ok()) {
-    return FailUpgrade(fits.error().message);
-  }
+  successor_fits_ = outside_.check_successor();
+}
+
+// Who asks meanwhile may mean another program: that one is checked before anybody is told. What has
+// begun meanwhile goes first, as a reload does, and then the program is checked anew.
+void Box::TakeCheck() {
+  if (!successor_fits_) return;
+  const auto fits = successor_fits_->Take(turn_began_);
+  if (!fits) return;
+  successor_fits_.reset();
+  if (upgrade_wanted_) return;
+  if (!fits->ok()) return FailUpgrade(fits->error().message);
+  upgrade_wanted_ = !CanBeSucceeded();
+  if (!upgrade_wanted_) Succeed();
+}
+
+// This process stays: its children are the successor's, who makes a generation of its own beside them,
+// as a reload does. So a successor that cannot serve is a reload that has failed.
+void Box::Succeed() {
   const Succession left = WhatIsLeft();
   const auto file = Leave(left);
   if (!file.ok()) return FailUpgrade(file.error().message);

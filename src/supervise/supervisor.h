@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "os/handed_over.h"
+#include "os/inquiry.h"
 #include "os/privileges.h"
 #include "os/process.h"
 #include "supervise/app_watch.h"
@@ -102,9 +103,9 @@ struct Outside {
   telemetry::Log& log;
   std::function<void(std::string_view)> print;  // text for the operator's terminal
   // What holds now, for a reload; an Error with all that is wrong.
-  std::function<Result<BoxSettings>()> read_settings;
+  std::function<os::Asked<Result<BoxSettings>>()> ask_settings;
   // Whether the program that is to take our place would start.
-  std::function<Status()> check_successor;
+  std::function<os::Asked<Status>()> check_successor;
   // Becomes it; `left` is what it inherits. Returns only where it cannot.
   std::function<Error(const os::Fd& left)> succeed;
   std::size_t lanes_max = 1;  // of the metrics, for one front; there are twice as many

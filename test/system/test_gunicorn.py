@@ -771,3 +771,95 @@ def answers(address):
     except OSError:
         time.sleep(0.05)
         return False
+
+
+# --- a file that takes its time at a reload ----------------------------------
+
+SLOW_FILE = """
+import os, time
+from pathlib import Path
+HOLD = Path(os.environ["HOLD"])
+with open(HOLD / "executed", "a") as file:
+    print(os.getpid(), file=file)
+if (HOLD / "slow").exists():
+    print("half of it is read", flush=True)
+    (HOLD / "reading").touch()
+    while not (HOLD / "go").exists():
+        time.sleep(0.005)
+    exec((HOLD / "then").read_text())
+timeout = 17
+"""
+
+
+def executions(hold):
+    return [int(line) for line in (hold / "executed").read_text().split()]
+
+
+@pytest.fixture
+def slow_reload(serve_file, hold):
+    """A server whose reload reads its gunicorn.conf.py until hold/go is there; and that reload."""
+    (hold / "then").touch()
+    server = serve_file(SLOW_FILE, environment={"HOLD": str(hold)})
+    (hold / "executed").unlink()
+    (hold / "slow").touch()
+    with subprocess.Popen([BINARY, "reload", "--state", server.state], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asker:
+        until((hold / "reading").exists, "the file is executed anew")
+        yield server, asker
+        (hold / "go").touch()  # where the test has failed
+
+
+def test_the_box_is_watched_over_while_the_file_is_read(slow_reload, hold):
+    server, asker = slow_reload
+    assert server.status()["reloading"]
+    [worker] = server.pids("app worker")
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: server.pids("app worker") not in ([worker], []), "another worker is there")
+    until(lambda: server.status()["workers"]["ready"] == 1, "it is ready")
+    assert server.get("/body/read").status == 200
+    os.kill(server.pids("front")[0], signal.SIGKILL)
+    until(lambda: server.status()["workers"]["ready"] == 1, "another front is there")
+    assert server.get("/body/read").status == 200
+    assert asker.poll() is None and len(executions(hold)) == 1, "it is still being read"
+    (hold / "go").touch()
+    assert asker.wait(60) == 0 and "generation 2 serves" in asker.stdout.read()
+    assert len(executions(hold)) == 2, "once for the settings, once in the zygote"
+    assert not server.status()["reloading"]
+
+
+def test_a_file_that_fails_late_fails_the_reload_with_its_words(slow_reload, hold):
+    server, asker = slow_reload
+    (hold / "then").write_text("raise RuntimeError('not today')")
+    (hold / "go").touch()
+    assert asker.wait(60) == 1
+    said = asker.stdout.read()
+    assert "half of it is read" in said and "RuntimeError: not today" in said, said
+    server.wait_for_line("reload has failed, generation 1 serves on")
+    assert server.status()["generation"] == 1 and not server.status()["reloading"]
+
+
+def test_who_asks_while_the_file_is_read_gets_the_next_reload(slow_reload, hold):
+    server, asker = slow_reload
+    with subprocess.Popen([BINARY, "reload", "--state", server.state], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as other:
+        assert server.status()["reloading"]
+        (hold / "go").touch()
+        assert asker.wait(60) == 0 and "generation 2 serves" in asker.stdout.read()
+        assert other.wait(60) == 0 and "generation 3 serves" in other.stdout.read()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_a_box_that_ends_while_the_file_is_read_leaves_nothing(slow_reload, hold, sign):
+    server, asker = slow_reload
+    [reader] = executions(hold)
+    assert reader in server.processes()
+    begun = time.monotonic()
+    if sign == signal.SIGTERM:
+        server.stop()
+        assert "the box is ending" in asker.stdout.read()
+    else:
+        server.process.kill()
+        until(lambda: not server.processes(), "all that it has started ends with it")
+        server.forget()
+    assert time.monotonic() - begun < 15, "nobody waits for the file"
+    assert asker.wait(60) == 1

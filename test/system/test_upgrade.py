@@ -2,11 +2,12 @@
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
 from onebox import BINARY
-from clients import Client, upgrade, version_of
+from clients import Client, reload, upgrade, version_of
 from wire import until
 
 
@@ -83,6 +84,58 @@ def test_a_program_that_would_not_start_changes_nothing(versioned, installed, ho
     assert version_of(running.get("/")) == "one"
     replace(installed, source=BINARY)
     assert upgrade(running).returncode == 0
+
+
+@pytest.fixture
+def slow_check(versioned, installed, hold):
+    """A server whose successor says whether it would start when hold/go is there; and the upgrade."""
+    running = versioned(program=installed, workers=1)
+    replace(installed, text=f"#!/bin/sh\ntouch {hold}/checking\n"
+                            f"while [ ! -e {hold}/go ]; do sleep 0.01; done\n"
+                            "echo 'it is too old'; exit 1\n")
+    with subprocess.Popen([BINARY, "upgrade", "--state", running.state], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asker:
+        until((hold / "checking").exists, "the successor is asked")
+        yield running, asker
+        (hold / "go").touch()  # where the test has failed
+
+
+def test_the_box_is_watched_over_while_its_successor_is_asked(slow_check, hold):
+    running, asker = slow_check
+    before = running.pids("app worker")
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: running.pids("app worker") not in (before, []), "another worker is there")
+    assert version_of(running.get("/")) == "one"
+    assert asker.poll() is None
+    (hold / "go").touch()
+    assert asker.wait(60) == 1 and "it is too old" in asker.stdout.read()
+
+
+def test_a_reload_goes_before_an_upgrade_whose_successor_is_asked(slow_check, installed, hold):
+    running, asker = slow_check
+    (hold / "version").write_text("two")
+    assert reload(running).returncode == 0
+    assert version_of(running.get("/")) == "two"
+    assert asker.poll() is None
+    (hold / "go").touch()
+    assert asker.wait(60) == 1
+
+
+def test_who_asks_while_a_successor_is_asked_means_what_lies_there_now(slow_check, installed, hold):
+    running, asker = slow_check
+    replace(installed, source=BINARY)
+    (hold / "version").write_text("two")
+    running.process.send_signal(signal.SIGUSR2)
+    assert running.status()["phase"] == "serving"
+    (hold / "go").touch()
+    assert asker.wait(60) == 0, asker.stdout.read()
+    assert version_of(running.get("/")) == "two"
+
+
+def test_a_box_that_ends_while_its_successor_is_asked_leaves_nothing(slow_check):
+    running, asker = slow_check
+    running.stop()
+    assert asker.wait(60) == 1 and "the box is ending" in asker.stdout.read()
 
 
 def test_an_app_that_cannot_be_loaded_leaves_the_old_one_serving(versioned, installed, hold):
