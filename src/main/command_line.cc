@@ -1,6 +1,7 @@
 #include "main/command_line.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +16,18 @@ namespace {
 
 constexpr std::string_view kTarget = "TARGET";  // the one option that stands without a flag
 
+// Flags of Gunicorn that people have in their fingers, and ours.
+struct Translation {
+  std::string_view theirs, ours;
+};
+constexpr std::array kOfGunicorn = {
+    Translation{"-w", "--workers"},
+    Translation{"-b", "--listen"},
+    Translation{"--bind", "--listen"},
+    Translation{"-k", "--worker-class"},
+    Translation{"-t", "--timeout"},
+};
+
 // Every value of every flag as it was written; CLI11 finds them, the table checks them.
 class Parser {
  public:
@@ -26,10 +39,13 @@ class Parser {
   void AddSwitch(const std::string& names, bool& target, std::string_view flag) {
     parser_.add_flag(names, target);
     flags_.push_back(flag);
+    switches_.push_back(flag);
   }
   void AddText(const std::string& names, std::string& target, std::string_view flag) {
-    parser_.add_option(names, target);
+    auto& values = texts_[&target];
+    parser_.add_option(names, values)->expected(1)->multi_option_policy(kAll);
     flags_.push_back(flag);
+    single_.emplace_back(flag, &values);
   }
   void AddOption(const Option& option) {
     auto& values = values_[&option];
@@ -45,35 +61,107 @@ class Parser {
       return;
     }
     auto* added = parser_.add_option(std::string(option.flag), values)->expected(1);
-    added->multi_option_policy(option.shape == Shape::kOne ? CLI::MultiOptionPolicy::Throw
-                                                           : CLI::MultiOptionPolicy::TakeAll);
+    added->multi_option_policy(kAll);
     added->allow_extra_args(false);
+    if (option.shape == Shape::kOne) single_.emplace_back(option.flag, &values);
     flags_.push_back(option.flag);
   }
 
   void Parse(std::span<const std::string> words, Mistakes& mistakes) {
+    if (!CheckSwitches(words, mistakes)) return;
     std::vector<std::string> reversed(words.rbegin(), words.rend());
     try {
       parser_.parse(std::move(reversed));
+    } catch (const CLI::ArgumentMismatch& error) {  // it names the flag before a colon
+      const std::string what = error.what();
+      mistakes.push_back(
+          fmt::format("{}: expected a value behind it", what.substr(0, what.find(':'))));
     } catch (const CLI::ParseError& error) {
       mistakes.emplace_back(error.what());
     }
-    for (const std::string& word : parser_.remaining()) {
-      const bool is_target = target_ != nullptr && target_->empty() && !word.starts_with('-');
-      if (is_target) {
-        target_->push_back(word);
-      } else {
-        mistakes.push_back(Unknown(word));
-      }
-    }
+    TakeTexts(mistakes);
+    TakeRemaining(mistakes);
   }
 
   const std::map<const Option*, std::vector<std::string>>& values() const { return values_; }
 
  private:
+  static constexpr auto kAll =
+      CLI::MultiOptionPolicy::TakeAll;  // so that what is wrong is ours to say
+
+  // What a switch has behind "=", which CLI11 would read as a number or throw at.
+  bool CheckSwitches(std::span<const std::string> words, Mistakes& mistakes) const {
+    bool right = true;
+    for (const std::string& word : words) {
+      const std::size_t equals = word.find('=');
+      if (word == "--") break;
+      if (equals == word.npos) continue;
+      const std::string_view flag = std::string_view(word).substr(0, equals);
+      const std::string value = word.substr(equals + 1);
+      if (value == "true" || value == "false") continue;
+      const Option* option = FindSwitch(flag);
+      if (option != nullptr) {
+        mistakes.push_back(
+            fmt::format("{}: expected {}, got {}", flag, option->expected(), Quoted(value)));
+      } else if (std::find(switches_.begin(), switches_.end(), flag) != switches_.end()) {
+        mistakes.push_back(fmt::format("{}: it takes no value, got {}", flag, Quoted(value)));
+      } else {
+        continue;
+      }
+      right = false;
+    }
+    return right;
+  }
+
+  const Option* FindSwitch(std::string_view flag) const {
+    for (const auto& [option, values] : values_) {
+      if (option->kind == Kind::kBool && option->flag == flag) return option;
+    }
+    return nullptr;
+  }
+
+  void TakeTexts(Mistakes& mistakes) {
+    for (const auto& [flag, values] : single_) {
+      if (values->size() < 2) continue;
+      mistakes.push_back(fmt::format("{}: expected once, got {} and {}",
+                                     flag,
+                                     Quoted(values->front()),
+                                     Quoted(values->back())));
+      values->resize(1);
+    }
+    for (auto& [target, values] : texts_) {
+      if (!values.empty()) *target = values.front();
+    }
+  }
+
+  void TakeRemaining(Mistakes& mistakes) {
+    bool after_unknown = false;  // then a word is what it seems to be the value of, and no target
+    for (const std::string& word : parser_.remaining()) {
+      const bool is_flag = word.starts_with('-');
+      if (is_flag) mistakes.push_back(Unknown(word));
+      if (!is_flag && !after_unknown) TakeWord(word, mistakes);
+      after_unknown = is_flag && word.find('=') == word.npos;
+    }
+  }
+
+  void TakeWord(const std::string& word, Mistakes& mistakes) {
+    if (target_ != nullptr && target_->empty()) {
+      target_->push_back(word);
+    } else {
+      mistakes.push_back(fmt::format("unexpected argument {}", Quoted(word)));
+    }
+  }
+
   std::string Unknown(const std::string& extra) const {
-    if (!extra.starts_with('-')) return fmt::format("unexpected argument \"{}\"", extra);
-    const std::string_view meant = NearestName(extra.substr(0, extra.find('=')), flags_);
+    const std::string_view flag = std::string_view(extra).substr(0, extra.find('='));
+    for (const auto& [theirs, ours] : kOfGunicorn) {
+      const bool is_short = theirs.size() == 2;  // its value may follow at once: "-w3"
+      const bool is_it = is_short ? flag.starts_with(theirs) : flag == theirs;
+      if (!is_it || std::find(flags_.begin(), flags_.end(), ours) == flags_.end()) continue;
+      return fmt::format(
+          "{}: there is no such option; Gunicorn's {} is {} here", extra, theirs, ours);
+    }
+    const std::string_view meant = NearestName(flag, flags_);
     return meant.empty()
                ? fmt::format("{}: there is no such option", extra)
                : fmt::format("{}: there is no such option; did you mean {}?", extra, meant);
@@ -82,7 +170,11 @@ class Parser {
   CLI::App parser_;
   std::map<const Option*, std::vector<std::string>> values_;
   std::vector<std::string>* target_ = nullptr;  // of values_, where there is such an option
+  std::map<std::string*, std::vector<std::string>> texts_;  // those of AddText(), to be taken over
   std::vector<std::string_view> flags_;
+  std::vector<std::string_view> switches_;  // of flags_, those of AddSwitch()
+  // Of flags_, those that may stand there once.
+  std::vector<std::pair<std::string_view, std::vector<std::string>*>> single_;
 };
 
 }  // namespace

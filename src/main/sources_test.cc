@@ -136,7 +136,18 @@ TEST(RunLine, NamesEachMistake) {
        "--workers: expected a whole number from 1 to 512 or \"auto\", got \"many\""},
       {{"--workers", "-1"},
        "--workers: expected a whole number from 1 to 512 or \"auto\", got \"-1\""},
-      {{"--workers"}, "--workers: 1 required TEXT missing"},
+      {{"--workers"}, "--workers: expected a value behind it"},
+      {{"-c"}, "--config: expected a value behind it"},
+      {{"--workers", "3", "--workers", "4"}, "--workers: expected once, got \"3\" and \"4\""},
+      {{"-c", "a", "--config", "b"}, "--config: expected once, got \"a\" and \"b\""},
+      {{"--help=x"}, "--help: it takes no value, got \"x\""},
+      {{"--watch=maybe"}, "--watch: expected true or false, got \"maybe\""},
+      {{"-w", "3"}, "-w: there is no such option; Gunicorn's -w is --workers here"},
+      {{"-w3"}, "-w3: there is no such option; Gunicorn's -w is --workers here"},
+      {{"-b", ":80"}, "-b: there is no such option; Gunicorn's -b is --listen here"},
+      {{"--bind=:80"}, "--bind=:80: there is no such option; Gunicorn's --bind is --listen here"},
+      {{"-k", "gevent"}, "-k: there is no such option; Gunicorn's -k is --worker-class here"},
+      {{"-t", "9"}, "-t: there is no such option; Gunicorn's -t is --timeout here"},
       {{"--listen", "nowhere"},
        "--listen: expected \"ADDR:PORT\", \"[v6]:PORT\" or \"unix:PATH\", got \"nowhere\""},
       {{"--static", "/static/"}, "--static: expected /PREFIX/=FOLDER, got \"/static/\""},
@@ -151,6 +162,23 @@ TEST(RunLine, NamesEachMistake) {
     SCOPED_TRACE(c.mistake);
     EXPECT_THAT(ReadLine(c.words).layer.mistakes, testing::Contains(c.mistake));
   }
+}
+
+TEST(RunLine, TakesNoValueOfAnUnknownFlagForTheTarget) {
+  const RunLine line = ReadLine({"-w", "3", "app:app"});
+  EXPECT_EQ(line.layer.mistakes.size(), 1U);
+  EXPECT_EQ(TextOf(line.layer.settings, "app.target"), "app:app");
+}
+
+TEST(StatusLine, NamesEachMistake) {
+  const auto mistakes_of = [](const std::vector<std::string>& words) {
+    return ReadStatusLine(words, "/here").mistakes;
+  };
+  EXPECT_THAT(mistakes_of({"--state"}), ElementsAre("--state: expected a value behind it"));
+  EXPECT_THAT(mistakes_of({"--json=x"}), ElementsAre("--json: it takes no value, got \"x\""));
+  EXPECT_THAT(mistakes_of({"--state", "a", "--state", "b"}),
+              ElementsAre("--state: expected once, got \"a\" and \"b\""));
+  EXPECT_THAT(mistakes_of({"-w", "3"}), ElementsAre("-w: there is no such option"));
 }
 
 TEST(Environment, IsCheckedLikeTheFile) {

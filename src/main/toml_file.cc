@@ -70,11 +70,17 @@ class Reader {
     }
     const auto tables = NamesOfTables();
     const bool known = std::find(tables.begin(), tables.end(), key.str()) != tables.end();
-    if (!known) {
-      MistakeUnknown(key,
-                     node.is_table() ? fmt::format("[{}]", key.str()) : std::string(key.str()),
-                     "there is no such table",
-                     tables);
+    if (!known && node.is_table()) {
+      MistakeUnknown(key, fmt::format("[{}]", key.str()), "there is no such table", tables);
+    } else if (!known && node.is_array_of_tables()) {
+      MistakeUnknown(key, fmt::format("[[{}]]", key.str()), "there is no such table", tables);
+    } else if (!known) {
+      const std::string belongs_to = WhereItBelongs(key.str());
+      const std::string_view what =
+          belongs_to.empty() ? "there is no such key or table" : "there is no such key";
+      std::vector<std::string_view> names = {"state"};
+      names.insert(names.end(), tables.begin(), tables.end());
+      MistakeUnknown(key, std::string(key.str()), what, names, belongs_to);
     } else if (const auto* table = node.as_table()) {
       ReadTable(key.str(), *table);
     } else {
@@ -91,7 +97,8 @@ class Reader {
       MistakeUnknown(key,
                      fmt::format("[{}] {}", name, key.str()),
                      "there is no such key",
-                     KeysOf(fmt::format("{}.", name)));
+                     KeysOf(fmt::format("{}.", name)),
+                     WhereItBelongs(key.str()));
     }
   }
 
@@ -146,7 +153,7 @@ class Reader {
       const Option* row = FindOption(prefix + std::string(key.str()));
       const std::string at = fmt::format("{} {}", place, key.str());
       if (row == nullptr) {
-        MistakeUnknown(key, at, "there is no such key", keys);
+        MistakeUnknown(key, at, "there is no such key", keys, WhereItBelongs(key.str()));
         continue;
       }
       const auto text =
@@ -288,7 +295,8 @@ class Reader {
         MistakeUnknown(key,
                        fmt::format("{} {}", place, key.str()),
                        "there is no such key",
-                       KeysOf(kMountPrefix));
+                       KeysOf(kMountPrefix),
+                       WhereItBelongs(key.str()));
         continue;
       }
       const bool is_dir = key.str() == "dir";
@@ -311,8 +319,10 @@ class Reader {
   static std::vector<std::string_view> NamesOfTables() {
     std::vector<std::string_view> names;
     for (const Option& option : Options()) {
-      const std::string_view name = option.table().empty() ? option.key() : option.table();
-      if (IsPart(option)) continue;
+      const bool is_table = option.shape == Shape::kMounts || option.shape == Shape::kTables;
+      const std::string_view name =
+          option.table().empty() && is_table ? option.key() : option.table();
+      if (IsPart(option) || name.empty()) continue;
       if (names.empty() || names.back() != name) names.push_back(name);
     }
     return names;
@@ -326,6 +336,27 @@ class Reader {
       if (key.find('.') == std::string_view::npos) keys.push_back(key);  // not of a table in it
     }
     return keys;
+  }
+
+  static std::string NameOfTable(const Option& option) {
+    if (option.table().empty()) return "no table: it stands before the first";
+    if (option.name.starts_with(kMountPrefix)) return "a prefix of [static]";
+    return IsPart(option) ? fmt::format("[[{}]]", option.table())
+                          : fmt::format("[{}]", option.table());
+  }
+
+  // "[front] or [admin]"; empty where no table has such a key. The keys of one of several tables
+  // count where no other has it.
+  static std::string WhereItBelongs(std::string_view key) {
+    std::vector<std::string> tables, parts;
+    for (const Option& option : Options()) {
+      const bool is_table = option.shape == Shape::kMounts || option.shape == Shape::kTables;
+      const bool is_it =
+          option.key() == key || option.name == fmt::format("{}{}", kMountPrefix, key);
+      if (!is_it || is_table) continue;
+      (IsPart(option) ? parts : tables).push_back(NameOfTable(option));
+    }
+    return fmt::format("{}", fmt::join(tables.empty() ? parts : tables, " or "));
   }
 
   static Option AsOne(const Option& option) {
@@ -347,7 +378,12 @@ class Reader {
   void MistakeUnknown(const toml::key& key,
                       const std::string& place,
                       std::string_view what,
-                      const std::vector<std::string_view>& names) {
+                      const std::vector<std::string_view>& names,
+                      const std::string& belongs_to = "") {
+    if (!belongs_to.empty()) {
+      Mistake(key, fmt::format("{}: {}; it belongs to {}", place, what, belongs_to));
+      return;
+    }
     const std::string_view meant = NearestName(key.str(), names);
     Mistake(key,
             meant.empty()

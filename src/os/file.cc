@@ -20,7 +20,9 @@ namespace onebox::os {
 Result<std::string> ReadFile(const std::string& path, std::size_t bytes_max) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return SystemError(path, errno);
-  std::string bytes = TRY(ReadAt(file, bytes_max + 1, 0));
+  auto read = ReadAt(file, bytes_max + 1, 0);
+  if (!read.ok()) return SystemError(path, read.error().system_error);  // a folder, for one
+  std::string bytes = std::move(read).value();
   if (bytes.size() > bytes_max) {
     return OperatorError(fmt::format("{} is larger than {} bytes", path, bytes_max));
   }

@@ -45,6 +45,8 @@ def test_a_right_file_is_said_to_be_right(tmp_path):
     ("[log]\naccess = '/nowhere/at/all/access.log'\n", 2, ["/nowhere/at/all"]),
     ("[log]\nerror = '/nowhere/at/all/error.log'\n", 2, ["/nowhere/at/all"]),
     ("[log]\nerror = 'off'\n", 2, ["off", "log.level"]),
+    ("[app]\nlisten = ['*:80']\n", 2, ["listen", "belongs to [front]"]),
+    ("workers = 3\n", 1, ["workers", "belongs to [app]"]),
     ("[log]\nlevel = 'loud'\n", 2, ["level", "loud"]),
     ("[admin]\nlisten = 5\n", 2, ["listen"]),
     ("[app]\nworkers = 2\nworkers = 3\n", 3, ["workers"]),
@@ -67,7 +69,9 @@ def test_every_mistake_is_named_at_once(tmp_path):
     (["--wrokers", "2"], ["--wrokers", "--workers"]), (["--workers", "many"], ["--workers", "many"]),
     (["--workers"], ["--workers"]), (["--listen", "nowhere"], ["--listen", "nowhere"]),
     (["--static", "/static/"], ["--static"]), (["--env", "NOVALUE"], ["--env", "NOVALUE"]),
-    (["--timeout", "soon"], ["--timeout", "soon"]), (["two", "three"], ["two"])])
+    (["--timeout", "soon"], ["--timeout", "soon"]), (["two", "three"], ["two"]),
+    (["--workers", "3", "--workers", "4"], ["--workers", "once"]), (["--help=x"], ["--help", "no value"]),
+    (["--watch=maybe"], ["--watch", "maybe"]), (["-w", "3"], ["-w", "--workers"])])
 def test_a_mistake_on_the_line_is_named(tmp_path, arguments, words):
     result = check(tmp_path, "", *arguments)
     assert result.returncode != 0
@@ -97,6 +101,11 @@ def test_a_mistake_in_a_variable_is_named(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     result = onebox("run", "targets:app", "--config", tmp_path / "none.toml", "--check-config")
     assert result.returncode != 0 and "none.toml" in result.stderr
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    result = onebox("run", "targets:app", "--config", tmp_path, "--check-config")
+    assert result.returncode == 2 and f"{tmp_path}: Is a directory" in result.stderr, result.stderr
 
 
 def test_an_unknown_command_is_answered_with_the_nearest():
