@@ -89,7 +89,7 @@ class Values {
 
 std::string OfMount(const Element& mount, std::string_view key) {
   const auto found = mount.more.find(std::string(key));
-  if (found != mount.more.end()) return found->second;
+  if (found != mount.more.end()) return found->second.text;
   return std::string(FindOption(fmt::format("{}{}", kMountPrefix, key))->standard);
 }
 
@@ -131,7 +131,8 @@ front::Priority MakePriority(std::string_view name) {
 front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
   front::Route made{.path = route.text, .methods = 0, .rules = rest};
   const auto if_said = [&route](const char* key, const auto& take) {
-    if (const auto found = route.more.find(key); found != route.more.end()) take(found->second);
+    if (const auto found = route.more.find(key); found != route.more.end())
+      take(found->second.text);
   };
   const auto count = [](const std::string& text) {
     return static_cast<std::uint32_t>(
@@ -408,7 +409,7 @@ void CheckAddresses(const Values& values, const Settings& settings, Mistakes& mi
 Peak MakePeak(const Element& peak) {
   constexpr std::uint64_t kMost = std::numeric_limits<unsigned>::max();
   return {*plan::Hours::Parse(peak.text),
-          static_cast<unsigned>(*ParseDecimal(peak.more.find("workers")->second, kMost))};
+          static_cast<unsigned>(*ParseDecimal(peak.more.find("workers")->second.text, kMost))};
 }
 
 struct Pair {
@@ -548,8 +549,8 @@ std::string FrontPrint(const Settings& settings, const Config& config) {
     print += fmt::format("{}\n", name);
     for (const Element& element : elements) {
       print += fmt::format("  {}={}\n", element.name, element.text);
-      for (const auto& [key, value] : element.more) {
-        print += fmt::format("    {}={}\n", key, value);
+      for (const auto& [key, part] : element.more) {
+        print += fmt::format("    {}={}\n", key, part.text);
       }
     }
   }

@@ -1,6 +1,8 @@
 #include "main/options.h"
 
+#include <algorithm>
 #include <set>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -280,7 +282,7 @@ TEST(ReadToml, CountsRelativeFoldersFromTheFilesFolder) {
   EXPECT_EQ(settings.at("front.listen")[0].text, "unix:/srv/app/app.sock");
   EXPECT_EQ(settings.at("front.listen")[1].text, "unix:@abstract");
   EXPECT_EQ(settings.at("static")[0].text, "/srv/app/files");
-  EXPECT_EQ(settings.at("static")[1].more.at("max_age"), "1m");
+  EXPECT_EQ(settings.at("static")[1].more.at("max_age").text, "1m");
   EXPECT_EQ(TextOf(settings, "log.access"), "-");
   EXPECT_EQ(TextOf(settings, "log.error"), "/srv/error.log");
 }
@@ -316,8 +318,62 @@ TEST(PrintSettings, IsAFileThatSaysTheSame) {
     ASSERT_EQ(again.at(name).size(), elements.size());
     for (std::size_t i = 0; i < elements.size(); ++i) {
       EXPECT_EQ(again.at(name)[i].text, elements[i].text);
-      EXPECT_EQ(again.at(name)[i].more, elements[i].more);
+      for (const auto& [key, part] : elements[i].more) {
+        EXPECT_EQ(again.at(name)[i].more.at(key).text, part.text) << key;
+      }
     }
+  }
+}
+
+// Each line of the print, without the spaces before its source.
+std::vector<std::string> Printed(const Settings& settings) {
+  std::vector<std::string> lines;
+  std::istringstream text(PrintSettings(settings));
+  for (std::string line; std::getline(text, line);) {
+    const std::size_t source = line.rfind("  # ");
+    const std::size_t end =
+        source == line.npos ? line.npos : line.find_last_not_of(' ', source) + 1;
+    lines.push_back(source == line.npos ? line : line.substr(0, end) + line.substr(source));
+  }
+  return lines;
+}
+
+TEST(PrintSettings, ShowsEveryKeyOfATableOfSeveralWithItsOwnSource) {
+  Settings settings = Defaults("/");
+  Overlay(settings,
+          Read("[app]\ntimeout = '7s'\n[static]\n'/a/' = '/a'\n[static.'/b/']\nmax_age = 60\n"
+               "dir = '/b'\n[[route]]\nmethods = ['GET']\npath = '/x'\n[[app.peak]]\n"
+               "at = '20:30-23:00'\nworkers = 5\n")
+              .settings);
+  const std::vector<std::string> lines = Printed(settings);
+  const std::vector<std::string> tables[] = {
+      {"[static.\"/a/\"]",
+       "dir = \"/a\"  # onebox.toml:4",
+       "max_age = \"5m\"  # default",
+       "immutable = true  # default",
+       "immutable_max_age = \"365d\"  # default",
+       "follow_links = false  # default"},
+      {"[static.\"/b/\"]",
+       "dir = \"/b\"  # onebox.toml:7",
+       "max_age = \"1m\"  # onebox.toml:6",
+       "immutable = true  # default"},
+      {"[[route]]",
+       "path = \"/x\"  # onebox.toml:10",
+       "methods = [\"GET\"]  # onebox.toml:9",
+       "timeout = \"7s\"  # as app.timeout",
+       "body_bytes_max = \"16 MiB\"  # as front.body_bytes_max",
+       "priority = \"normal\"  # default",
+       "concurrency = \"all\"  # default",
+       "share = \"100%\"  # default",
+       "queue_max = 2048  # as app.queue_max",
+       "queue_timeout = \"15s\"  # as app.queue_timeout",
+       "cancel_disconnected = false  # as app.cancel_disconnected"},
+      {"[[app.peak]]", "at = \"20:30-23:00\"  # onebox.toml:12", "workers = 5  # onebox.toml:13"},
+  };
+  for (const auto& table : tables) {
+    SCOPED_TRACE(table.front());
+    const auto found = std::search(lines.begin(), lines.end(), table.begin(), table.end());
+    EXPECT_NE(found, lines.end()) << PrintSettings(settings);
   }
 }
 

@@ -74,15 +74,6 @@ std::string Toml(const Option& option, std::string_view text) {
   return number || option.kind == Kind::kBool ? std::string(text) : Quoted(text);
 }
 
-std::string TomlMount(const Element& mount) {
-  std::string text = fmt::format("{{ dir = {}", Quoted(mount.text));
-  for (const auto& [key, value] : mount.more) {
-    const Option* option = FindOption(fmt::format("{}{}", kMountPrefix, key));
-    text += fmt::format(", {} = {}", key, Toml(*option, value));
-  }
-  return text + " }";
-}
-
 std::string TomlList(const Option& option, const std::vector<Element>& elements) {
   std::vector<std::string> values;
   values.reserve(elements.size());
@@ -106,45 +97,67 @@ std::string Sources(const std::vector<Element>& elements) {
   return sources.empty() ? "default" : fmt::format("{}", fmt::join(sources, ", "));
 }
 
+// "max_age" of "static.PREFIX.max_age"
+std::string_view KeyOfPart(const Option& row) {
+  return row.name.substr(row.name.rfind('.') + 1);
+}
+
 std::string Line(std::string_view key, std::string_view value, std::string_view source) {
   return fmt::format("{:<50}  # {}\n", fmt::format("{} = {}", key, value), source);
 }
 
-// One table of several, each key in a line of its own.
-std::string PrintTable(const Option& option, const Element& element) {
-  const std::string prefix = fmt::format("{}.", option.name);
-  std::string text = fmt::format("\n[[{}]]\n", option.name);
+// A key of one of several tables, or of a mount, that is not set: what is in force instead.
+std::string PrintUnset(const Option& row, const Settings& settings) {
+  const std::string_view key = KeyOfPart(row);
+  if (!row.standard.empty()) return Line(key, Toml(row, row.standard), "default");
+  const Option* of_all = FindOption(row.found);  // "app.timeout"
+  if (of_all == nullptr) return fmt::format("# {}: {}\n", key, row.found);
+  return Line(key, Toml(row, TextOf(settings, row.found)), fmt::format("as {}", row.found));
+}
+
+std::string PrintPart(const Option& row, const Part& part) {
+  const std::string_view key = KeyOfPart(row);
+  if (row.shape != Shape::kList) return Line(key, Toml(row, part.text), part.source);
+  std::vector<Element> words;
+  for (const std::string_view word : SplitWords(part.text, ',')) {
+    words.push_back({"", std::string(word), part.source});
+  }
+  return Line(key, TomlList(row, words), part.source);
+}
+
+// One table of several or one mount, each key in a line of its own; `prefix` is of the names of the
+// rows, whose first is what the element's text is of.
+std::string PrintParts(std::string_view prefix, const Element& element, const Settings& settings) {
+  std::string text;
   bool first = true;
   for (const Option& row : Options()) {
     if (!row.name.starts_with(prefix)) continue;
-    const auto more = element.more.find(std::string(row.key()));
+    const auto more = element.more.find(std::string(KeyOfPart(row)));
     if (std::exchange(first, false)) {
-      text += Line(row.key(), Toml(row, element.text), element.source);
-    } else if (more != element.more.end() && row.shape == Shape::kList) {
-      std::vector<Element> words;
-      for (const std::string_view word : SplitWords(more->second, ',')) {
-        words.push_back({"", std::string(word), element.source});
-      }
-      text += Line(row.key(), TomlList(row, words), element.source);
-    } else if (more != element.more.end()) {
-      text += Line(row.key(), Toml(row, more->second), element.source);
+      text += PrintPart(row, {element.text, element.source});
+    } else {
+      text += more == element.more.end() ? PrintUnset(row, settings) : PrintPart(row, more->second);
     }
   }
   return text;
 }
 
-std::string PrintOption(const Option& option, const std::vector<Element>& elements) {
+std::string PrintOption(const Option& option,
+                        const std::vector<Element>& elements,
+                        const Settings& settings) {
+  std::string text;
   if (option.shape == Shape::kTables) {
-    std::string text;
     for (const Element& element : elements) {
-      text += PrintTable(option, element);
+      text += fmt::format("\n[[{}]]\n", option.name);
+      text += PrintParts(fmt::format("{}.", option.name), element, settings);
     }
     return text;
   }
   if (option.shape == Shape::kMounts) {
-    std::string text = "\n[static]\n";
+    if (elements.empty()) return "\n[static]\n";
     for (const Element& mount : elements) {
-      text += Line(Quoted(mount.name), TomlMount(mount), mount.source);
+      text += fmt::format("\n[static.{}]\n", Quoted(mount.name));
+      text += PrintParts(kMountPrefix, mount, settings);
     }
     return text;
   }
@@ -253,7 +266,8 @@ std::string PrintSettings(const Settings& settings) {
       if (!table.empty()) text += fmt::format("\n[{}]\n", table);
     }
     const auto found = settings.find(option.name);
-    text += PrintOption(option, found == settings.end() ? std::vector<Element>() : found->second);
+    text += PrintOption(
+        option, found == settings.end() ? std::vector<Element>() : found->second, settings);
   }
   return text;
 }

@@ -12,12 +12,18 @@
 
 namespace onebox::main {
 
+// A key beside the first in a table of several, or beside the folder of a mount.
+struct Part {
+  std::string text;  // lists separated by commas
+  std::string source;
+};
+
 // One value, checked. An option of one value has one of these, a list or a map any number.
 struct Element {
   std::string name;  // of maps and mounts: the key
   std::string text;  // as CheckValue() gives it; of mounts the folder, of tables their first key's
   std::string source;  // "default", "onebox.toml:4", "environment ONEBOX_APP_THREADS", ...
-  std::map<std::string, std::string> more{};  // what stands beside it; lists separated by commas
+  std::map<std::string, Part> more{};  // what stands beside it, by key
 };
 
 // Options by name. Those of one value that nobody has set, and that have no default, have none.

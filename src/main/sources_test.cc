@@ -251,8 +251,8 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
   EXPECT_THAT(mistakes_of("[static]\n'/a/' = '/nowhere/at/all'\n"),
               ElementsAre("onebox.toml:2: [static] \"/a/\": there is no folder /nowhere/at/all"));
   EXPECT_THAT(mistakes_of("[[route]]\npath = '/a/*'\n[[route]]\npath = '/a/b'\n"),
-              ElementsAre("onebox.toml:3: [[route]] path: \"/a/b\" never matches: \"/a/*\" "
-                          "(onebox.toml:1) stands before it"));
+              ElementsAre("onebox.toml:4: [[route]] path: \"/a/b\" never matches: \"/a/*\" "
+                          "(onebox.toml:2) stands before it"));
   EXPECT_THAT(mistakes_of("[front]\nerror_pages = { 503 = '/nowhere.html' }\n"),
               ElementsAre(testing::HasSubstr("onebox.toml:2: [front] error_pages 503: ")));
   EXPECT_THAT(mistakes_of("[app]\nchdir = '/nowhere'\n"),

@@ -158,8 +158,13 @@ class Reader {
       }
       const auto text =
           row->shape == Shape::kList ? ReadWords(*row, node, at) : TextOfValue(*row, node, at);
-      if (text)
-        (key.str() == keys.front() ? found.text : found.more[std::string(key.str())]) = *text;
+      if (!text) continue;
+      if (key.str() == keys.front()) {
+        found.text = *text;
+        found.source = SourceAt(node);
+      } else {
+        found.more[std::string(key.str())] = {*text, SourceAt(node)};
+      }
     }
     if (!table.contains(keys.front())) {
       Mistake(table, fmt::format("{}: expected {}", place, keys.front()));
@@ -287,7 +292,7 @@ class Reader {
 
   std::optional<Element> ReadMountTable(const std::string& place, const toml::table& table) {
     std::optional<Element> mount;
-    std::map<std::string, std::string> more;
+    std::map<std::string, Part> more;
     bool dir_was_there = false;
     for (const auto& [key, node] : table) {
       const Option* option = FindOption(fmt::format("{}{}", kMountPrefix, key.str()));
@@ -306,7 +311,7 @@ class Reader {
       if (is_dir) {
         mount = std::move(element);
       } else {
-        more[std::string(key.str())] = element->text;
+        more[std::string(key.str())] = {element->text, element->source};
       }
     }
     if (!dir_was_there) Mistake(table, fmt::format("{}: expected dir, the folder", place));

@@ -134,6 +134,18 @@ def test_each_setting_says_where_it_came_from(tmp_path):
         assert value in found[name] and source in found[name], (name, found[name])
 
 
+def test_what_is_printed_is_a_file_that_says_the_same(tmp_path):
+    """With all that a folder and a route have, each key by the line that says it."""
+    first = check(tmp_path, "[static]\n'/a/' = { dir = '.', max_age = 60 }\n[[route]]\npath = '/x'\n",
+                  "--print-config").stdout
+    for line in ('max_age = "1m" # onebox.toml:2', "follow_links = false # default",
+                 'path = "/x" # onebox.toml:4', 'timeout = "30s" # as app.timeout'):
+        assert line in re.sub(" +", " ", first.replace(f"{tmp_path}/", "")), first
+    again = check(tmp_path, first, "--print-config").stdout
+    values = [re.sub(" +# .*", "", text) for text in (first, again)]
+    assert values[0] == values[1]
+
+
 @pytest.mark.parametrize("bounds, workers, name", [
     ("workers_min = 7\nworkers_max = 8", 7, "workers_min"),
     ("workers_min = 1\nworkers_max = 1", 1, "workers_max")])
