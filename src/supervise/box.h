@@ -159,11 +159,13 @@ class Box {
 
   // Reload.
   void AskReload(std::optional<ControlSocket::Client> asker);
+  bool AnotherFrontDrains() const;
   bool IsAtRest() const;
   void BeginWantedReload();
   void BeginReload(std::vector<ControlSocket::Client> askers);
   void TakeSettings();
   void BeginGeneration(BoxSettings its_settings);
+  void WaitForFront();
   void ContinueReload();
   void TakeOver();
   void EndZygote(Process& zygote);
@@ -219,6 +221,7 @@ class Box {
   std::unique_ptr<Reload> reload_;
   std::vector<ControlSocket::Client> reload_askers_;  // of the next; as many as may be connected
   bool reload_wanted_ = false;
+  bool reload_waits_for_front_ = false;
   bool upgrade_wanted_ = false;
   std::optional<os::Asked<Status>> successor_fits_;  // while that is asked
   std::vector<ControlSocket::Client> upgrade_askers_;

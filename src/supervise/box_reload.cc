@@ -28,19 +28,24 @@ void Box::AskReload(std::optional<ControlSocket::Client> asker) {
   reload_askers_.insert(reload_askers_.end(), askers.begin(), askers.end());
 }
 
-// Nothing else is under way, and there is one front.
+// One that drains besides that which serves.
+bool Box::AnotherFrontDrains() const {
+  return std::count_if(processes_.begin(), processes_.end(), [](const auto& process) {
+           return process->role == Role::kFront;
+         }) > 1;
+}
+
+// Nothing else is under way.
 bool Box::IsAtRest() const {
-  const auto fronts = std::count_if(processes_.begin(), processes_.end(), [](const auto& process) {
-    return process->role == Role::kFront;
-  });
   const bool settled = phase_ == Phase::kServing || phase_ == Phase::kBroken;
-  return reload_ == nullptr && settled && fronts == 1;
+  return reload_ == nullptr && settled;
 }
 
 // One at a time; who asks meanwhile shares the next one, which reads what has changed since.
 void Box::BeginWantedReload() {
   if (!reload_wanted_ || !IsAtRest()) return;
-  reload_wanted_ = false;
+  if (reload_waits_for_front_ && AnotherFrontDrains()) return;
+  reload_wanted_ = reload_waits_for_front_ = false;
   BeginReload(std::exchange(reload_askers_, {}));
 }
 
@@ -75,7 +80,9 @@ void Box::BeginGeneration(BoxSettings its_settings) {
                                   outside_.lanes_max),
                       nullptr);
   }
-  if (next.settings.front_print != settings().front_print) {
+  const bool another_front = next.settings.front_print != settings().front_print;
+  if (another_front && AnotherFrontDrains()) return WaitForFront();
+  if (another_front) {
     if (const Status opened = listeners_.Open(next.settings.listen); !opened.ok()) {
       return FailReload(opened.error().message, nullptr);
     }
@@ -91,6 +98,15 @@ void Box::BeginGeneration(BoxSettings its_settings) {
   } else {
     ContinueReload();
   }
+}
+
+// There are no more than two: it begins anew when the one that drains has gone.
+void Box::WaitForFront() {
+  outside_.log.Info("reload: it changes the front, and waits until the one before has drained");
+  reload_askers_.insert(reload_askers_.begin(), reload_->askers.begin(), reload_->askers.end());
+  reload_.reset();
+  reload_wanted_ = reload_waits_for_front_ = true;
+  notifier_.Ready();
 }
 
 // The app is loaded, or each worker loads it: one shows that it works.

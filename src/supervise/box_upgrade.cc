@@ -41,7 +41,7 @@ Succession Box::WhatIsLeft() const {
 }
 
 bool Box::CanBeSucceeded() const {
-  if (reload_wanted_ || !IsAtRest() || !front().alive()) return false;
+  if (reload_wanted_ || !IsAtRest() || AnotherFrontDrains() || !front().alive()) return false;
   return std::none_of(processes_.begin(), processes_.end(), [](const auto& process) {
     return process->awaited();  // its pid could not be told to the successor
   });

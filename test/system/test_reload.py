@@ -190,6 +190,26 @@ def test_the_fronts_settings_are_read_anew_and_no_connection_is_cut(versioned, h
     assert running.pids("front") != before
 
 
+def test_new_code_does_not_wait_for_a_front_that_drains(versioned, hold):
+    """Other settings of the front do, until the client that keeps it has asked once more."""
+    running = versioned(workers=1)
+    config = running.folder / "onebox.toml"
+    with running.connect() as idle:
+        assert version_of(idle.request("GET", "/").response()) == "one"
+        config.write_text('[front]\nserver_name = "new"\n')
+        assert reload(running).returncode == 0
+        (hold / "version").write_text("two")
+        assert reload(running).returncode == 0
+        assert version_of(running.get("/")) == "two"
+        config.write_text('[front]\nserver_name = "newer"\n')
+        waiting = subprocess.Popen([BINARY, "reload", "--state", running.state])
+        running.wait_for_line("waits until the one before has drained")
+        assert running.get("/")["Server"] == "new"
+        assert version_of(idle.request("GET", "/").response()) == "one"
+    assert waiting.wait(60) == 0
+    assert running.get("/")["Server"] == "newer"
+
+
 def test_a_reload_of_the_front_takes_no_more_memory_than_there_is(versioned):
     """While the front before drains its workers are still there; so are fewer of the next."""
     running = versioned(workers=3, toml='[app]\nmemory_max = "1 MiB"\n')
