@@ -55,7 +55,7 @@ def pid_of(answer):
     ("targets:not_there", ["not_there", "targets"]),
     ("targets:not_callable", ["not_callable"]),
     ("targets:returns_nothing()", ["returns_nothing"]),
-    ("targets:create_app(", ["create_app("]),
+    ("targets:create_app(not_a_literal)", ["create_app(", "literals"]),
 ])
 def test_an_app_that_cannot_be_imported_ends_the_start(tmp_path, target, words):
     began = time.monotonic()
