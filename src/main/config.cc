@@ -482,7 +482,8 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
     }
   }
   const auto& [workers_min, workers_max] = kWorkersInOrder;
-  if (values.Text(workers_max) != "auto" &&
+  // Who says workers_max alone has a default below it.
+  if (values.Text(workers_max) != "auto" && SourceOf(settings, workers_min) != "default" &&
       values.Count<unsigned>(workers_min) > values.Count<unsigned>(workers_max)) {
     mistakes.push_back(NotInOrder(settings, kWorkersInOrder));
   }
