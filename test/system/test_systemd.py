@@ -418,7 +418,8 @@ def test_everything_goes_on_working_as_the_user(as_user, open_folder, open_hold)
     result = upgrade(running)
     assert result.returncode == 0, result
     assert running.get("/").body.startswith(b"two")
-    until(lambda: len(running.pids("front")) == 1, "the front of the program before ends")
+    until(lambda: len(running.pids("front")) == 1 and len(running.pids("app worker")) == 1,
+          "what the program before has left ends")
 
     for role in ("app worker", "zygote", "front"):
         before = running.pids(role)[0]

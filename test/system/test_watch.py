@@ -344,7 +344,8 @@ def test_without_watch_the_old_code_serves_on(serve, folder):
 def test_a_start_that_fails_waits_for_a_change(broken, folder, preload):
     running = broken("--preload", preload)
     assert "TypeError" in until_broken(running).body.decode()
-    assert running.status()["phase"] == "broken" and running.pids("app worker") == []
+    assert running.status()["phase"] == "broken"
+    until(lambda: running.pids("app worker") == [], "no worker is left")
     assert sum("TypeError" in line for line in running.lines) == 1, "one story"
     (folder / "words.py").write_text("GREETING = nobody\n")
     until(lambda: "NameError" in text_of(running), "it is still broken, and why has changed")
