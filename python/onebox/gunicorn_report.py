@@ -209,8 +209,8 @@ def _address_of(text: str) -> str:
         path = text.removeprefix("unix:")
         return "unix:" + ("/" + path.lstrip("/") if path.startswith("//") else path)
     if text.startswith("fd://"):
-        raise ValueError(f"{text}: sockets of systemd are not taken over in this release; name the "
-                         "address")
+        raise ValueError(f"{text}: a socket that systemd hands over serves its address: name that, or "
+                         "leave bind out")
     text = text.removeprefix("tcp://")
     host, port = text, "8000"
     match = re.fullmatch(r"\[(?P<v6>[^]]*)\](?::(?P<port6>\d+))?|(?P<host>[^:]*):(?P<port>\d*)", text)

@@ -100,7 +100,7 @@ constexpr std::array kOptions = {
     .help = "Requests that run at the same time in all workers. all: as many as there are threads; auto: as many as the latency allows.",
     .min = "1", .max = "100000", .choices = "auto, all"},
   Option{.name = "app.address_share", .kind = Kind::kPercent, .standard = "100%",
-    .help = "The part of the places and of the queue that one client address may have while others wait. 100% is no limit.",
+    .help = "The part of the queue that one client address may have, and of the places to run while others wait. 100% is no limit.",
     .min = "1%", .max = "100%"},
   Option{.name = "app.user", .standard = "",
     .help = "User, by name or number, that the app and the front run as, with all his groups; root alone may choose one.",

@@ -75,10 +75,12 @@ int UpgradeBox(std::span<const std::string> words, const Caller& caller) {
 }
 
 int StopBox(std::span<const std::string> words, const Caller& caller) {
-  return AskBox({"onebox stop [--state DIR]: lets a running box finish what has begun, and end.\n",
+  return AskBox({"onebox stop [--state DIR]: lets a running box finish what has begun, and returns "
+                 "when it has "
+                 "ended.\n",
                  [](const std::string& state, const StatusLine&) -> Result<std::string> {
                    TRY(supervise::AskStop(state));
-                   return std::string("it finishes what has begun, and ends\n");
+                   return std::string("it has finished what had begun, and ended\n");
                  }},
                 words,
                 caller);

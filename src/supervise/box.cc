@@ -12,6 +12,7 @@
 #include "os/poll.h"
 #include "os/random.h"
 #include "os/signal.h"
+#include "supervise/status.h"
 
 namespace onebox::supervise {
 namespace {
@@ -27,7 +28,7 @@ constexpr Duration kLastWords = std::chrono::milliseconds(500);  // between a du
 
 Status Box::Open() {
   TRY(os::MakeFolders(settings().state));
-  auto lock = os::LockFile(settings().state + "/lock");
+  auto lock = os::LockFile(LockPath(settings().state));
   if (!lock.ok() && lock.error().system_error == EWOULDBLOCK) {
     return OperatorError(
         fmt::format("another onebox runs with the state folder {}; choose another with --state, or "

@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "os/signal.h"
 #include "supervise/box.h"
 #include "supervise/succession.h"
@@ -92,7 +94,12 @@ void Box::Succeed() {
 }
 
 void Box::FailUpgrade(const std::string& reason) {
-  outside_.log.Error("the upgrade has failed, onebox {} serves on: {}", settings().version, reason);
+  const std::size_t line = std::min(reason.find('\n'), reason.size());
+  outside_.log.Block(telemetry::LogLevel::kError,
+                     fmt::format("the upgrade has failed, onebox {} serves on: {}",
+                                 settings().version,
+                                 reason.substr(0, line)),
+                     reason.substr(std::min(line + 1, reason.size())));
   AnswerReload({{"error", reason}}, std::exchange(upgrade_askers_, {}));
 }
 

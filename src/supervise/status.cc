@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/units.h"
+#include "os/file.h"
 #include "os/poll.h"
 #include "os/socket.h"
 #include "supervise/json.h"
@@ -17,6 +18,7 @@ using nlohmann::json;
 
 constexpr Duration kAnswerTimeout = std::chrono::seconds(5);
 constexpr Duration kReloadTimeout = std::chrono::minutes(15);
+constexpr Duration kStopPause = std::chrono::milliseconds(50);
 
 std::string Ago(const json& value) {
   return FormatDuration(std::chrono::seconds(Number(value)));
@@ -45,6 +47,10 @@ std::string DescribeProcess(const json& process) {
 
 std::string ControlPath(const std::string& state) {
   return state + "/control.sock";
+}
+
+std::string LockPath(const std::string& state) {
+  return state + "/lock";
 }
 
 namespace {
@@ -107,7 +113,13 @@ Result<std::uint64_t> AskUpgrade(const std::string& state) {
 
 Status AskStop(const std::string& state) {
   TRY(Ask(state, {"stop", kAnswerTimeout}));
-  return Done();
+  for (Duration waited{}; waited < kReloadTimeout; waited += kStopPause) {
+    const auto lock = os::LockFile(LockPath(state));
+    if (lock.ok()) return Done();
+    if (lock.error().system_error != EWOULDBLOCK) return lock.error();
+    (void)os::WaitReadable({}, kStopPause);
+  }
+  return OperatorError("it still finishes what has begun");
 }
 
 std::string DescribeStatus(const std::string& status) {

@@ -11,6 +11,8 @@ namespace onebox::supervise {
 inline constexpr std::size_t kStatusBytesMax = 256 << 10;
 
 std::string ControlPath(const std::string& state);
+// Held by the box for as long as it runs.
+std::string LockPath(const std::string& state);
 
 // The status as one JSON object; an Error where no box runs there.
 Result<std::string> AskStatus(const std::string& state);
@@ -21,7 +23,7 @@ Result<std::string> AskStatus(const std::string& state);
 Result<std::uint64_t> AskReload(const std::string& state);
 // The same with the program itself, as it lies on the disk now, in its place.
 Result<std::uint64_t> AskUpgrade(const std::string& state);
-// Lets it finish what has begun, and end. Returns at once.
+// Lets it finish what has begun, and end; returns when it has ended.
 Status AskStop(const std::string& state);
 
 // The same for people.

@@ -256,10 +256,26 @@ def test_a_reload_of_a_box_that_is_not_there_says_so(tmp_path):
 
 def test_stop_ends_the_box(versioned):
     running = versioned()
-    assert "ends" in running.tell("stop").stdout
+    assert "ended" in running.tell("stop").stdout
+    assert not running.processes()
     running.wait_for_end()
     running.forget()
     assert running.process.returncode == 0
+
+
+def test_stop_returns_when_what_had_begun_has_ended(versioned, hold):
+    running = versioned()
+    with running.connect() as connection:
+        connection.request("GET", "/hold/last")
+        until((hold / "last.begun").exists, "it runs")
+        stopping = subprocess.Popen([BINARY, "stop", "--state", running.state])
+        running.wait_for_line("asked to stop")
+        assert stopping.poll() is None
+        (hold / "last.go").touch()
+        assert connection.response().status == 200
+    assert stopping.wait(30) == 0
+    assert running.process.wait(5) == 0
+    running.kill()
 
 
 # --- recycling ---------------------------------------------------------------
