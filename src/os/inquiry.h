@@ -27,7 +27,7 @@ struct Said {
 
 struct InquiryLimits {
   Time deadline;
-  std::size_t text_bytes_max;
+  std::size_t text_bytes_max = 0;
 };
 
 // The program while it runs. Destroying it kills the process, which is then reaped by whoever reaps
