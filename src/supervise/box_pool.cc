@@ -36,6 +36,10 @@ void Box::BalancePool() {
                        .drains = process->generation->front != now_->front});
   }
   const Moves moves = Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())});
+  if (moves.no_room) {
+    outside_.log.Info("{} goes before its successor comes: memory has no room for both",
+                      FindWorker(moves.end.back())->name());
+  }
   for (const int number : moves.end) {
     EndWorker(*FindWorker(number));
   }

@@ -59,13 +59,13 @@ Moves Balance(std::span<const Member> members, const PoolSize& size) {
   moves.start = static_cast<unsigned>(std::min(missing, allowed - std::min(allowed, present)));
   // Without room for both, the old one goes first; the next when all that have come serve.
   const bool no_room = missing > 0 && moves.start == 0 && successors == staying.size();
-  if (no_room && ending == 0) {
-    if (draining.size() > 1) {
-      moves.end.push_back(draining.front()->number);
-    } else if (next != leaving.end()) {
-      moves.end.push_back((*next)->number);
-    }
-  }
+  if (!no_room || ending > 0) return moves;
+  const Member* const first = draining.size() > 1     ? draining.front()
+                              : next != leaving.end() ? *next
+                                                      : nullptr;
+  if (first == nullptr) return moves;
+  moves.end.push_back(first->number);
+  moves.no_room = true;
   return moves;
 }
 

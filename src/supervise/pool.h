@@ -26,6 +26,7 @@ struct PoolSize {
 struct Moves {
   unsigned start = 0;
   std::vector<int> end;  // by number: they take no more requests, finish theirs, and go
+  bool no_room = false;  // the last of them goes before its successor comes
 };
 
 // Make before break: one that leaves ends when as many as are wanted serve without it. Where memory

@@ -102,6 +102,7 @@ TEST(Balance, MovesOneStepAtATime) {
     const Moves moves = Balance(one.members, one.size);
     EXPECT_EQ(moves.start, one.start);
     EXPECT_EQ(moves.end, one.end);
+    EXPECT_EQ(moves.no_room, one.size.spare_max == 0 && !one.end.empty());
   }
 }
 
