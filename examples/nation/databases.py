@@ -7,6 +7,7 @@ A server ends with the process that started it, however that ends.
 """
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,8 +22,14 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Below those that the kernel gives to who asks for any: nobody takes it before the server does."""
+    while True:
+        port = random.randrange(15000, 32000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 def end_with_parent():

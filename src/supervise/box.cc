@@ -316,6 +316,12 @@ Process* Box::FindWorker(int number) {
   return nullptr;
 }
 
+bool Box::IsOurs(pid_t pid) const {
+  return std::any_of(processes_.begin(), processes_.end(), [pid](const auto& process) {
+    return process->alive() && process->child->pid() == pid;
+  });
+}
+
 bool Box::AnyAlive() const {
   return std::any_of(
       processes_.begin(), processes_.end(), [](const auto& process) { return process->alive(); });

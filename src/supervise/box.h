@@ -208,6 +208,7 @@ class Box {
   Process& front() { return *now_->front; }
   const Process& front() const { return *now_->front; }
   Process* FindWorker(int number);
+  bool IsOurs(pid_t pid) const;
   bool AnyAlive() const;
   std::vector<os::Inquiry*> Inquiries() const;
   Time Now() const { return outside_.clock.Now(); }

@@ -186,6 +186,7 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
     return TakeForked(zygote, news);
   }
   if (news.kind == ZygoteNews::Kind::kStandby) {
+    if (IsOurs(news.pid)) return;  // the front was faster: it is a worker already
     auto child = os::Adopt(news.pid);
     if (child.ok()) zygote.standby = Standby{std::move(child).value(), Now()};
     return;  // else it has ended, and the next worker is forked when it is asked for
@@ -238,10 +239,7 @@ void Box::TakeForked(const Process& zygote, const ZygoteNews& news) {
 
 // A zygote that ended within a fork could not say so any more, and another worker has its place since.
 void Box::EndStray(int number, pid_t pid) {
-  const bool ours = std::any_of(processes_.begin(), processes_.end(), [pid](const auto& process) {
-    return process->alive() && process->child->pid() == pid;
-  });
-  if (ours || pid == 0) return;  // the front was faster than the zygote
+  if (IsOurs(pid) || pid == 0) return;  // the front was faster than the zygote
   const auto stray = os::Adopt(pid);
   if (!stray.ok() || !stray.value().is_ours()) return;  // it has ended
   outside_.log.Warning("worker {} [{}] is none that is awaited; it is killed", number, pid);

@@ -342,6 +342,41 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
   EXPECT_EQ(died_, 1) << "the two that ended at the end were asked to";
 }
 
+// A standby that has become a worker, and of which the front speaks before the zygote does. Were it kept
+// as a standby too, its death could be taken for that of one, and nobody would replace the worker.
+TEST_F(BoxTest, KeepsNoStandbyThatIsAWorkerAlready) {
+  settings_.preload = Preload::kOn;
+  Script(
+      "echo '{\"ready\":true,\"bytes\":1}' >&3; head -c 1 <&3 > \"$FOLDER/wish\"; "
+      "(sleep 60 & echo $! > \"$FOLDER/pid.new\"); mv \"$FOLDER/pid.new\" \"$FOLDER/pid\"; "
+      "while [ ! -e \"$FOLDER/go\" ]; do sleep 0.02; done; "
+      "printf '{\"standby\":%d}' $(cat \"$FOLDER/pid\") >&3; "
+      "printf '{\"worker\":1,\"pid\":%d}' $(cat \"$FOLDER/pid\") >&3; : > \"$FOLDER/said\"; sleep "
+      "60");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    WaitFor("pid");
+    const int pid = std::stoi(os::ReadFile(folder_ + "/pid", 100).value());
+    Say(heritage.control, {{"worker", 1}, {"ready", true}, {"pid", pid}});
+    const auto has_it = [pid](const json& found) {
+      return std::any_of(
+          found["processes"].begin(), found["processes"].end(), [pid](const json& one) {
+            return one["role"] == "app worker" && one["pid"] == pid;
+          });
+    };
+    EXPECT_TRUE(has_it(WaitForStatus(has_it)));
+    Leave("go");
+    WaitFor("said");
+    const json after = Status();
+    EXPECT_TRUE(has_it(after));
+    for (const json& one : after["processes"])
+      EXPECT_NE(one["role"], "standby");
+    ::kill(::getppid(), SIGTERM);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(BoxTest, LetsAWorkerThatIsStuckInOneRequestFinishTheOthers) {
   Script(
       "trap ': > \"$FOLDER/told\"' TERM; : > \"$FOLDER/listens\"; "

@@ -564,6 +564,7 @@ def test_the_box_serves_under_the_units_filter_of_system_calls(open_folder, open
     with running:
         (open_hold / "version").write_text("two")
         assert reload(running).returncode == 0
+        until(lambda: len(running.pids("app worker")) == 2, "those before have ended")
         os.kill(running.pids("app worker")[0], signal.SIGKILL)
         until(lambda: running.status()["workers"]["ready"] == 2, "it is replaced")
         assert running.get("/").body.startswith(b"two")
