@@ -319,9 +319,9 @@ def test_a_worker_that_leaks_is_replaced_and_no_request_is_lost(serve, option):
 
 
 def test_where_memory_has_no_room_one_goes_before_the_next_comes(serve):
-    """Two workers fit, a third does not."""
+    """The two have more already, so there is none for a third."""
     running = serve("leaks:app", workers=2,
-                    toml='[app]\nmemory_max = "40 MiB"\nrecycle_requests = 20\n')
+                    toml='[app]\nmemory_max = "1 MiB"\nrecycle_requests = 20\n')
     until(lambda: all(process["memory"] for process in running.status()["processes"]
                       if process["role"] == "app worker"), "they are measured")
     client = Client(running)
