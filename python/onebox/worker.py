@@ -172,7 +172,8 @@ def _prepare_interpreter(chdir: str) -> None:
     try:
         os.chdir(chdir)
     except OSError as error:
-        print(f"the app's folder cannot be entered as user {os.geteuid()}: {error}", file=sys.stderr, flush=True)
+        print(f"the app's folder cannot be entered as user {os.geteuid()}: {error}",
+              file=sys.stderr, flush=True)
         sys.exit(IMPORT_FAILED)
     ours = sys.path.pop(0)
     sys.path.insert(0, chdir)

@@ -19,7 +19,7 @@ class Running final {
  public:
   Running(const channel::Request& request, PyObject* greenlet);
   ~Running();
-  // Nobody waits for it any more, until its end: an answer that has begun has no deadline.
+  // From now on it is nobody's to ask for: an answer that has begun has no deadline.
   void AnswerBegins() { request_ = nullptr; }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;

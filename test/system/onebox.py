@@ -18,6 +18,7 @@ APPS = ROOT / "test/apps"
 BINARY = (ROOT / os.environ.get("ONEBOX", "build/release/bin/onebox")).resolve()
 PYTHON = "/usr/bin/python3"
 START_SECONDS = 60
+SAME_SIGNAL_SECONDS = 0.4  # a signal to end that comes within 0.3 s of another counts as the same
 STOP_SECONDS = 30
 BUGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|CHECK failed|"
                   r"LeakSanitizer")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from clients import reload, upgrade
-from onebox import BINARY, PYTHON, ROOT, Onebox, StartFailed, onebox
+from onebox import BINARY, PYTHON, ROOT, SAME_SIGNAL_SECONDS, Onebox, StartFailed, onebox
 from wire import Connection, until
 
 HOOKS = '''
@@ -501,7 +501,7 @@ def test_a_second_signal_ends_a_hanging_on_exit_at_once(serve_file, said):
                                        "    import time\n    time.sleep(1000)\n"))
     server.process.send_signal(signal.SIGTERM)
     said.wait_for("on_exit")
-    time.sleep(0.4)  # what comes at once counts as the same signal
+    time.sleep(SAME_SIGNAL_SECONDS)
     server.stop()
     assert "has not ended in time" not in server.output()
 
@@ -514,7 +514,7 @@ def test_a_second_signal_leaves_on_exit_its_time(serve_file, said, hold):
         until((hold / "long.begun").exists, "the request runs")
         server.process.send_signal(signal.SIGTERM)
         server.wait_for_line("finishing what has begun")
-        time.sleep(0.4)  # what comes at once counts as the same signal
+        time.sleep(SAME_SIGNAL_SECONDS)
         server.stop()
     assert "ending at once" in server.output()
     assert said.words() == ["on_exit 0"]

@@ -480,3 +480,14 @@ def test_a_client_that_resets_harms_nobody(server):
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
     assert server.get("/").status == 200
+
+
+def test_a_unix_socket_is_open_to_whoever_may_enter_its_folder(serve, tmp_path):
+    """Whatever the umask of who starts it: a proxy runs as somebody else."""
+    path = tmp_path / "app.sock"
+    before = os.umask(0o077)
+    try:
+        serve("seen:app", listen=("127.0.0.1:0", f"unix:{path}"))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666

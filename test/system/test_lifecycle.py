@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import crowd
-from onebox import APPS, PYTHON, ROOT, onebox
+from onebox import APPS, PYTHON, ROOT, SAME_SIGNAL_SECONDS, StartFailed, onebox
 from wire import Closed, until
 
 pytestmark = pytest.mark.threads
@@ -173,6 +173,14 @@ if (HOLD / "broken").exists():
     assert (third, fourth) == (2 * before, 2 * third), waits()
     *_, before, last = map(float, (hold / "starts").read_text().split())
     assert last - before >= fourth, "it waits as long as it says"
+
+
+def test_an_import_that_hangs_shows_where(serve, tmp_path):
+    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(1000)\n")
+    with pytest.raises(StartFailed) as failed:
+        serve("hangs:app", chdir=tmp_path, environment={"ONEBOX_APP_BOOT_TIMEOUT": "1s"})
+    assert "was not ready within 1 s (app.boot_timeout)" in str(failed.value)
+    assert 'hangs.py", line 2 in <module>' in str(failed.value)
 
 
 # --- a worker is stuck -------------------------------------------------------
@@ -346,9 +354,6 @@ def refuses(running):
         return True
 
 
-SAME_SIGNAL = 0.4  # seconds: what comes nearer than 0.3 s counts as the same one
-
-
 def test_a_signal_that_comes_twice_at_once_is_one(faulty, hold):
     """A shell that has passed a Ctrl-C on, and the terminal that has told the whole group."""
     running = faulty(workers=1)
@@ -378,7 +383,7 @@ def test_a_second_signal_ends_it_at_once(faulty, hold):
         wait_begun(hold, "forever")
         running.process.send_signal(signal.SIGTERM)
         until(lambda: refuses(running), "it drains")
-        time.sleep(SAME_SIGNAL)
+        time.sleep(SAME_SIGNAL_SECONDS)
         running.process.send_signal(signal.SIGTERM)
         running.process.wait(5)
         until(lambda: not running.processes(), "every process ends", 5)

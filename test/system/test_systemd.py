@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clients import reload, upgrade
-from onebox import APPS, BINARY, PYTHON, Onebox, onebox
+from onebox import APPS, BINARY, PYTHON, Onebox, StartFailed, onebox
 from wire import Connection, until
 
 
@@ -393,6 +393,13 @@ def test_an_app_that_needs_sudo_can_have_it(as_user, open_folder):
         assert status["NoNewPrivs"] == ["0"] and capabilities(status, "CapEff") == set()
         assert capabilities(status, "CapBnd"), "the bounds stay: sudo's root would have nothing"
     assert_unprivileged(running.pids("front")[0])
+
+
+def test_a_folder_that_the_user_may_not_enter_is_told(as_user, open_folder):
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(StartFailed, match="the app's folder cannot be entered as user"):
+        as_user("seen:app", chdir=closed)
 
 
 def test_everything_goes_on_working_as_the_user(as_user, open_folder, open_hold):
