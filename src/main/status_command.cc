@@ -76,8 +76,7 @@ int UpgradeBox(std::span<const std::string> words, const Caller& caller) {
 
 int StopBox(std::span<const std::string> words, const Caller& caller) {
   return AskBox({"onebox stop [--state DIR]: lets a running box finish what has begun, and returns "
-                 "when it has "
-                 "ended.\n",
+                 "when it has ended.\n",
                  [](const std::string& state, const StatusLine&) -> Result<std::string> {
                    TRY(supervise::AskStop(state));
                    return std::string("it has finished what had begun, and ended\n");

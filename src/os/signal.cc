@@ -51,6 +51,10 @@ Status SignalAfter(int number, Duration after) {
   return Done();
 }
 
+int DumpSignal() {
+  return SIGRTMAX;
+}
+
 std::string SignalName(int number) {
   const char* name = ::sigabbrev_np(number);
   return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);

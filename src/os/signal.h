@@ -31,6 +31,9 @@ class SignalQueue {
 // kernel has no memory for another timer.
 Status SignalAfter(int number, Duration after);
 
+// A real-time signal: Python's faulthandler is to dump all stacks when it comes (python/onebox/worker.py).
+int DumpSignal();
+
 // "SIGTERM"; "signal 42" where it has no name.
 std::string SignalName(int number);
 

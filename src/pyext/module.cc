@@ -5,7 +5,6 @@
 #include "pyext/exchange.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
-#include "pyext/python_interrupter.h"
 #include "pyext/stack_cache.h"
 #include "pyext/worker_type.h"
 
@@ -55,8 +54,7 @@ PyMethodDef functions[] = {
      SignalAfter,
      METH_VARARGS,
      "signal_after(signal, seconds): sends it to this process then, unless it is called again "
-     "before; "
-     "0: never. Without a thread, and not to the child of a fork."},
+     "before; 0: never. Without a thread, and not to the child of a fork."},
     {"keep_stacks",
      KeepStacks,
      METH_O,
@@ -87,7 +85,7 @@ PyMODINIT_FUNC PyInit__onebox() {
   Ref module = Ref::Take(PyModule_Create(&definition));
   if (!module || !onebox::pyext::MakeInterned(module.get()) ||
       !onebox::pyext::AddWorkerType(module.get()) ||
-      PyModule_AddIntConstant(module.get(), "DUMP_SIGNAL", onebox::pyext::DumpSignal()) != 0) {
+      PyModule_AddIntConstant(module.get(), "DUMP_SIGNAL", onebox::os::DumpSignal()) != 0) {
     return nullptr;
   }
   return module.Release();

@@ -2,14 +2,11 @@
 
 #include <csignal>
 
+#include "os/signal.h"
 #include "pyext/error_stream.h"
 #include "pyext/interned.h"
 
 namespace onebox::pyext {
-
-int DumpSignal() {
-  return SIGRTMAX;
-}
 
 void PythonInterrupter::Lock() {
   state_ = PyGILState_Ensure();
@@ -26,8 +23,8 @@ void PythonInterrupter::Log(std::string_view request_id, std::string_view lines)
 // In this thread, so that no other is disturbed. Without a handler the signal would end the process.
 void PythonInterrupter::DumpAll() {
   struct sigaction now {};
-  const bool known = ::sigaction(DumpSignal(), nullptr, &now) == 0;
-  if (known && now.sa_handler != SIG_DFL) ::raise(DumpSignal());
+  const bool known = ::sigaction(os::DumpSignal(), nullptr, &now) == 0;
+  if (known && now.sa_handler != SIG_DFL) ::raise(os::DumpSignal());
 }
 
 std::string PythonInterrupter::LinesOf(const Ref& text) {

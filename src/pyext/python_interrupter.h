@@ -10,9 +10,6 @@
 
 namespace onebox::pyext {
 
-// A real-time signal: Python's faulthandler is to dump all stacks when it comes (python/onebox/worker.py).
-int DumpSignal();
-
 // The lock is the GIL.
 class PythonInterrupter : public worker::Interrupter {
  public:

@@ -221,7 +221,7 @@ void Box::CheckDeadlines() {
                          SecondsOf(process->generation->settings.boot_timeout));
       if (process->alive()) {
         process->dumped = true;
-        process->Signal(SIGRTMAX);  // Python tells where it stands: pyext/python_interrupter.h
+        process->Signal(os::DumpSignal());
         process->end_by = Now() + kLastWords;
         continue;
       }
