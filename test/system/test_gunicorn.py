@@ -1,4 +1,5 @@
 """Does an app that moves from Gunicorn with its gunicorn.conf.py find what its file speaks of?"""
+import contextlib
 import os
 import re
 import signal
@@ -476,7 +477,8 @@ def test_on_exit_runs_where_every_process_gets_the_signal(serve_file, said):
     """As systemd sends it without KillMode=mixed."""
     server = serve_file(hooks_of(said, ON_EXIT), workers=2)
     for pid in server.processes():
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # the supervisor may have been as fast
+            os.kill(pid, signal.SIGTERM)
     server.wait_for_end()
     server.forget()
     assert said.words() == ["worker_exit", "worker_exit", "on_exit 0"]
