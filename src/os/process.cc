@@ -272,6 +272,14 @@ void CloseAtExecute(int descriptor) {
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
+pid_t ThisProcess() {
+  return ::getpid();
+}
+
+bool IsAlive(pid_t pid) {
+  return pid > 0 && (::kill(pid, 0) == 0 || errno != ESRCH);
+}
+
 bool IsExecutable(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&

@@ -99,6 +99,10 @@ Error Execute(const Command& command);
 void KeepAtExecute(int descriptor);
 void CloseAtExecute(int descriptor);
 
+pid_t ThisProcess();
+// Whether there is a process of that number, whoever's it is; one that was not yet reaped counts.
+bool IsAlive(pid_t pid);
+
 // Whether it is a file that this process may execute.
 bool IsExecutable(const std::string& path);
 

@@ -2,6 +2,7 @@
 
 #include "os/process.h"
 #include "os/signal.h"
+#include "pyext/cache_type.h"
 #include "pyext/exchange.h"
 #include "pyext/interned.h"
 #include "pyext/python.h"
@@ -85,6 +86,7 @@ PyMODINIT_FUNC PyInit__onebox() {
   Ref module = Ref::Take(PyModule_Create(&definition));
   if (!module || !onebox::pyext::MakeInterned(module.get()) ||
       !onebox::pyext::AddWorkerType(module.get()) ||
+      !onebox::pyext::AddCacheType(module.get()) ||
       PyModule_AddIntConstant(module.get(), "DUMP_SIGNAL", onebox::os::DumpSignal()) != 0) {
     return nullptr;
   }

@@ -1,0 +1,217 @@
+"""One cache for all processes of the box; in a test, a shell or a script, the same for one process.
+
+    prices = cache.get_or_set(("prices", country), load_prices, ttl=60, stale=300)
+
+Keys are str, bytes, int, float, bool, None, or tuples of these; values that differ are keys that
+differ: 1, True and "1" are three. Values are bytes, str and int as they are, and whatever else JSON
+can say (a tuple comes back as a list; a dict whose keys are not str is refused); with
+Cache(codec="pickle") whatever pickle can say. Times are in seconds.
+"""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from onebox import _onebox
+from onebox._onebox import CacheError
+
+__all__ = ["Cache", "CacheError", "Lock", "LockLost", "add", "clear", "delete", "get", "get_many",
+           "get_or_set", "increment", "lock", "purge", "replace", "set", "set_many", "touch"]
+
+_ABSENT, _PRESENT = 1, 2  # what set() asks of what is there
+ALONE_BYTES = 64 << 20  # of a process without a server; taken as it is used
+LOAD_SECONDS = 30.0  # that a loader has, before another may load
+_POLL_SECONDS = 0.05  # greenlets look again so often, at last: a futex would stop them all
+
+
+def _plain(value: Any) -> bool:
+    """Whether JSON gives a dict's keys back as they were."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_plain, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return True
+
+
+def _dump_json(value: Any) -> str:
+    if not _plain(value):
+        raise TypeError("JSON makes the keys of a dict into str; use str, or Cache(codec='pickle')")
+    return _to_json(value)
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_from_json = json.JSONDecoder().decode
+
+
+def _dump_pickle(value: Any) -> bytes:
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+def _raw(value: Any) -> Any:
+    raise TypeError(f"a cache without a codec holds bytes, str and int of 64 bits, not {type(value).__name__}")
+
+
+_CODECS = {"json": (2, _dump_json, _from_json), "pickle": (3, _dump_pickle, pickle.loads), "raw": (2, _raw, _raw)}
+
+
+class Cache(_onebox.Cache):
+    """What is set here is seen by every process of the box, under this namespace.
+
+    get, set, delete, touch, increment, purge and clear are as their docstrings say; `tags` are names
+    by which purge() makes many entries go at once."""
+
+    def __new__(cls, namespace: str = "app", *, codec: str = "json",
+                memory: _onebox.Cache | int | None = None) -> Cache:
+        number, dumps, loads = _CODECS[codec]
+        return super().__new__(cls, memory or _box(), namespace=namespace, codec=number, dumps=dumps,
+                               loads=loads)
+
+    def add(self, key: Any, value: Any, **how: Any) -> bool:
+        """As set(), where nothing is there."""
+        return self.set(key, value, presence=_ABSENT, **how)
+
+    def replace(self, key: Any, value: Any, **how: Any) -> bool:
+        """As set(), where something is there."""
+        return self.set(key, value, presence=_PRESENT, **how)
+
+    def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
+        """{key: value} of those that are there."""
+        nothing = object()
+        found = {key: self.get(key, nothing) for key in keys}
+        return {key: value for key, value in found.items() if value is not nothing}
+
+    def set_many(self, values: Mapping[Any, Any], **how: Any) -> list[Any]:
+        """The keys of those that were not stored."""
+        return [key for key, value in values.items() if not self.set(key, value, **how)]
+
+    def get_or_set(self, key: Any, load: Callable[[], Any], ttl: float | None = None, *,
+                   stale: float = 0, jitter: float = 0.1, tags: Iterable[str] = (),
+                   none_ttl: float | None = None, lease: float = LOAD_SECONDS) -> Any:
+        """The value of `key`, or what load() returns, kept for `ttl` seconds.
+
+        One caller on the box loads, the others wait for him; for `stale` seconds after its time they
+        get the old value meanwhile. Of the ttl a random part of up to `jitter` is left out, so that
+        what was loaded together does not go together. None is not kept, but for `none_ttl` seconds
+        where that is given. A loader that dies, or takes longer than `lease`, is replaced by another;
+        what changed the key meanwhile (set, delete, purge, clear) is not undone by what it loads."""
+        tags = tuple(tags)
+        while True:
+            next_, there, value, token, turn, marks = self.claim(key, lease, tags)
+            if next_ == "use":
+                return value
+            if next_ == "load":
+                break
+            if next_ == "without":
+                return load()
+            self._await(key, turn, min(lease, 1.0))
+        kept = False
+        try:
+            loaded = load()
+            lasts = ttl if loaded is not None else none_ttl
+            if loaded is not None or none_ttl is not None:
+                if lasts is not None:
+                    lasts *= 1 - jitter * random.random()
+                kept = True
+                self.fulfil(key, token, loaded, marks=marks, fresh=lasts,
+                            ttl=None if lasts is None else lasts + stale)
+            return loaded
+        finally:
+            if not kept:
+                self.give_up(key, token)
+
+    def lock(self, name: Any, *, lease: float = 30.0, wait: float | None = None) -> Lock:
+        """A lock that one on the box has at a time, for `lease` seconds at most; who wants it waits up
+        to `wait` seconds (None: as long as it takes). `with cache.lock("prices"): ...`"""
+        return Lock(self, name, lease, wait)
+
+    def _await(self, key: Any, turn: int, timeout: float) -> None:
+        """Until something happens to the key, or sooner."""
+        if not _greenlets():
+            self.await_turn(key, turn, timeout)
+            return
+        until, pause = time.monotonic() + timeout, 0.001
+        while self.turn(key) == turn and time.monotonic() < until:
+            time.sleep(pause)
+            pause = min(2 * pause, _POLL_SECONDS)
+
+
+class LockLost(RuntimeError):
+    """The lease had passed before the lock was let go: another may have had it meanwhile."""
+
+
+class Lock:
+    """A lock with a lease; of one owner at a time, and no thread's own."""
+
+    def __init__(self, cache: Cache, name: Any, lease: float, wait: float | None) -> None:
+        self._cache, self._key, self._lease, self._wait = cache, ("onebox lock", name), lease, wait
+        self._token: str | None = None
+
+    def acquire(self, wait: float | None = None) -> bool:
+        """Whether it is ours, after up to `wait` seconds (None: as the lock was made)."""
+        wait = self._wait if wait is None else wait
+        until = None if wait is None else time.monotonic() + wait
+        token = f"{os.getpid()} {random.SystemRandom().getrandbits(128):032x}"
+        while True:
+            turn = self._cache.turn(self._key)
+            if self._cache.add(self._key, token, ttl=self._lease, keep=True):
+                self._token = token
+                return True
+            left = 1.0 if until is None else until - time.monotonic()
+            if left <= 0:
+                return False
+            found = self._cache.lookup(self._key)
+            ends = found[1] if found and found[1] is not None else 0
+            self._cache._await(self._key, turn, min(left, max(ends, 0.001), 1.0))
+
+    def extend(self, lease: float | None = None) -> bool:
+        """Whether it is still ours; it is then for `lease` seconds from now."""
+        return self._token is not None and self._cache.touch(
+            self._key, self._lease if lease is None else lease, equals=self._token)
+
+    def release(self) -> bool:
+        """Whether it was still ours."""
+        token, self._token = self._token, None
+        return token is not None and self._cache.delete(self._key, equals=token)
+
+    def __enter__(self) -> Lock:
+        if not self.acquire():
+            raise TimeoutError(f"the lock {self._key[1]!r} was not free within {self._wait} s")
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if not self.release() and kind is None:
+            raise LockLost(f"the lock {self._key[1]!r} was held longer than its lease of {self._lease} s")
+
+
+def _greenlets() -> bool:
+    """Whether sleeping lets other greenlets run, where they share this thread."""
+    return getattr(time.sleep, "__module__", "").startswith("gevent")
+
+
+def _box() -> _onebox.Cache | int:
+    """The memory that all processes of the box share, or how much a process alone has."""
+    return _default or ALONE_BYTES
+
+
+_default: Cache | None = None
+_default = Cache()
+
+get = _default.get
+get_many = _default.get_many
+get_or_set = _default.get_or_set
+set = _default.set
+set_many = _default.set_many
+add = _default.add
+replace = _default.replace
+delete = _default.delete
+touch = _default.touch
+increment = _default.increment
+purge = _default.purge
+clear = _default.clear
+lock = _default.lock

@@ -1,0 +1,128 @@
+#pragma once
+// Cache: what all processes of the box remember together.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cache/shard.h"
+#include "os/fd.h"
+#include "os/mapping.h"
+
+namespace onebox::cache {
+
+inline constexpr std::size_t kCacheBytesMin = std::size_t{2} << 20;
+inline constexpr std::size_t kCacheBytesMax = std::size_t{1} << 40;
+
+// Whether a call waits for another process that has the lock: kBusy at once, or after kPatience.
+enum class Wait : unsigned char { kNot, kForOthers };
+inline constexpr Duration kPatience = std::chrono::milliseconds(50);
+
+// Memory that any process may map, and use at the same time as all others, threads too. Whoever dies in
+// the middle of a call leaves what was there before, or what he was putting there. Times are of the
+// steady clock, which all processes share. Any thread may call.
+class Cache final {
+ public:
+  // `bytes`: kCacheBytesMin to kCacheBytesMax; all of the memory, which is taken as it is used.
+  static Result<Cache> Create(std::size_t bytes);
+  // An Error where it is none of this version.
+  static Result<Cache> Open(os::Fd memory);
+
+  const os::Fd& memory() const { return memory_; }
+  std::size_t value_bytes_max() { return shards_.front().value_bytes_max(); }
+
+  // `bytes`: up to kKeyBytesMax. `name`: what the statistics speak of; those beyond kRows - 1 names, or
+  // longer than RowName::kBytesMax, are counted together.
+  Key KeyOf(std::string_view bytes, std::string_view name);
+
+  // What an entry with that tag is marked with now: taken before its value is loaded, so that a purge
+  // meanwhile meets it too. Two tags may share a mark; then a purge of one is a purge of both.
+  TagMark MarkOf(std::string_view tag) const;
+  // Nothing that has been marked with it is there any more, for nobody. In constant time.
+  void Purge(std::string_view tag);
+
+  Answer Get(const Key& key, Time now, Wait wait, Value& value);
+  Outcome Set(const Key& key,
+              const NewValue& value,
+              const Condition& condition,
+              Time now,
+              Wait wait);
+  Outcome Remove(const Key& key, const Condition& condition, Time now, Wait wait);
+  Outcome Touch(const Key& key, Lifetime lifetime, const Condition& condition, Time now, Wait wait);
+  Outcome Add(const Key& key,
+              std::int64_t number,
+              const NewValue* initial,
+              Time now,
+              Wait wait,
+              std::int64_t& sum);
+
+  // What a caller who wants a value, and can load it, is to do.
+  struct Loading {
+    enum class Next : unsigned char {
+      kUse,   // the value
+      kLoad,  // then Fulfil(), or GiveUp(), with the token; with kStale there is a value meanwhile
+      kWait,  // for another who loads it: Await(turn), and then ask again
+      kWithout,  // load it, and keep it to yourself: the lock cannot be had, or there is no room
+      kBusy,     // ask again with Wait::kForOthers
+    };
+    Next next = Next::kWithout;
+    Answer answer = Answer::kAbsent;
+    std::uint64_t token = 0;
+    std::uint32_t turn = 0;
+  };
+  // One caller for each key loads at a time, until `lease` has passed or he has died.
+  Loading GetOrClaim(const Key& key, Duration lease, Time now, Wait wait, Value& value);
+  // kRefused where the key was set, removed or claimed by another since, or the lease has passed: what
+  // was loaded may be old.
+  Outcome Fulfil(const Key& key, std::uint64_t token, const NewValue& value, Time now, Wait wait);
+  Outcome GiveUp(const Key& key, std::uint64_t token, Time now, Wait wait);
+  // Until something has happened to the key since `turn`, or to others, or the time has passed.
+  void Await(const Key& key, std::uint32_t turn, Duration timeout);
+  std::uint32_t TurnOf(const Key& key);
+
+  struct Row {
+    std::string name;  // empty: of all others
+    std::uint64_t hits = 0, misses = 0, sets = 0, evictions = 0;
+  };
+  struct Figures {
+    std::size_t bytes = 0, bytes_used = 0, bytes_kept = 0, entries = 0, entries_kept = 0;
+    std::uint64_t undone = 0;   // changes whose maker died in them
+    std::uint64_t emptied = 0;  // shards that made no sense any more
+    std::vector<Row> rows;      // those that were asked for, or set
+  };
+  Figures Count();
+  // One shard after the other, each locked meanwhile; those that are busy are left out: how many.
+  std::size_t ForEach(Time now, const Shard::Each& each);
+  bool CheckInvariants();
+
+ private:
+  Cache(os::Fd memory, os::Mapping mapping);
+
+  CacheHead& head() const { return *reinterpret_cast<CacheHead*>(mapping_.data()); }
+  std::span<std::atomic<std::uint32_t>> cells() const;
+  std::atomic<std::uint32_t>& CellOf(std::string_view tag) const;
+  Shard& ShardOf(const Key& key);
+  std::uint16_t RowOf(std::string_view name);
+  std::string NameOf(std::size_t row) const;
+
+  // What `use` gives for the key's shard, or `busy`.
+  template <typename Given, typename Use>
+  Given Locked(const Key& key, Wait wait, Time now, Given busy, Use use);
+  // The same, and tells those who wait for the key.
+  template <typename Use>
+  Outcome Changed(const Key& key, Wait wait, Time now, Use use);
+
+  os::Fd memory_;
+  os::Mapping mapping_;
+  std::vector<Shard> shards_;
+};
+
+}  // namespace onebox::cache

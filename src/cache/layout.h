@@ -1,0 +1,111 @@
+#pragma once
+// What lies where in the cache's shared memory (docs/internals/cache.md).
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "shm/robust_lock.h"
+#include "shm/undo_log.h"
+
+namespace onebox::cache {
+
+// Processes of several versions may map the same memory: a change here is a new version.
+inline constexpr std::uint64_t kMagic = 0x31'48'43'58'4f'42'4e'4f;  // "ONBXOCH1"
+inline constexpr std::uint32_t kVersion = 1;
+
+inline constexpr std::size_t kBlockBytes = 64;
+inline constexpr std::uint32_t kNoBlock = 0;  // block 0 of a shard is nobody's
+inline constexpr std::size_t kRows = 256;     // of the statistics; row 0 is of all that have none
+
+// At the begin of a run of blocks; its bytes follow.
+struct Extent {
+  std::uint32_t next;    // the block where the rest is
+  std::uint32_t blocks;  // of this run
+};
+static_assert(sizeof(Extent) == 8);
+
+enum class Queue : std::uint8_t { kKept, kSmall, kMain };
+inline constexpr std::size_t kQueues = 3;
+
+// Follows the first extent's head. What belongs to it comes after it, through all its extents: marks of
+// its tags, the key, the value.
+struct Entry {
+  std::uint64_t hash;
+  std::int64_t expires;        // ns of the steady clock; from then on it is not there
+  std::int64_t fresh;          // from then on it is stale
+  std::uint32_t in_bucket;     // the next of the same bucket
+  std::uint32_t older, newer;  // in its queue
+  std::uint32_t value_bytes;
+  std::uint32_t hits;
+  std::uint16_t key_bytes;
+  std::uint16_t row;
+  std::uint8_t codec;
+  Queue queue;
+  std::uint8_t uses;  // what the eviction counts
+  std::uint8_t tags;
+  std::uint32_t blocks;  // of all its extents
+};
+static_assert(sizeof(Entry) == kBlockBytes - sizeof(Extent));
+
+// A tag's cell, and what stood in it when the entry was made: purged where that has changed.
+struct TagMark {
+  std::uint32_t cell;
+  std::uint32_t generation;
+};
+
+struct QueueHead {
+  std::uint32_t oldest, newest;
+  std::uint32_t blocks, entries;
+};
+
+// Changed under the shard's lock, read without it.
+struct RowCounts {
+  std::atomic<std::uint64_t> hits, misses, sets, evictions;
+};
+
+struct ShardHead {
+  shm::RobustLock lock;
+  std::atomic<std::uint32_t> turn;     // raised when somebody who waits should look again
+  std::atomic<std::uint32_t> waiting;  // how many wait for it
+  std::atomic<std::int64_t>
+      given_up;                       // until then nobody waits for the lock: its holder is stopped
+  std::atomic<std::uint64_t> undone;  // how often a holder died within a change
+  std::atomic<std::uint64_t> emptied;  // how often what was found here made no sense
+  std::uint32_t whole;                 // 0 while all of it is made anew
+  // From here on by Mutation alone.
+  std::uint32_t free_blocks;
+  std::uint32_t being_made;  // extents of an entry that is not yet one
+  std::uint32_t discarded;   // extents that are to be freed
+  std::uint32_t claims;      // entries that are claims
+  std::array<QueueHead, kQueues> queues;
+  // Any value is right here: no Mutation.
+  std::uint32_t search_from;  // where the last run of blocks was found, in words of the map
+  std::uint32_t ghost_clock;  // evictions from the small queue
+  std::array<RowCounts, kRows> rows;
+  shm::UndoLog undo;
+};
+
+// A name that the statistics speak of; `hash` 0: free.
+struct RowName {
+  static constexpr std::size_t kBytesMax = 55;
+  std::atomic<std::uint64_t> hash;
+  std::atomic<std::uint8_t> bytes;  // 0 while it is being written
+  std::array<std::atomic<char>, kBytesMax> text;
+};
+
+struct CacheHead {
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t shards;       // a power of two
+  std::uint64_t shard_bytes;  // of each, its head included
+  std::uint32_t tag_cells;    // a power of two
+  std::uint32_t unused;
+  std::uint64_t seed;                 // of the hashes: who sends keys does not know it
+  std::atomic<std::uint64_t> tokens;  // how many claims there have been
+  std::array<RowName, kRows> row_names;
+};
+
+}  // namespace onebox::cache

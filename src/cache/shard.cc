@@ -1,0 +1,436 @@
+#include "cache/shard.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "cache/blocks.h"
+#include "cache/eviction.h"
+#include "cache/queues.h"
+
+namespace onebox::cache {
+namespace {
+
+constexpr std::int64_t kNever = INT64_MAX;
+// A claim on a key is an entry of its own, in the same shard, which the bits of the hash that are left
+// here choose.
+constexpr std::uint64_t kClaimBits = 0x00ff'5bd1'e995'a4d3;
+// Where a holder does not go on, callers do without for as long before they wait for it once more.
+constexpr Duration kGivenUpFor = std::chrono::seconds(1);
+// How many of the kept entries are looked at for each new one: what has expired goes in time.
+constexpr int kSweptAtOnce = 4;
+constexpr int kSweptForRoomMax = 4096;
+
+std::int64_t Nanoseconds(Time time) {
+  return time.time_since_epoch().count();
+}
+
+std::span<const std::byte> BytesOf(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+Key ClaimKey(const Key& key) {
+  return {key.bytes, key.hash ^ kClaimBits, 0};
+}
+
+// An entry's bytes behind its Entry.
+std::size_t BytesBefore(const Entry& entry) {
+  return entry.tags * sizeof(TagMark) + entry.key_bytes;
+}
+
+void Raise(std::atomic<std::uint64_t>& count) {
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void Shard::Format() {
+  memory_.head().lock.Initialise();
+  memory_.Reset();
+}
+
+bool Shard::TryLock() {
+  return Concluded(memory_.head().lock.TryLock());
+}
+
+bool Shard::Lock(Duration patience, Time now) {
+  if (TryLock()) return true;
+  auto& given_up = memory_.head().given_up;
+  if (given_up.load(std::memory_order_relaxed) > Nanoseconds(now)) return false;
+  if (Concluded(memory_.head().lock.Lock(patience))) return true;
+  given_up.store(Nanoseconds(now + kGivenUpFor), std::memory_order_relaxed);
+  return false;
+}
+
+bool Shard::Concluded(shm::RobustLock::Taken taken) {
+  if (taken == shm::RobustLock::Taken::kFromTheDead) PutInOrder();
+  return taken != shm::RobustLock::Taken::kNo;
+}
+
+void Shard::PutInOrder() {
+  ShardHead& head = memory_.head();
+  if (head.whole == 0) {
+    memory_.Reset();
+    return;
+  }
+  if (!memory_.undo().Empty() || head.being_made != kNoBlock || head.discarded != kNoBlock) {
+    Raise(head.undone);
+  }
+  memory_.undo().Undo(memory_.bytes());
+  DiscardWhatWasBeingMade(memory_);
+  FreeDiscarded(memory_);
+}
+
+void Shard::Unlock() {
+  if (memory_.broken()) {
+    Raise(memory_.head().emptied);
+    memory_.Reset();
+  }
+  memory_.head().lock.Unlock();
+}
+
+// --- looking
+
+Shard::Place Shard::Find(const Key& key) {
+  std::uint32_t* link = &memory_.BucketOf(key.hash);
+  for (std::uint32_t steps = 0; *link != kNoBlock; ++steps) {
+    if (!memory_.Check(steps < memory_.blocks())) break;  // a ring
+    Entry& entry = memory_.EntryAt(*link);
+    if (entry.hash == key.hash && entry.key_bytes == key.bytes.size()) {
+      ChainCursor cursor(memory_, *link);
+      cursor.Skip(entry.tags * sizeof(TagMark));
+      if (cursor.Equals(BytesOf(key.bytes).data(), key.bytes.size())) return {*link, link};
+    }
+    if (memory_.broken()) break;
+    link = &entry.in_bucket;
+  }
+  return {};
+}
+
+bool Shard::IsThere(std::uint32_t block, Time now) {
+  const Entry& entry = memory_.EntryAt(block);
+  if (entry.expires <= Nanoseconds(now)) return false;
+  ChainCursor cursor(memory_, block);
+  for (int tag = 0; tag < entry.tags && memory_.Check(entry.tags <= kTagsMax); ++tag) {
+    TagMark mark{};
+    cursor.Read(reinterpret_cast<std::byte*>(&mark), sizeof mark);
+    if (!memory_.Check(mark.cell < cells_.size()) ||
+        cells_[mark.cell].load(std::memory_order_acquire) != mark.generation) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Shard::Place Shard::FindThere(const Key& key, Time now) {
+  const Place place = Find(key);
+  if (place.block == kNoBlock || IsThere(place.block, now)) return place;
+  Discard(place);
+  return {};
+}
+
+bool Shard::ValueEquals(std::uint32_t block, std::string_view bytes) {
+  const Entry& entry = memory_.EntryAt(block);
+  if (entry.value_bytes != bytes.size()) return false;
+  ChainCursor cursor(memory_, block);
+  cursor.Skip(BytesBefore(entry));
+  return cursor.Equals(BytesOf(bytes).data(), bytes.size());
+}
+
+bool Shard::Holds(const Condition& condition, std::uint32_t block) {
+  const bool there = block != kNoBlock;
+  if (condition.presence == Condition::Presence::kAbsent && there) return false;
+  if (condition.presence == Condition::Presence::kPresent && !there) return false;
+  return !condition.equals || !there || ValueEquals(block, *condition.equals);
+}
+
+void Shard::ReadValue(std::uint32_t block, std::byte* to, std::size_t bytes) {
+  ChainCursor cursor(memory_, block);
+  cursor.Skip(BytesBefore(memory_.EntryAt(block)));
+  cursor.Read(to, bytes);
+}
+
+Answer Shard::Get(const Key& key, Time now, Value& value) {
+  RowCounts& row = memory_.head().rows[key.row];
+  const Place place = FindThere(key, now);
+  if (place.block == kNoBlock) {
+    Raise(row.misses);
+    return Answer::kAbsent;
+  }
+  Entry& entry = memory_.EntryAt(place.block);
+  if (!memory_.Check(entry.blocks < memory_.blocks() &&
+                     entry.value_bytes <= entry.blocks * kBlockBytes)) {
+    return Answer::kAbsent;
+  }
+  value.codec = entry.codec;
+  value.expires.reset();
+  if (entry.expires != kNever) value.expires = Time(Duration(entry.expires));
+  value.bytes.resize(entry.value_bytes);
+  ReadValue(place.block, reinterpret_cast<std::byte*>(value.bytes.data()), value.bytes.size());
+  if (memory_.broken()) return Answer::kAbsent;
+  ++entry.hits;
+  NoteUse(memory_, entry);
+  Raise(row.hits);
+  return entry.fresh > Nanoseconds(now) ? Answer::kFresh : Answer::kStale;
+}
+
+// --- changing
+
+void Shard::Discard(Place place) {
+  FreeDiscarded(memory_);
+  const Entry& entry = memory_.EntryAt(place.block);
+  {
+    shm::Mutation mutation(memory_.undo(), memory_.bytes());
+    mutation.Set(*place.link, entry.in_bucket);
+    RemoveFromQueue(memory_, mutation, place.block);
+    if (entry.codec == kClaimCodec) mutation.Set(memory_.head().claims, memory_.head().claims - 1);
+    mutation.Set(memory_.head().discarded, place.block);
+  }
+  FreeDiscarded(memory_);
+}
+
+void Shard::DropClaim(const Key& key) {
+  if (memory_.head().claims == 0) return;
+  const Place claim = Find(ClaimKey(key));
+  if (claim.block != kNoBlock) Discard(claim);
+}
+
+Shard::Place Shard::PlaceOf(std::uint32_t block) {
+  std::uint32_t* link = &memory_.BucketOf(memory_.EntryAt(block).hash);
+  for (std::uint32_t steps = 0; *link != block; ++steps) {
+    if (!memory_.Check(*link != kNoBlock && steps < memory_.blocks())) return {};
+    link = &memory_.EntryAt(*link).in_bucket;
+  }
+  return {block, link};
+}
+
+bool Shard::Evict(std::uint32_t block) {
+  const Place place = PlaceOf(block);
+  if (memory_.broken()) return false;
+  Raise(memory_.head().rows[memory_.EntryAt(block).row % kRows].evictions);
+  Discard(place);
+  return true;
+}
+
+bool Shard::MakeRoom(std::uint32_t blocks) {
+  while (memory_.head().free_blocks < blocks) {
+    const std::uint32_t victim = ChooseVictim(memory_);
+    if (victim == kNoBlock || !Evict(victim)) return false;
+  }
+  return true;
+}
+
+// Looks at the oldest of what is kept: it goes where it has expired, else it becomes the newest.
+void Shard::SweepKept(Time now) {
+  const std::uint32_t block = HeadOf(memory_, Queue::kKept).oldest;
+  if (block == kNoBlock) return;
+  if (!IsThere(block, now)) {
+    if (const Place place = PlaceOf(block); !memory_.broken()) Discard(place);
+    return;
+  }
+  shm::Mutation mutation(memory_.undo(), memory_.bytes());
+  RemoveFromQueue(memory_, mutation, block);
+  AppendToQueue(memory_, mutation, block, Queue::kKept);
+}
+
+bool Shard::MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now) {
+  for (int i = 0; i < kSweptAtOnce; ++i)
+    SweepKept(now);
+  const QueueHead& kept = HeadOf(memory_, Queue::kKept);
+  const auto fits = [&] {
+    const Place old = Find(key);  // goes when the new one comes
+    const bool counted = old.block != kNoBlock && memory_.EntryAt(old.block).queue == Queue::kKept;
+    const std::uint32_t given_back = counted ? memory_.EntryAt(old.block).blocks : 0;
+    return kept.blocks + blocks <= memory_.blocks() / 2 + given_back;
+  };
+  const std::uint32_t seen_max = std::min<std::uint32_t>(kept.entries, kSweptForRoomMax);
+  for (std::uint32_t i = 0; !fits(); ++i) {
+    if (i == seen_max || memory_.broken()) return false;
+    SweepKept(now);
+  }
+  return true;
+}
+
+bool Shard::WriteEntry(const Key& key, const NewValue& value) {
+  const std::size_t all =
+      sizeof(Entry) + value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
+  std::uint32_t blocks = 0;
+  for (std::size_t taken = 0; taken < all;) {
+    if (!MakeRoom(1)) return false;
+    const std::uint32_t before = memory_.head().free_blocks;
+    taken += TakeRun(memory_, all - taken);
+    if (memory_.broken()) return false;
+    blocks += before - memory_.head().free_blocks;
+  }
+  const std::uint32_t block = memory_.head().being_made;
+  Entry& entry = memory_.EntryAt(block);
+  const Lifetime& lifetime = value.lifetime;
+  const std::int64_t expires = lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever;
+  entry = {
+      .hash = key.hash,
+      .expires = expires,
+      .fresh = lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires,
+      .in_bucket = kNoBlock,
+      .older = kNoBlock,
+      .newer = kNoBlock,
+      .value_bytes = static_cast<std::uint32_t>(value.bytes.size()),
+      .hits = 0,
+      .key_bytes = static_cast<std::uint16_t>(key.bytes.size()),
+      .row = key.row,
+      .codec = value.codec,
+      .queue = Queue::kKept,
+      .uses = 0,
+      .tags = static_cast<std::uint8_t>(value.tags.size()),
+      .blocks = blocks,
+  };
+  ChainCursor cursor(memory_, block);
+  cursor.Write(std::as_bytes(value.tags).data(), value.tags.size_bytes());
+  cursor.Write(BytesOf(key.bytes).data(), key.bytes.size());
+  cursor.Write(BytesOf(value.bytes).data(), value.bytes.size());
+  return !memory_.broken();
+}
+
+// What is being made becomes the key's entry, in one step with the end of the one before it.
+void Shard::Link(const Key& key, Keep keep) {
+  const Place old = Find(key);
+  ShardHead& head = memory_.head();
+  const std::uint32_t block = head.being_made;
+  Entry& entry = memory_.EntryAt(block);
+  const bool kept = keep == Keep::kUntilItExpires;
+  const Queue queue = kept ? Queue::kKept : QueueForNew(memory_, key.hash);
+  {
+    shm::Mutation mutation(memory_.undo(), memory_.bytes());
+    if (old.block == kNoBlock) {
+      std::uint32_t& bucket = memory_.BucketOf(key.hash);
+      mutation.Set(entry.in_bucket, bucket);
+      mutation.Set(bucket, block);
+      AppendToQueue(memory_, mutation, block, queue);
+    } else {
+      const Entry& before = memory_.EntryAt(old.block);
+      mutation.Set(entry.in_bucket, before.in_bucket);
+      mutation.Set(*old.link, block);
+      mutation.Set(entry.uses, before.uses);
+      mutation.Set(entry.hits, before.hits);
+      if (kept == (before.queue == Queue::kKept)) {
+        ReplaceInQueue(memory_, mutation, old.block, block);
+      } else {
+        RemoveFromQueue(memory_, mutation, old.block);
+        AppendToQueue(memory_, mutation, block, queue);
+      }
+      mutation.Set(head.discarded, old.block);
+    }
+    if (entry.codec == kClaimCodec && old.block == kNoBlock)
+      mutation.Set(head.claims, head.claims + 1);
+    mutation.Set(head.being_made, kNoBlock);
+  }
+  FreeDiscarded(memory_);
+}
+
+Outcome Shard::Put(const Key& key, const NewValue& value, Time now) {
+  const std::size_t all =
+      sizeof(Entry) + value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
+  if (value.bytes.size() > value_bytes_max()) return Outcome::kTooLarge;
+  const std::uint32_t blocks = BlocksFor(all);
+  if (value.keep == Keep::kUntilItExpires && !MakeRoomToKeep(key, blocks, now))
+    return Outcome::kFull;
+  if (!MakeRoom(blocks) || !WriteEntry(key, value)) {
+    DiscardWhatWasBeingMade(memory_);
+    FreeDiscarded(memory_);
+    return Outcome::kFull;
+  }
+  Link(key, value.keep);
+  Raise(memory_.head().rows[key.row].sets);
+  return Outcome::kDone;
+}
+
+Outcome Shard::Set(const Key& key, const NewValue& value, const Condition& condition, Time now) {
+  CHECK(key.bytes.size() <= kKeyBytesMax && key.row < kRows && value.tags.size() <= kTagsMax);
+  if (!Holds(condition, FindThere(key, now).block)) return Outcome::kRefused;
+  DropClaim(key);
+  return Put(key, value, now);
+}
+
+Outcome Shard::Remove(const Key& key, const Condition& condition, Time now) {
+  DropClaim(key);
+  const Place place = FindThere(key, now);
+  if (place.block == kNoBlock || !Holds(condition, place.block)) return Outcome::kRefused;
+  Discard(place);
+  return Outcome::kDone;
+}
+
+Outcome Shard::Touch(const Key& key, Lifetime lifetime, const Condition& condition, Time now) {
+  const Place place = FindThere(key, now);
+  if (place.block == kNoBlock || !Holds(condition, place.block)) return Outcome::kRefused;
+  Entry& entry = memory_.EntryAt(place.block);
+  const std::int64_t expires = lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever;
+  shm::Mutation mutation(memory_.undo(), memory_.bytes());
+  mutation.Set(entry.expires, expires);
+  mutation.Set(entry.fresh,
+               lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires);
+  return Outcome::kDone;
+}
+
+Outcome Shard::Add(const Key& key,
+                   std::int64_t number,
+                   const NewValue* initial,
+                   Time now,
+                   std::int64_t& sum) {
+  Place place = FindThere(key, now);
+  if (place.block == kNoBlock) {
+    if (initial == nullptr) return Outcome::kRefused;
+    CHECK(initial->codec == kNumberCodec && initial->bytes.size() == sizeof sum);
+    std::memcpy(&sum, initial->bytes.data(), sizeof sum);
+    if (__builtin_add_overflow(sum, number, &sum)) return Outcome::kOutOfRange;
+    NewValue first = *initial;
+    first.bytes = {reinterpret_cast<const char*>(&sum), sizeof sum};
+    DropClaim(key);
+    return Put(key, first, now);
+  }
+  const Entry& entry = memory_.EntryAt(place.block);
+  if (entry.codec != kNumberCodec || entry.value_bytes != sizeof sum) return Outcome::kNotANumber;
+  ReadValue(place.block, reinterpret_cast<std::byte*>(&sum), sizeof sum);
+  if (__builtin_add_overflow(sum, number, &sum)) return Outcome::kOutOfRange;
+  DropClaim(key);
+  ChainCursor cursor(memory_, place.block);
+  cursor.Skip(BytesBefore(entry));
+  shm::Mutation mutation(memory_.undo(), memory_.bytes());
+  cursor.Overwrite(mutation, reinterpret_cast<const std::byte*>(&sum), sizeof sum);
+  return Outcome::kDone;
+}
+
+// --- claims
+
+std::optional<Claim> Shard::ClaimOf(const Key& key, Time now) {
+  if (memory_.head().claims == 0) return std::nullopt;
+  const Place place = FindThere(ClaimKey(key), now);
+  if (place.block == kNoBlock) return std::nullopt;
+  Claim claim;
+  if (!memory_.Check(memory_.EntryAt(place.block).value_bytes == sizeof claim)) return std::nullopt;
+  ReadValue(place.block, reinterpret_cast<std::byte*>(&claim), sizeof claim);
+  return claim;
+}
+
+Outcome Shard::SetClaim(const Key& key, Claim claim, Time until, Time now) {
+  return Put(ClaimKey(key),
+             {.bytes = {reinterpret_cast<const char*>(&claim), sizeof claim},
+              .codec = kClaimCodec,
+              .lifetime = {.expires = until},
+              .keep = Keep::kUntilItExpires},
+             now);
+}
+
+Outcome Shard::Fulfil(const Key& key, std::uint64_t token, const NewValue& value, Time now) {
+  const auto claim = ClaimOf(key, now);
+  if (!claim || claim->token != token) return Outcome::kRefused;
+  DropClaim(key);
+  return Put(key, value, now);
+}
+
+Outcome Shard::GiveUp(const Key& key, std::uint64_t token, Time now) {
+  const auto claim = ClaimOf(key, now);
+  if (!claim || claim->token != token) return Outcome::kRefused;
+  DropClaim(key);
+  return Outcome::kDone;
+}
+
+}  // namespace onebox::cache

@@ -1,0 +1,92 @@
+#include "cache/shard_memory.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace onebox::cache {
+namespace {
+
+// Small entries take two to four blocks with their keys, large ones more: with one bucket for every two
+// blocks a chain is hardly ever longer than two.
+constexpr std::uint32_t kBlocksPerBucket = 2;
+constexpr std::uint32_t kBlocksPerGhost = 4;
+
+std::size_t RoundUp(std::size_t bytes) {
+  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
+ShardPlan PlanBlocks(std::uint32_t blocks) {
+  ShardPlan plan;
+  plan.blocks = blocks;
+  plan.buckets = std::bit_floor(blocks / kBlocksPerBucket);
+  plan.ghosts = std::bit_floor(blocks / kBlocksPerGhost);
+  plan.map_at = RoundUp(sizeof(ShardHead));
+  plan.buckets_at = RoundUp(plan.map_at + (blocks + 63) / 64 * sizeof(std::uint64_t));
+  plan.ghosts_at = RoundUp(plan.buckets_at + plan.buckets * sizeof(std::uint32_t));
+  plan.blocks_at = RoundUp(plan.ghosts_at + plan.ghosts * sizeof(std::uint64_t));
+  return plan;
+}
+
+}  // namespace
+
+ShardPlan PlanShard(std::size_t shard_bytes) {
+  CHECK(shard_bytes >= kShardBytesMin && shard_bytes <= kShardBytesMax);
+  auto blocks = static_cast<std::uint32_t>(shard_bytes / kBlockBytes);
+  ShardPlan plan = PlanBlocks(blocks);
+  while (plan.blocks_at + std::size_t{plan.blocks} * kBlockBytes > shard_bytes) {
+    const std::size_t over = plan.blocks_at + std::size_t{plan.blocks} * kBlockBytes - shard_bytes;
+    blocks -= std::max<std::uint32_t>(1, static_cast<std::uint32_t>(over / (2 * kBlockBytes)));
+    plan = PlanBlocks(blocks);
+  }
+  return plan;
+}
+
+ShardMemory::ShardMemory(std::span<std::byte> bytes)
+    : bytes_(bytes), plan_(PlanShard(bytes.size())) {}
+
+Extent& ShardMemory::ExtentAt(std::uint32_t block) {
+  auto* extent = reinterpret_cast<Extent*>(
+      BlockAt(Check(block != kNoBlock && block < plan_.blocks) ? block : 0));
+  if (extent->blocks == 0 || extent->blocks > plan_.blocks - block) {
+    Check(false);
+    extent = reinterpret_cast<Extent*>(BlockAt(0));
+  }
+  return *extent;
+}
+
+Entry& ShardMemory::EntryAt(std::uint32_t block) {
+  return *reinterpret_cast<Entry*>(&ExtentAt(block) + 1);
+}
+
+std::span<std::byte> ShardMemory::BytesOf(Extent& extent) {
+  return {reinterpret_cast<std::byte*>(&extent + 1), extent.blocks * kBlockBytes - sizeof(Extent)};
+}
+
+void ShardMemory::Reset() {
+  ShardHead& shard = head();
+  // Counts of what has been stay, and so does the lock, which is ours.
+  shard.whole = 0;
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // whoever finds it so begins again
+  shard.free_blocks = plan_.blocks - 1;
+  shard.being_made = shard.discarded = kNoBlock;
+  shard.claims = 0;
+  shard.queues = {};
+  shard.search_from = shard.ghost_clock = 0;
+  std::ranges::fill(map(), 0);
+  map()[0] = 1;  // block 0
+  for (std::uint32_t beyond = plan_.blocks; beyond % 64 != 0; ++beyond)
+    map().back() |= std::uint64_t{1} << (beyond % 64);
+  std::ranges::fill(buckets(), kNoBlock);
+  std::ranges::fill(ghosts(), 0);
+  std::memset(BlockAt(0), 0, kBlockBytes);
+  reinterpret_cast<Extent*>(BlockAt(0))->blocks = 1;
+  undo().Forget();
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  shard.whole = 1;
+  broken_ = false;
+}
+
+}  // namespace onebox::cache

@@ -1,0 +1,797 @@
+#include "pyext/cache_type.h"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/cache.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "pyext/cache_key.h"
+#include "pyext/cache_value.h"
+
+namespace onebox::pyext {
+namespace {
+
+using cache::Answer;
+using cache::Outcome;
+using cache::Wait;
+
+PyObject* cache_error = nullptr;  // onebox.cache.CacheError
+
+struct Inside {
+  std::shared_ptr<cache::Cache> cache;
+  std::string name_space;  // as the statistics show it
+  std::string key_prefix;  // of every key's bytes
+  std::string tag_prefix;  // of every tag
+  Coder coder;
+  os::SystemClock clock;
+};
+
+struct CacheObject {
+  PyObject head;
+  Inside* inside;
+};
+
+Inside& Of(PyObject* self) {
+  return *reinterpret_cast<CacheObject*>(self)->inside;
+}
+
+// At once where nobody else has the lock; else without the GIL.
+template <typename Use>
+auto WithLock(Use use, decltype(use(Wait::kNot)) busy) {
+  auto given = use(Wait::kNot);
+  if (given != busy) return given;
+  const WithoutGil others;
+  return use(Wait::kForOthers);
+}
+
+// A key's bytes and what they are called, for as long as one call. No Python code runs meanwhile.
+struct NamedKey {
+  std::string bytes, name;
+  std::optional<cache::Key> key;
+
+  // False with an exception.
+  bool Make(Inside& inside, PyObject* value) {
+    bytes.assign(inside.key_prefix);
+    if (!AppendKey(value, bytes)) return false;
+    if (bytes.size() > cache::kKeyBytesMax) {
+      PyErr_Format(PyExc_ValueError,
+                   "a key of %zu bytes is longer than %zu",
+                   bytes.size(),
+                   cache::kKeyBytesMax);
+      return false;
+    }
+    name.assign(inside.name_space);
+    name.append(NameOfKey(value));
+    key = inside.cache->KeyOf(bytes, name);
+    return true;
+  }
+};
+
+NamedKey& ThisThreadsKey() {
+  thread_local NamedKey key;
+  return key;
+}
+cache::Value& ThisThreadsValue() {
+  thread_local cache::Value value;
+  return value;
+}
+constexpr std::size_t kScratchBytesMax = 64 << 10;
+void Shrink(std::string& scratch) {
+  if (scratch.capacity() > kScratchBytesMax) scratch = {};
+}
+
+// --- arguments
+
+// Seconds to come. False with an exception where they are not.
+bool SecondsOf(PyObject* object, const char* what, std::optional<Duration>& out) {
+  out.reset();
+  if (object == nullptr || object == Py_None) return true;
+  const double seconds = PyFloat_AsDouble(object);
+  if (seconds == -1.0 && PyErr_Occurred() != nullptr) return false;
+  constexpr double kSecondsMax = 3e9;  // a century
+  if (!(seconds >= 0)) {
+    PyErr_Format(PyExc_ValueError, "%s is a number of seconds, not %R", what, object);
+    return false;
+  }
+  out = std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(seconds, kSecondsMax)));
+  return true;
+}
+
+struct Marks {
+  std::vector<cache::TagMark> marks;
+
+  // Of the namespace, and of these tags, as they are now. False with an exception.
+  bool Take(const Inside& inside, PyObject* tags) {
+    marks.assign(1, inside.cache->MarkOf(inside.tag_prefix));
+    if (tags == nullptr || tags == Py_None) return true;
+    if (PyUnicode_Check(tags)) {
+      PyErr_SetString(PyExc_TypeError, "tags are several: a list or tuple of str");
+      return false;
+    }
+    const Ref iterator = Ref::Take(PyObject_GetIter(tags));
+    if (!iterator) return false;
+    while (const Ref tag = Ref::Take(PyIter_Next(iterator.get()))) {
+      std::string name;
+      if (!Name(inside, tag.get(), name)) return false;
+      if (marks.size() == cache::kTagsMax) {
+        PyErr_Format(PyExc_ValueError, "an entry has up to %zu tags", cache::kTagsMax - 1);
+        return false;
+      }
+      marks.push_back(inside.cache->MarkOf(name));
+    }
+    return PyErr_Occurred() == nullptr;
+  }
+
+  static bool Name(const Inside& inside, PyObject* tag, std::string& out) {
+    Py_ssize_t size = 0;
+    const char* utf8 = PyUnicode_Check(tag) ? PyUnicode_AsUTF8AndSize(tag, &size) : nullptr;
+    if (utf8 == nullptr) {
+      if (PyErr_Occurred() == nullptr) PyErr_Format(PyExc_TypeError, "a tag is a str, not %R", tag);
+      return false;
+    }
+    out = inside.tag_prefix;
+    out.append(utf8, static_cast<std::size_t>(size));
+    return true;
+  }
+
+  Ref ToBytes() const {
+    return Bytes(
+        {reinterpret_cast<const char*>(marks.data()), marks.size() * sizeof(cache::TagMark)});
+  }
+  bool FromBytes(PyObject* bytes) {
+    const std::string_view raw = PyBytes_Check(bytes) ? ViewOf(bytes) : std::string_view();
+    if (raw.empty() || raw.size() % sizeof(cache::TagMark) != 0 ||
+        raw.size() / sizeof(cache::TagMark) > cache::kTagsMax) {
+      PyErr_SetString(PyExc_TypeError, "marks are what claim() has given");
+      return false;
+    }
+    marks.resize(raw.size() / sizeof(cache::TagMark));
+    std::memcpy(marks.data(), raw.data(), raw.size());
+    return true;
+  }
+};
+
+// Of set(), fulfil() and add().
+struct Storing {
+  PyObject *ttl = nullptr, *fresh = nullptr, *tags = nullptr, *equals = nullptr;
+  int keep = 0, presence = 0;
+  std::optional<Duration> lasts, fresh_for;
+  cache::Value expected;
+
+  bool Resolve(const Coder& coder) {
+    if (!SecondsOf(ttl, "ttl", lasts) || !SecondsOf(fresh, "fresh", fresh_for)) return false;
+    return equals == nullptr || equals == Py_None || Encode(coder, equals, expected);
+  }
+  cache::Lifetime LifetimeFrom(Time now) const {
+    cache::Lifetime lifetime;
+    if (lasts) lifetime.expires = now + *lasts;
+    if (fresh_for) lifetime.fresh = now + *fresh_for;
+    return lifetime;
+  }
+  cache::Condition WhenItHolds() const {
+    cache::Condition condition{.presence = static_cast<cache::Condition::Presence>(presence)};
+    if (equals != nullptr && equals != Py_None) condition.equals = expected.bytes;
+    return condition;
+  }
+  cache::Keep Kept() const {
+    return keep != 0 ? cache::Keep::kUntilItExpires : cache::Keep::kWhileThereIsRoom;
+  }
+};
+
+// --- results
+
+// A bool, or an exception where what has not been done may not be passed over.
+PyObject* Conclude(const Inside& inside, Outcome outcome, std::size_t bytes, bool must) {
+  switch (outcome) {
+    case Outcome::kDone:
+      Py_RETURN_TRUE;
+    case Outcome::kRefused:
+      Py_RETURN_FALSE;
+    case Outcome::kTooLarge:
+      if (must) {
+        PyErr_Format(PyExc_ValueError,
+                     "a value of %zu bytes is larger than this cache takes (%zu)",
+                     bytes,
+                     inside.cache->value_bytes_max());
+        return nullptr;
+      }
+      if (PyErr_WarnFormat(PyExc_RuntimeWarning,
+                           1,
+                           "a value of %zu bytes is not stored: this cache takes up to %zu",
+                           bytes,
+                           inside.cache->value_bytes_max()) != 0) {
+        return nullptr;
+      }
+      Py_RETURN_FALSE;
+    case Outcome::kNotANumber:
+      PyErr_SetString(PyExc_TypeError, "what is there is no int");
+      return nullptr;
+    case Outcome::kOutOfRange:
+      PyErr_SetString(PyExc_OverflowError, "the sum is no int of 64 bits");
+      return nullptr;
+    case Outcome::kFull:
+    case Outcome::kBusy:
+      break;
+  }
+  if (!must) Py_RETURN_FALSE;
+  PyErr_SetString(cache_error,
+                  outcome == Outcome::kFull
+                      ? "no room is left for what may not give way ([cache] memory)"
+                      : "another process has the lock and does not go on");
+  return nullptr;
+}
+
+// What cannot be read any more, as a class that has moved, is not there; the log says so.
+Ref DecodeOrNone(Inside& inside, PyObject* key, const cache::Value& value, bool& unreadable) {
+  Ref decoded = Decode(inside.coder, value);
+  unreadable = !decoded && static_cast<Codec>(value.codec) == inside.coder.codec &&
+               PyErr_ExceptionMatches(PyExc_Exception) != 0;
+  if (unreadable) PyErr_WriteUnraisable(key);
+  return decoded;
+}
+
+// --- methods
+
+PyObject* Get(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+  if (count < 1 || count > 2) {
+    PyErr_SetString(PyExc_TypeError,
+                    "get() takes a key, and what to return where nothing is there");
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  NamedKey& key = ThisThreadsKey();
+  cache::Value& value = ThisThreadsValue();
+  if (!key.Make(inside, arguments[0])) return nullptr;
+  const Answer answer = WithLock(
+      [&](Wait wait) { return inside.cache->Get(*key.key, inside.clock.Now(), wait, value); },
+      Answer::kBusy);
+  if (answer == Answer::kFresh || answer == Answer::kStale) {
+    bool unreadable = false;
+    Ref decoded = DecodeOrNone(inside, arguments[0], value, unreadable);
+    Shrink(value.bytes);
+    if (decoded || !unreadable) return decoded.Release();
+  }
+  return Ref::Share(count == 2 ? arguments[1] : Py_None).Release();
+}
+
+PyObject* Lookup(PyObject* self, PyObject* name) {
+  Inside& inside = Of(self);
+  NamedKey& key = ThisThreadsKey();
+  cache::Value value;
+  if (!key.Make(inside, name)) return nullptr;
+  const Time now = inside.clock.Now();
+  const Answer answer = WithLock(
+      [&](Wait wait) { return inside.cache->Get(*key.key, now, wait, value); }, Answer::kBusy);
+  if (answer == Answer::kAbsent || answer == Answer::kBusy) Py_RETURN_NONE;
+  bool unreadable = false;
+  const Ref decoded = DecodeOrNone(inside, name, value, unreadable);
+  if (unreadable) Py_RETURN_NONE;
+  if (!decoded) return nullptr;
+  const Ref left = value.expires ? Ref::Take(PyFloat_FromDouble(
+                                       std::chrono::duration<double>(*value.expires - now).count()))
+                                 : Ref::Share(Py_None);
+  if (!left) return nullptr;
+  return PyTuple_Pack(3, decoded.get(), left.get(), answer == Answer::kFresh ? Py_True : Py_False);
+}
+
+PyObject* Set(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {
+      "", "", "ttl", "fresh", "tags", "keep", "presence", "equals", nullptr};
+  PyObject *name = nullptr, *object = nullptr;
+  Storing storing;
+  if (PyArg_ParseTupleAndKeywords(arguments,
+                                  keywords,
+                                  "OO|$OOOpiO:set",
+                                  const_cast<char**>(names),
+                                  &name,
+                                  &object,
+                                  &storing.ttl,
+                                  &storing.fresh,
+                                  &storing.tags,
+                                  &storing.keep,
+                                  &storing.presence,
+                                  &storing.equals) == 0) {
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  Marks marks;
+  cache::Value value;
+  NamedKey key;
+  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags) ||
+      !Encode(inside.coder, object, value) || !key.Make(inside, name)) {
+    return nullptr;
+  }
+  const Time now = inside.clock.Now();
+  const Outcome outcome = WithLock(
+      [&](Wait wait) {
+        return inside.cache->Set(*key.key,
+                                 {.bytes = value.bytes,
+                                  .codec = value.codec,
+                                  .lifetime = storing.LifetimeFrom(now),
+                                  .keep = storing.Kept(),
+                                  .tags = marks.marks},
+                                 storing.WhenItHolds(),
+                                 now,
+                                 wait);
+      },
+      Outcome::kBusy);
+  return Conclude(inside, outcome, value.bytes.size(), storing.keep != 0);
+}
+
+PyObject* Remove(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"", "equals", nullptr};
+  PyObject* name = nullptr;
+  Storing storing;
+  if (PyArg_ParseTupleAndKeywords(
+          arguments, keywords, "O|$O:delete", const_cast<char**>(names), &name, &storing.equals) ==
+      0) {
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  NamedKey key;
+  if (!storing.Resolve(inside.coder) || !key.Make(inside, name)) return nullptr;
+  const Outcome outcome = WithLock(
+      [&](Wait wait) {
+        return inside.cache->Remove(*key.key, storing.WhenItHolds(), inside.clock.Now(), wait);
+      },
+      Outcome::kBusy);
+  return Conclude(
+      inside, outcome, 0, true);  // that something old is still there is no small matter
+}
+
+PyObject* Touch(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"", "ttl", "fresh", "equals", nullptr};
+  PyObject* name = nullptr;
+  Storing storing;
+  if (PyArg_ParseTupleAndKeywords(arguments,
+                                  keywords,
+                                  "OO|$OO:touch",
+                                  const_cast<char**>(names),
+                                  &name,
+                                  &storing.ttl,
+                                  &storing.fresh,
+                                  &storing.equals) == 0) {
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  NamedKey key;
+  if (!storing.Resolve(inside.coder) || !key.Make(inside, name)) return nullptr;
+  const Time now = inside.clock.Now();
+  const Outcome outcome = WithLock(
+      [&](Wait wait) {
+        return inside.cache->Touch(
+            *key.key, storing.LifetimeFrom(now), storing.WhenItHolds(), now, wait);
+      },
+      Outcome::kBusy);
+  return Conclude(inside, outcome, 0, true);
+}
+
+PyObject* Add(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"", "", "initial", "ttl", "tags", "keep", nullptr};
+  PyObject *name = nullptr, *initial = Py_None;
+  long long number = 0;
+  Storing storing;
+  if (PyArg_ParseTupleAndKeywords(arguments,
+                                  keywords,
+                                  "OL|$OOOp:increment",
+                                  const_cast<char**>(names),
+                                  &name,
+                                  &number,
+                                  &initial,
+                                  &storing.ttl,
+                                  &storing.tags,
+                                  &storing.keep) == 0) {
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  Marks marks;
+  NamedKey key;
+  cache::Value first;
+  if (initial != Py_None) {
+    if (!Encode(inside.coder, initial, first)) return nullptr;
+    if (static_cast<Codec>(first.codec) != Codec::kNumber) {
+      PyErr_SetString(PyExc_TypeError, "initial is an int of 64 bits");
+      return nullptr;
+    }
+  }
+  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags) ||
+      !key.Make(inside, name))
+    return nullptr;
+  const Time now = inside.clock.Now();
+  const cache::NewValue begin{.bytes = first.bytes,
+                              .codec = first.codec,
+                              .lifetime = storing.LifetimeFrom(now),
+                              .keep = storing.Kept(),
+                              .tags = marks.marks};
+  std::int64_t sum = 0;
+  const Outcome outcome = WithLock(
+      [&](Wait wait) {
+        return inside.cache->Add(
+            *key.key, number, initial == Py_None ? nullptr : &begin, now, wait, sum);
+      },
+      Outcome::kBusy);
+  if (outcome == Outcome::kDone) return PyLong_FromLongLong(sum);
+  if (outcome == Outcome::kRefused) Py_RETURN_NONE;
+  return Conclude(inside, outcome, sizeof sum, true);
+}
+
+PyObject* Purge(PyObject* self, PyObject* tag) {
+  std::string name;
+  if (!Marks::Name(Of(self), tag, name)) return nullptr;
+  Of(self).cache->Purge(name);
+  Py_RETURN_NONE;
+}
+
+PyObject* Clear(PyObject* self, PyObject* /*none*/) {
+  Of(self).cache->Purge(Of(self).tag_prefix);
+  Py_RETURN_NONE;
+}
+
+// --- loading
+
+const char* WordOf(cache::Cache::Loading::Next next) {
+  using Next = cache::Cache::Loading::Next;
+  switch (next) {
+    case Next::kUse:
+      return "use";
+    case Next::kLoad:
+      return "load";
+    case Next::kWait:
+      return "wait";
+    case Next::kWithout:
+    case Next::kBusy:
+      break;
+  }
+  return "without";
+}
+
+PyObject* Claim(PyObject* self, PyObject* arguments) {
+  PyObject *name = nullptr, *lease_object = nullptr, *tags = nullptr;
+  if (PyArg_ParseTuple(arguments, "OOO:claim", &name, &lease_object, &tags) == 0) return nullptr;
+  Inside& inside = Of(self);
+  std::optional<Duration> lease;
+  Marks marks;
+  NamedKey key;
+  if (!SecondsOf(lease_object, "lease", lease) || !marks.Take(inside, tags) ||
+      !key.Make(inside, name))
+    return nullptr;
+  cache::Value value;
+  using Loading = cache::Cache::Loading;
+  Loading loading;
+  WithLock(
+      [&](Wait wait) {
+        loading = inside.cache->GetOrClaim(
+            *key.key, lease.value_or(Duration::zero()), inside.clock.Now(), wait, value);
+        return loading.next;
+      },
+      Loading::Next::kBusy);
+  Ref found = Ref::Share(Py_None);
+  bool there = loading.answer == Answer::kFresh || loading.answer == Answer::kStale;
+  if (there) {
+    bool unreadable = false;
+    found = DecodeOrNone(inside, name, value, unreadable);
+    if (!found && !unreadable) return nullptr;
+    if (unreadable) {
+      // As if nothing were there: the next asks again, and loads.
+      inside.cache->Remove(*key.key, {}, inside.clock.Now(), Wait::kForOthers);
+      return Claim(self, arguments);
+    }
+  }
+  const Ref blob = marks.ToBytes();
+  if (!blob) return nullptr;
+  return Py_BuildValue("sOOKIO",
+                       WordOf(loading.next),
+                       there ? Py_True : Py_False,
+                       found.get(),
+                       static_cast<unsigned long long>(loading.token),
+                       loading.turn,
+                       blob.get());
+}
+
+PyObject* Fulfil(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"", "", "", "marks", "ttl", "fresh", nullptr};
+  PyObject *name = nullptr, *object = nullptr, *blob = nullptr;
+  unsigned long long token = 0;
+  Storing storing;
+  if (PyArg_ParseTupleAndKeywords(arguments,
+                                  keywords,
+                                  "OKO|$OOO:fulfil",
+                                  const_cast<char**>(names),
+                                  &name,
+                                  &token,
+                                  &object,
+                                  &blob,
+                                  &storing.ttl,
+                                  &storing.fresh) == 0) {
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  Marks marks;
+  NamedKey key;
+  cache::Value value;
+  if (blob == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "fulfil() needs the marks that claim() has given");
+    return nullptr;
+  }
+  if (!storing.Resolve(inside.coder) || !marks.FromBytes(blob) ||
+      !Encode(inside.coder, object, value) || !key.Make(inside, name)) {
+    return nullptr;
+  }
+  const Time now = inside.clock.Now();
+  const Outcome outcome = WithLock(
+      [&](Wait wait) {
+        return inside.cache->Fulfil(*key.key,
+                                    token,
+                                    {.bytes = value.bytes,
+                                     .codec = value.codec,
+                                     .lifetime = storing.LifetimeFrom(now),
+                                     .tags = marks.marks},
+                                    now,
+                                    wait);
+      },
+      Outcome::kBusy);
+  return Conclude(inside, outcome, value.bytes.size(), false);
+}
+
+PyObject* GiveUp(PyObject* self, PyObject* arguments) {
+  PyObject* name = nullptr;
+  unsigned long long token = 0;
+  if (PyArg_ParseTuple(arguments, "OK:give_up", &name, &token) == 0) return nullptr;
+  Inside& inside = Of(self);
+  NamedKey key;
+  if (!key.Make(inside, name)) return nullptr;
+  const Outcome outcome = WithLock(
+      [&](Wait wait) { return inside.cache->GiveUp(*key.key, token, inside.clock.Now(), wait); },
+      Outcome::kBusy);
+  return PyBool_FromLong(outcome == Outcome::kDone ? 1 : 0);
+}
+
+PyObject* TurnOf(PyObject* self, PyObject* name) {
+  NamedKey key;
+  if (!key.Make(Of(self), name)) return nullptr;
+  return PyLong_FromUnsignedLong(Of(self).cache->TurnOf(*key.key));
+}
+
+PyObject* AwaitTurn(PyObject* self, PyObject* arguments) {
+  PyObject *name = nullptr, *timeout_object = nullptr;
+  unsigned turn = 0;
+  if (PyArg_ParseTuple(arguments, "OIO:await_turn", &name, &turn, &timeout_object) == 0)
+    return nullptr;
+  std::optional<Duration> timeout;
+  NamedKey key;
+  if (!SecondsOf(timeout_object, "timeout", timeout) || !key.Make(Of(self), name)) return nullptr;
+  const auto cache = Of(self).cache;
+  {
+    const WithoutGil others;
+    cache->Await(*key.key, turn, timeout.value_or(Duration::zero()));
+  }
+  Py_RETURN_NONE;
+}
+
+// --- looking
+
+bool SetItem(const Ref& dict, const char* name, std::uint64_t number) {
+  const Ref value = Ref::Take(PyLong_FromUnsignedLongLong(number));
+  return value && PyDict_SetItemString(dict.get(), name, value.get()) == 0;
+}
+
+PyObject* Figures(PyObject* self, PyObject* /*none*/) {
+  const cache::Cache::Figures figures = Of(self).cache->Count();
+  Ref result = Ref::Take(PyDict_New());
+  Ref rows = Ref::Take(PyDict_New());
+  if (!result || !rows) return nullptr;
+  for (const auto& row : figures.rows) {
+    const Ref counts = Ref::Take(PyDict_New());
+    if (!counts || !SetItem(counts, "hits", row.hits) || !SetItem(counts, "misses", row.misses) ||
+        !SetItem(counts, "sets", row.sets) || !SetItem(counts, "evictions", row.evictions)) {
+      return nullptr;
+    }
+    const Ref name = Ref::Take(
+        PyUnicode_DecodeUTF8(row.name.data(), static_cast<Py_ssize_t>(row.name.size()), "replace"));
+    if (!name || PyDict_SetItem(rows.get(), name.get(), counts.get()) != 0) return nullptr;
+  }
+  if (!SetItem(result, "bytes", figures.bytes) ||
+      !SetItem(result, "bytes_used", figures.bytes_used) ||
+      !SetItem(result, "bytes_kept", figures.bytes_kept) ||
+      !SetItem(result, "entries", figures.entries) ||
+      !SetItem(result, "entries_kept", figures.entries_kept) ||
+      !SetItem(result, "undone", figures.undone) || !SetItem(result, "emptied", figures.emptied) ||
+      PyDict_SetItemString(result.get(), "names", rows.get()) != 0) {
+    return nullptr;
+  }
+  return result.Release();
+}
+
+PyObject* ValueBytesMax(PyObject* self, void* /*none*/) {
+  return PyLong_FromSize_t(Of(self).cache->value_bytes_max());
+}
+PyObject* Descriptor(PyObject* self, PyObject* /*none*/) {
+  return PyLong_FromLong(Of(self).cache->memory().get());
+}
+
+// --- life
+
+std::string SizedPrefix(std::string_view text) {
+  std::string bytes;
+  const auto size = static_cast<std::uint32_t>(text.size());
+  bytes.append(reinterpret_cast<const char*>(&size), sizeof size);
+  bytes.append(text);
+  return bytes;
+}
+
+// The memory behind a descriptor, of which it makes one of its own; that of another Cache; or new
+// memory of so many bytes.
+std::shared_ptr<cache::Cache> Find(PyTypeObject* type, PyObject* memory) {
+  if (PyObject_TypeCheck(memory, type) != 0) return Of(memory).cache;
+  const std::size_t number = PyLong_AsSize_t(memory);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  if (number < cache::kCacheBytesMin || number > cache::kCacheBytesMax) {
+    PyErr_Format(PyExc_ValueError,
+                 "a cache has %zu to %zu bytes",
+                 cache::kCacheBytesMin,
+                 cache::kCacheBytesMax);
+    return nullptr;
+  }
+  auto made = cache::Cache::Create(number);
+  if (made.ok()) return std::make_shared<cache::Cache>(std::move(made).value());
+  PyErr_SetString(PyExc_OSError, made.error().message.c_str());
+  return nullptr;
+}
+
+PyTypeObject* base_type = nullptr;
+
+PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"memory", "namespace", "codec", "dumps", "loads", nullptr};
+  PyObject *memory = nullptr, *dumps = nullptr, *loads = nullptr;
+  const char* name_space = nullptr;
+  int codec = 0;
+  if (PyArg_ParseTupleAndKeywords(arguments,
+                                  keywords,
+                                  "O$siOO:Cache",
+                                  const_cast<char**>(names),
+                                  &memory,
+                                  &name_space,
+                                  &codec,
+                                  &dumps,
+                                  &loads) == 0) {
+    return nullptr;
+  }
+  auto inside = std::make_unique<Inside>();
+  inside->cache = Find(base_type, memory);
+  if (!inside->cache) return nullptr;
+  inside->name_space = std::string(name_space) + ":";
+  inside->key_prefix = SizedPrefix(name_space);
+  inside->tag_prefix = SizedPrefix(name_space);
+  inside->coder = {static_cast<Codec>(codec), Ref::Share(dumps), Ref::Share(loads)};
+  const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
+  PyObject* self = allocate(type, 0);
+  if (self != nullptr) reinterpret_cast<CacheObject*>(self)->inside = inside.release();
+  return self;
+}
+
+void Delete(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  delete reinterpret_cast<CacheObject*>(self)->inside;
+  const auto give_back = reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free));
+  give_back(self);
+  Py_DECREF(type);
+}
+
+// Python has one type for all kinds of methods; the flags say which it is.
+template <typename Function>
+PyCFunction AsMethod(Function* function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef* Methods() {
+  static PyMethodDef methods[] = {
+      {"get",
+       AsMethod(Get),
+       METH_FASTCALL,
+       "get(key, default=None)\n--\n\nThe value, stale or not; `default` where nothing is there."},
+      {"lookup",
+       Lookup,
+       METH_O,
+       "lookup(key)\n--\n\n(value, seconds that it has left or None, whether it is fresh); None "
+       "where "
+       "nothing is there."},
+      {"set",
+       AsMethod(Set),
+       METH_VARARGS | METH_KEYWORDS,
+       "set(key, value, *, ttl=None, fresh=None, tags=(), keep=False, presence=0, "
+       "equals=None)\n--\n\n"
+       "Whether it is stored. presence 1: where nothing is there; 2: where something is."},
+      {"delete",
+       AsMethod(Remove),
+       METH_VARARGS | METH_KEYWORDS,
+       "delete(key, *, equals=None)\n--\n\nWhether it was there, and is no more."},
+      {"touch",
+       AsMethod(Touch),
+       METH_VARARGS | METH_KEYWORDS,
+       "touch(key, ttl, *, fresh=None, equals=None)\n--\n\nWhether it is there; it lasts so long "
+       "from now."},
+      {"increment",
+       AsMethod(Add),
+       METH_VARARGS | METH_KEYWORDS,
+       "increment(key, by, *, initial=None, ttl=None, tags=(), keep=False)\n--\n\nThe sum; None "
+       "where nothing "
+       "is there and no `initial` was given."},
+      {"purge", Purge, METH_O, "purge(tag)\n--\n\nNothing with that tag is there any more."},
+      {"clear", Clear, METH_NOARGS, "clear()\n--\n\nNothing of this namespace is there any more."},
+      {"claim",
+       Claim,
+       METH_VARARGS,
+       "claim(key, lease, tags)\n--\n\n(\"use\", \"load\", \"wait\" or \"without\", whether a "
+       "value "
+       "is there, the "
+       "value, token, turn, marks)."},
+      {"fulfil",
+       AsMethod(Fulfil),
+       METH_VARARGS | METH_KEYWORDS,
+       "fulfil(key, token, value, *, marks, ttl=None, fresh=None)\n--\n\nWhether the claim stood, "
+       "and the value "
+       "is stored."},
+      {"give_up", GiveUp, METH_VARARGS, "give_up(key, token)\n--\n\nEnds a claim."},
+      {"turn", TurnOf, METH_O, "turn(key)\n--\n\nA number that changes when the key does."},
+      {"await_turn",
+       AwaitTurn,
+       METH_VARARGS,
+       "await_turn(key, turn, timeout)\n--\n\nUntil it is another, or sooner."},
+      {"figures",
+       Figures,
+       METH_NOARGS,
+       "figures()\n--\n\nWhat is in the memory, and how often it helped."},
+      {"fileno", Descriptor, METH_NOARGS, "fileno()\n--\n\nOf the memory."},
+      {nullptr, nullptr, 0, nullptr},
+  };
+  return methods;
+}
+
+PyGetSetDef attributes[] = {
+    {"value_bytes_max",
+     ValueBytesMax,
+     nullptr,
+     "The largest value, in bytes as they are stored.",
+     nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+bool AddCacheType(PyObject* module) {
+  static PyType_Slot slots[] = {
+      {Py_tp_doc,
+       const_cast<char*>(
+           "Cache(memory, *, namespace, codec, dumps, loads)\n--\n\nThe memory of another "
+           "Cache, or new memory of so many bytes.")},
+      {Py_tp_new, reinterpret_cast<void*>(New)},
+      {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
+      {Py_tp_methods, Methods()},
+      {Py_tp_getset, attributes},
+      {0, nullptr},
+  };
+
+  static PyType_Spec spec = {"onebox._onebox.Cache",
+                             sizeof(CacheObject),
+                             0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                             slots};
+
+  const Ref type = Ref::Take(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  if (!type || PyModule_AddObjectRef(module, "Cache", type.get()) != 0) return false;
+  base_type = reinterpret_cast<PyTypeObject*>(Ref::Share(type.get()).Release());
+  cache_error =
+      PyErr_NewExceptionWithDoc("onebox.cache.CacheError",
+                                "What may not be lost could not be stored, or not be reached.",
+                                PyExc_RuntimeError,
+                                nullptr);
+  return cache_error != nullptr && PyModule_AddObjectRef(module, "CacheError", cache_error) == 0;
+}
+
+}  // namespace onebox::pyext
