@@ -25,7 +25,6 @@ __all__ = ["Cache", "CacheError", "Lock", "LockLost", "add", "clear", "delete", 
            "get_or_set", "increment", "lock", "purge", "replace", "set", "set_many", "touch"]
 
 _ABSENT, _PRESENT = 1, 2  # what set() asks of what is there
-ALONE_BYTES = 64 << 20  # of a process without a server; taken as it is used
 LOAD_SECONDS = 30.0  # that a loader has, before another may load
 _POLL_SECONDS = 0.05  # greenlets look again so often, at last: a futex would stop them all
 
@@ -64,12 +63,13 @@ class Cache(_onebox.Cache):
     """What is set here is seen by every process of the box, under this namespace.
 
     get, set, delete, touch, increment, purge and clear are as their docstrings say; `tags` are names
-    by which purge() makes many entries go at once."""
+    by which purge() makes many entries go at once. `memory`: another Cache's, or as many bytes of its
+    own, instead of what the box shares."""
 
     def __new__(cls, namespace: str = "app", *, codec: str = "json",
                 memory: _onebox.Cache | int | None = None) -> Cache:
         number, dumps, loads = _CODECS[codec]
-        return super().__new__(cls, memory or _box(), namespace=namespace, codec=number, dumps=dumps,
+        return super().__new__(cls, memory, namespace=namespace, codec=number, dumps=dumps,
                                loads=loads)
 
     def add(self, key: Any, value: Any, **how: Any) -> bool:
@@ -194,12 +194,6 @@ def _greenlets() -> bool:
     return getattr(time.sleep, "__module__", "").startswith("gevent")
 
 
-def _box() -> _onebox.Cache | int:
-    """The memory that all processes of the box share, or how much a process alone has."""
-    return _default or ALONE_BYTES
-
-
-_default: Cache | None = None
 _default = Cache()
 
 get = _default.get

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from onebox import first_requests, gevent_worker, gunicorn_hooks, target
-from onebox._onebox import DUMP_SIGNAL, Worker
+from onebox._onebox import DUMP_SIGNAL, Worker, share_cache
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
 
@@ -76,6 +76,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--gunicorn-name", help="of that file, as it is shown")
         command.add_argument("--gunicorn-folder", help="where it is executed")
         command.add_argument("--listen", action="append", help="for its hooks")
+        command.add_argument("--memory", type=int, help="a descriptor of what all workers share")
         command.add_argument("--hook-seconds", type=float, help="that a hook of the server may take")
     commands.choices["worker"].add_argument("--number", type=int, required=True)
     zygote = commands.choices["zygote"]
@@ -89,6 +90,8 @@ def begin(options: argparse.Namespace) -> None:
     """What comes before anything of the app."""
     faulthandler.enable()  # where a worker dies of a signal, the log says in which line
     faulthandler.register(DUMP_SIGNAL)  # and where nothing runs any more, in which lines
+    if options.memory is not None:
+        share_cache(options.memory)
     _prepare_interpreter(options.chdir)
 
 

@@ -61,7 +61,7 @@ Cache::Cache(os::Fd memory, os::Mapping mapping)
 Result<Cache> Cache::Create(std::size_t bytes) {
   CHECK(bytes >= kCacheBytesMin && bytes <= kCacheBytesMax);
   const Layout layout = LayOut(bytes);
-  os::Fd memory = TRY(os::NewSharedMemory("onebox-cache", layout.Bytes()));
+  os::Fd memory = TRY(os::NewSharedMemory(kMemoryName, layout.Bytes()));
   os::Mapping mapping = TRY(os::Mapping::Share(memory, layout.Bytes()));
   auto* head = new (mapping.data()) CacheHead{};
   head->magic = kMagic;
@@ -90,6 +90,10 @@ Result<Cache> Cache::Open(os::Fd memory) {
   return Cache(std::move(memory), std::move(mapping));
 }
 
+bool Cache::IsOf(std::size_t bytes) const {
+  return LayOut(bytes).Bytes() == mapping_.size();
+}
+
 std::span<std::atomic<std::uint32_t>> Cache::cells() const {
   const Layout layout{head().shards, head().shard_bytes, head().tag_cells};
   return {reinterpret_cast<std::atomic<std::uint32_t>*>(mapping_.data() + layout.CellsAt()),
@@ -103,7 +107,7 @@ Key Cache::KeyOf(std::string_view bytes, std::string_view name) {
   return {bytes, XXH3_64bits_withSeed(bytes.data(), bytes.size(), head().seed), RowOf(name)};
 }
 
-std::uint16_t Cache::RowOf(std::string_view name) {
+std::uint8_t Cache::RowOf(std::string_view name) {
   if (name.empty() || name.size() > RowName::kBytesMax) return 0;
   const std::uint64_t hash = XXH3_64bits_withSeed(name.data(), name.size(), head().seed) | 1;
   for (int i = 0; i < kRowsTried; ++i) {
@@ -117,7 +121,7 @@ std::uint16_t Cache::RowOf(std::string_view name) {
         known.text[at].store(name[at], std::memory_order_relaxed);
       known.bytes.store(static_cast<std::uint8_t>(name.size()), std::memory_order_release);
     }
-    return static_cast<std::uint16_t>(row);
+    return static_cast<std::uint8_t>(row);
   }
   return 0;
 }

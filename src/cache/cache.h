@@ -19,6 +19,7 @@
 
 namespace onebox::cache {
 
+inline constexpr const char* kMemoryName = "onebox-cache";  // /proc shows it
 inline constexpr std::size_t kCacheBytesMin = std::size_t{2} << 20;
 inline constexpr std::size_t kCacheBytesMax = std::size_t{1} << 40;
 
@@ -37,6 +38,8 @@ class Cache final {
   static Result<Cache> Open(os::Fd memory);
 
   const os::Fd& memory() const { return memory_; }
+  // Whether Create() of so many bytes would make one of the same size.
+  bool IsOf(std::size_t bytes) const;
   std::size_t value_bytes_max() { return shards_.front().value_bytes_max(); }
 
   // `bytes`: up to kKeyBytesMax. `name`: what the statistics speak of; those beyond kRows - 1 names, or
@@ -110,7 +113,7 @@ class Cache final {
   std::span<std::atomic<std::uint32_t>> cells() const;
   std::atomic<std::uint32_t>& CellOf(std::string_view tag) const;
   Shard& ShardOf(const Key& key);
-  std::uint16_t RowOf(std::string_view name);
+  std::uint8_t RowOf(std::string_view name);
   std::string NameOf(std::size_t row) const;
 
   // What `use` gives for the key's shard, or `busy`.

@@ -7,13 +7,36 @@
 
 namespace onebox::cache {
 
-// Where a new entry goes.
-Queue QueueForNew(ShardMemory& shard, std::uint64_t hash);
+// W-TinyLFU (Einziger, Friedman, Manes: TinyLFU, ACM Transactions on Storage 13(4), 2017) with nothing to
+// move when an entry is asked for. New entries come into the window, a fiftieth of the room. Who is to
+// leave it must be asked for more often than who would give way for it in the main part, which has two
+// queues: probation, and protected for who was asked for while it was there. All three are first in,
+// first out; whether an entry was asked for meanwhile is seen when its turn comes. How often an entry was
+// asked for is counted in itself, and goes to a sketch when it leaves, for when it comes back. Counts
+// are halved with each epoch: so what was wanted yesterday gives way.
+//
+// Times are ns of the steady clock.
 
-// It was asked for, and is there.
+// Somebody asks for an entry, whether it is there or not.
+void NoteAsked(ShardMemory& shard);
+// It is there.
 void NoteUse(ShardMemory& shard, Entry& entry);
 
-// Who gives way now; kNoBlock where nothing may. Others may change their queues meanwhile.
-std::uint32_t ChooseVictim(ShardMemory& shard);
+void BeginCounting(ShardMemory& shard, Entry& entry);
+// An entry in the place of another.
+void ContinueCounting(ShardMemory& shard, const Entry& before, Entry& entry);
+void RememberEvicted(ShardMemory& shard, const Entry& entry);
+
+// Who is to leave the window when so many blocks come into it; kNoBlock where there is room for them.
+std::uint32_t LeavesWindow(ShardMemory& shard, std::uint32_t blocks);
+// Who would give way of the main part, or, where it is empty, of the window; kNoBlock where nothing is.
+std::uint32_t OldestOfMain(ShardMemory& shard, std::int64_t now);
+// Whether the entry that leaves the window takes the room of the other.
+bool Wins(ShardMemory& shard, std::uint32_t candidate, std::uint32_t other, std::int64_t now);
+// From the window, or from wherever it is in the main part.
+void MoveToMain(ShardMemory& shard, std::uint32_t block);
+inline void MakeYoung(ShardMemory& shard, std::uint32_t block) {
+  MoveToMain(shard, block);
+}
 
 }  // namespace onebox::cache

@@ -27,8 +27,9 @@ struct Extent {
 };
 static_assert(sizeof(Extent) == 8);
 
-enum class Queue : std::uint8_t { kKept, kSmall, kMain };
-inline constexpr std::size_t kQueues = 3;
+// Where an entry waits: for ever, as what is kept; or until it gives way (eviction.h).
+enum class Queue : std::uint8_t { kKept, kWindow, kProbation, kProtected };
+inline constexpr std::size_t kQueues = 4;
 
 // Follows the first extent's head. What belongs to it comes after it, through all its extents: marks of
 // its tags, the key, the value.
@@ -40,13 +41,15 @@ struct Entry {
   std::uint32_t older, newer;  // in its queue
   std::uint32_t value_bytes;
   std::uint32_t hits;
-  std::uint16_t key_bytes;
-  std::uint16_t row;
-  std::uint8_t codec;
-  Queue queue;
-  std::uint8_t uses;  // what the eviction counts
-  std::uint8_t tags;
   std::uint32_t blocks;  // of all its extents
+  std::uint16_t key_bytes;
+  std::uint8_t row;
+  std::uint8_t codec;
+  std::uint8_t tags;
+  Queue queue;
+  // Of the eviction: any value is right, so no Mutation.
+  std::uint8_t uses;   // the low half: how often; the highest bit: since it was looked at last
+  std::uint8_t epoch;  // when they were counted
 };
 static_assert(sizeof(Entry) == kBlockBytes - sizeof(Extent));
 
@@ -83,7 +86,8 @@ struct ShardHead {
   std::array<QueueHead, kQueues> queues;
   // Any value is right here: no Mutation.
   std::uint32_t search_from;  // where the last run of blocks was found, in words of the map
-  std::uint32_t ghost_clock;  // evictions from the small queue
+  std::uint32_t asked;        // how often since the last epoch began
+  std::uint8_t epoch;
   std::array<RowCounts, kRows> rows;
   shm::UndoLog undo;
 };

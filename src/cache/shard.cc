@@ -152,6 +152,7 @@ void Shard::ReadValue(std::uint32_t block, std::byte* to, std::size_t bytes) {
 
 Answer Shard::Get(const Key& key, Time now, Value& value) {
   RowCounts& row = memory_.head().rows[key.row];
+  NoteAsked(memory_);
   const Place place = FindThere(key, now);
   if (place.block == kNoBlock) {
     Raise(row.misses);
@@ -207,17 +208,44 @@ Shard::Place Shard::PlaceOf(std::uint32_t block) {
 bool Shard::Evict(std::uint32_t block) {
   const Place place = PlaceOf(block);
   if (memory_.broken()) return false;
-  Raise(memory_.head().rows[memory_.EntryAt(block).row % kRows].evictions);
+  const Entry& entry = memory_.EntryAt(block);
+  Raise(memory_.head().rows[entry.row].evictions);
+  RememberEvicted(memory_, entry);
   Discard(place);
   return true;
 }
 
-bool Shard::MakeRoom(std::uint32_t blocks) {
-  while (memory_.head().free_blocks < blocks) {
-    const std::uint32_t victim = ChooseVictim(memory_);
-    if (victim == kNoBlock || !Evict(victim)) return false;
+// Who is to leave the window either takes as much room from the others as it needs, or leaves the cache.
+bool Shard::Contest(std::uint32_t candidate, Time now) {
+  const std::uint32_t blocks = memory_.EntryAt(candidate).blocks;
+  for (std::uint32_t taken = 0; taken < blocks;) {
+    const std::uint32_t other = OldestOfMain(memory_, Nanoseconds(now));
+    if (other == candidate || other == kNoBlock) return Evict(candidate);  // there is nobody else
+    if (!Wins(memory_, candidate, other, Nanoseconds(now))) {
+      MakeYoung(memory_, other);
+      return Evict(candidate);
+    }
+    taken += memory_.EntryAt(other).blocks;
+    if (!Evict(other)) return false;
   }
+  MoveToMain(memory_, candidate);
   return true;
+}
+
+bool Shard::MakeRoom(std::uint32_t blocks, Time now) {
+  while (memory_.head().free_blocks < blocks) {
+    const std::uint32_t candidate = LeavesWindow(memory_, blocks);
+    if (candidate != kNoBlock) {
+      if (!Contest(candidate, now)) return false;
+      continue;
+    }
+    const std::uint32_t oldest = OldestOfMain(memory_, Nanoseconds(now));
+    if (oldest == kNoBlock || !Evict(oldest)) return false;
+  }
+  // Where there is room, nobody has to give way.
+  while (const std::uint32_t leaves = LeavesWindow(memory_, 0))
+    MoveToMain(memory_, leaves);
+  return !memory_.broken();
 }
 
 // Looks at the oldest of what is kept: it goes where it has expired, else it becomes the newest.
@@ -251,12 +279,12 @@ bool Shard::MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now) {
   return true;
 }
 
-bool Shard::WriteEntry(const Key& key, const NewValue& value) {
+bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
   const std::size_t all =
       sizeof(Entry) + value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
   std::uint32_t blocks = 0;
   for (std::size_t taken = 0; taken < all;) {
-    if (!MakeRoom(1)) return false;
+    if (!MakeRoom(1, now)) return false;
     const std::uint32_t before = memory_.head().free_blocks;
     taken += TakeRun(memory_, all - taken);
     if (memory_.broken()) return false;
@@ -275,13 +303,14 @@ bool Shard::WriteEntry(const Key& key, const NewValue& value) {
       .newer = kNoBlock,
       .value_bytes = static_cast<std::uint32_t>(value.bytes.size()),
       .hits = 0,
+      .blocks = blocks,
       .key_bytes = static_cast<std::uint16_t>(key.bytes.size()),
       .row = key.row,
       .codec = value.codec,
+      .tags = static_cast<std::uint8_t>(value.tags.size()),
       .queue = Queue::kKept,
       .uses = 0,
-      .tags = static_cast<std::uint8_t>(value.tags.size()),
-      .blocks = blocks,
+      .epoch = 0,
   };
   ChainCursor cursor(memory_, block);
   cursor.Write(std::as_bytes(value.tags).data(), value.tags.size_bytes());
@@ -297,20 +326,20 @@ void Shard::Link(const Key& key, Keep keep) {
   const std::uint32_t block = head.being_made;
   Entry& entry = memory_.EntryAt(block);
   const bool kept = keep == Keep::kUntilItExpires;
-  const Queue queue = kept ? Queue::kKept : QueueForNew(memory_, key.hash);
+  const Queue queue = kept ? Queue::kKept : Queue::kWindow;
   {
     shm::Mutation mutation(memory_.undo(), memory_.bytes());
     if (old.block == kNoBlock) {
       std::uint32_t& bucket = memory_.BucketOf(key.hash);
       mutation.Set(entry.in_bucket, bucket);
       mutation.Set(bucket, block);
+      BeginCounting(memory_, entry);
       AppendToQueue(memory_, mutation, block, queue);
     } else {
       const Entry& before = memory_.EntryAt(old.block);
       mutation.Set(entry.in_bucket, before.in_bucket);
       mutation.Set(*old.link, block);
-      mutation.Set(entry.uses, before.uses);
-      mutation.Set(entry.hits, before.hits);
+      ContinueCounting(memory_, before, entry);
       if (kept == (before.queue == Queue::kKept)) {
         ReplaceInQueue(memory_, mutation, old.block, block);
       } else {
@@ -333,7 +362,7 @@ Outcome Shard::Put(const Key& key, const NewValue& value, Time now) {
   const std::uint32_t blocks = BlocksFor(all);
   if (value.keep == Keep::kUntilItExpires && !MakeRoomToKeep(key, blocks, now))
     return Outcome::kFull;
-  if (!MakeRoom(blocks) || !WriteEntry(key, value)) {
+  if (!MakeRoom(blocks, now) || !WriteEntry(key, value, now)) {
     DiscardWhatWasBeingMade(memory_);
     FreeDiscarded(memory_);
     return Outcome::kFull;
@@ -344,7 +373,7 @@ Outcome Shard::Put(const Key& key, const NewValue& value, Time now) {
 }
 
 Outcome Shard::Set(const Key& key, const NewValue& value, const Condition& condition, Time now) {
-  CHECK(key.bytes.size() <= kKeyBytesMax && key.row < kRows && value.tags.size() <= kTagsMax);
+  CHECK(key.bytes.size() <= kKeyBytesMax && value.tags.size() <= kTagsMax);
   if (!Holds(condition, FindThere(key, now).block)) return Outcome::kRefused;
   DropClaim(key);
   return Put(key, value, now);

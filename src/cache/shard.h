@@ -18,7 +18,7 @@ namespace onebox::cache {
 struct Key {
   std::string_view bytes;
   std::uint64_t hash = 0;
-  std::uint16_t row = 0;  // of the statistics
+  std::uint8_t row = 0;  // of the statistics
 };
 inline constexpr std::size_t kKeyBytesMax = 4096;
 inline constexpr std::size_t kTagsMax = 16;
@@ -140,11 +140,12 @@ class Shard final {
   void Discard(Place place);
   void DropClaim(const Key& key);
   bool Evict(std::uint32_t block);
-  bool MakeRoom(std::uint32_t blocks);
+  bool Contest(std::uint32_t candidate, Time now);
+  bool MakeRoom(std::uint32_t blocks, Time now);
   void SweepKept(Time now);
   bool MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now);
   Outcome Put(const Key& key, const NewValue& value, Time now);
-  bool WriteEntry(const Key& key, const NewValue& value);
+  bool WriteEntry(const Key& key, const NewValue& value, Time now);
   void Link(const Key& key, Keep keep);
 
   ShardMemory memory_;

@@ -12,7 +12,8 @@ namespace {
 // Small entries take two to four blocks with their keys, large ones more: with one bucket for every two
 // blocks a chain is hardly ever longer than two.
 constexpr std::uint32_t kBlocksPerBucket = 2;
-constexpr std::uint32_t kBlocksPerGhost = 4;
+// One byte of sketch for each block: a line of it for 64.
+constexpr std::uint32_t kBlocksPerSketchLine = 64;
 
 std::size_t RoundUp(std::size_t bytes) {
   return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
@@ -22,11 +23,11 @@ ShardPlan PlanBlocks(std::uint32_t blocks) {
   ShardPlan plan;
   plan.blocks = blocks;
   plan.buckets = std::bit_floor(blocks / kBlocksPerBucket);
-  plan.ghosts = std::bit_floor(blocks / kBlocksPerGhost);
+  plan.sketch_lines = std::bit_floor(blocks / kBlocksPerSketchLine);
   plan.map_at = RoundUp(sizeof(ShardHead));
   plan.buckets_at = RoundUp(plan.map_at + (blocks + 63) / 64 * sizeof(std::uint64_t));
-  plan.ghosts_at = RoundUp(plan.buckets_at + plan.buckets * sizeof(std::uint32_t));
-  plan.blocks_at = RoundUp(plan.ghosts_at + plan.ghosts * sizeof(std::uint64_t));
+  plan.sketch_at = RoundUp(plan.buckets_at + plan.buckets * sizeof(std::uint32_t));
+  plan.blocks_at = plan.sketch_at + plan.sketch_lines * kBlockBytes;
   return plan;
 }
 
@@ -74,13 +75,14 @@ void ShardMemory::Reset() {
   shard.being_made = shard.discarded = kNoBlock;
   shard.claims = 0;
   shard.queues = {};
-  shard.search_from = shard.ghost_clock = 0;
+  shard.search_from = shard.asked = 0;
+  shard.epoch = 0;
   std::ranges::fill(map(), 0);
   map()[0] = 1;  // block 0
   for (std::uint32_t beyond = plan_.blocks; beyond % 64 != 0; ++beyond)
     map().back() |= std::uint64_t{1} << (beyond % 64);
   std::ranges::fill(buckets(), kNoBlock);
-  std::ranges::fill(ghosts(), 0);
+  std::ranges::fill(sketch(), 0);
   std::memset(BlockAt(0), 0, kBlockBytes);
   reinterpret_cast<Extent*>(BlockAt(0))->blocks = 1;
   undo().Forget();

@@ -10,15 +10,16 @@
 
 namespace onebox::cache {
 
-// How a shard of some size is divided: the head, a bit for each block, the buckets, what the eviction
-// remembers, the blocks.
+// How a shard of some size is divided: the head, a bit for each block, the buckets, the eviction's
+// sketch, the blocks.
 struct ShardPlan {
-  std::uint32_t blocks = 0;   // block 0 included
-  std::uint32_t buckets = 0;  // a power of two
-  std::uint32_t ghosts = 0;   // a power of two
-  std::size_t map_at = 0, buckets_at = 0, ghosts_at = 0, blocks_at = 0;
+  std::uint32_t blocks = 0;        // block 0 included
+  std::uint32_t buckets = 0;       // a power of two
+  std::uint32_t sketch_lines = 0;  // of 64 bytes; a power of two
+  std::size_t map_at = 0, buckets_at = 0, sketch_at = 0, blocks_at = 0;
 };
-// REQUIRES: shard_bytes is at least kShardBytesMin.
+inline constexpr std::size_t kSketchLineWords = 8;
+// REQUIRES: shard_bytes is kShardBytesMin to kShardBytesMax.
 ShardPlan PlanShard(std::size_t shard_bytes);
 inline constexpr std::size_t kShardBytesMin = std::size_t{256} << 10;
 inline constexpr std::size_t kShardBytesMax = std::size_t{1}
@@ -36,7 +37,9 @@ class ShardMemory final {
   std::span<std::uint32_t> buckets() {
     return Words<std::uint32_t>(plan_.buckets_at, plan_.buckets);
   }
-  std::span<std::uint64_t> ghosts() { return Words<std::uint64_t>(plan_.ghosts_at, plan_.ghosts); }
+  std::span<std::uint64_t> sketch() {
+    return Words<std::uint64_t>(plan_.sketch_at, plan_.sketch_lines * kSketchLineWords);
+  }
   std::uint32_t blocks() const { return plan_.blocks; }
   std::span<std::byte> bytes() { return bytes_; }
   shm::UndoLog& undo() { return head().undo; }

@@ -598,6 +598,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.memory = {.soft = values.Bytes("app.memory_soft"),
                    .hard = values.Bytes("app.memory_hard")};
   config.memory_max = values.Bytes("app.memory_max");
+  config.cache_bytes = values.Bytes("cache.memory");
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
   }

@@ -41,6 +41,7 @@ struct Config {
   Duration recycle_age{};
   supervise::MemoryLimits memory;
   std::uint64_t memory_max = 0;
+  std::uint64_t cache_bytes = 0;
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;

@@ -247,6 +247,10 @@ constexpr std::array kOptions = {
     .help = "Address of /metrics; keep it from the public.",
     .flag = "--admin", .form = "ADDR:PORT|off", .choices = "off"},
 
+  Option{.name = "cache.memory", .kind = Kind::kBytes, .standard = "256 MiB",
+    .help = "Memory of the cache that all workers share (onebox.cache); it is taken as it fills.",
+    .min = "2 MiB", .max = "1 TiB"},
+
   Option{.name = "log.access", .kind = Kind::kPath, .standard = "off",
     .help = "Access log: a file, - for standard output, or off.",
     .flag = "--access-log", .form = "FILE|-|off", .choices = "-, off"},

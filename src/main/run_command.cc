@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "cache/cache.h"
 #include "front/front.h"
 #include "front/router.h"
 #include "main/command_line.h"
@@ -421,6 +422,11 @@ Result<Decided> DecideAgain(Source file, const Place& place, const Config& befor
   if (config.error_log != before.error_log || config.log_level != before.log_level) {
     return OperatorError("[log] error and level cannot be changed by a reload");
   }
+  if (config.cache_bytes != before.cache_bytes) {
+    return OperatorError(
+        "[cache] memory cannot be changed by a reload: the cache would be empty; an upgrade or a "
+        "restart changes it");
+  }
   const auto id = [](const Config& one) {
     const auto& user = one.confinement.user;
     return user ? std::optional(std::pair(user->id, user->group)) : std::nullopt;
@@ -431,7 +437,19 @@ Result<Decided> DecideAgain(Source file, const Place& place, const Config& befor
   return Decided{std::move(all), std::move(config)};
 }
 
-Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os::Fd inherited) {
+// The cache of the program before, where it is of this size; else a new one.
+Result<cache::Cache> MakeCache(std::uint64_t bytes, os::Fd inherited) {
+  if (inherited.valid()) {
+    auto found = cache::Cache::Open(std::move(inherited));
+    if (found.ok() && found.value().IsOf(bytes)) return found;
+  }
+  return cache::Cache::Create(bytes);
+}
+
+Result<int> Serve(Decided decided,
+                  const RunLine& line,
+                  const Caller& caller,
+                  Successor::Heritage inherited) {
   ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more loses lines, not the box
   const auto handed_over = TRY(os::FindHandedOver(caller.environment, ::getpid()));
   TRY(PlaceHandedOver(handed_over, decided.all.settings, decided.config));
@@ -450,7 +468,8 @@ Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
-  const Successor successor(caller);
+  const cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory)));
+  const Successor successor(caller, shared.memory().get());
   const Place place{line, caller, python_side, clock, metrics, handed_over};
   const supervise::Outside outside{
       .clock = clock,
@@ -466,6 +485,8 @@ Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os
       .check_successor = [&] { return successor.Check(); },
       .succeed = [&](const os::Fd& left) { return successor.Become(left); },
       .lanes_max = lanes_max,
+      .memory = shared.memory().get(),
+      .memory_name = fmt::format("/memfd:{}", cache::kMemoryName),
       .traffic = [&] { return ReadTraffic(metrics); },
       .started = [&](supervise::Role role) { account.Started(role); },
       .died = [&](supervise::Role role) { account.Died(role); },
@@ -474,13 +495,13 @@ Result<int> Serve(Decided decided, const RunLine& line, const Caller& caller, os
       .notify = supervise::ReadNotifyWish(caller.environment, ::getpid()),
       .handed_over = handed_over,
   };
-  return supervise::RunBox(MakeBox(decided, place), outside, std::move(inherited));
+  return supervise::RunBox(MakeBox(decided, place), outside, std::move(inherited.left));
 }
 
 }  // namespace
 
 int Run(std::span<const std::string> words, Caller caller) {
-  os::Fd inherited = Successor::Inherited(caller.environment);
+  Successor::Heritage inherited = Successor::Inherited(caller.environment);
   const RunLine line = ReadRunLine(words, caller.folder);
   if (line.help) {
     std::cout << RunHelp();

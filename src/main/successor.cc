@@ -11,6 +11,7 @@ namespace onebox::main {
 namespace {
 
 constexpr std::string_view kVariable = "ONEBOX_SUCCESSION";
+constexpr std::string_view kMemoryVariable = "ONEBOX_SUCCESSION_MEMORY";
 constexpr Duration kCheckTimeout = std::chrono::seconds(10);
 constexpr std::size_t kCheckBytesMax = 1 << 20;
 constexpr std::uint64_t kDescriptorMax = 1 << 20;
@@ -21,9 +22,20 @@ std::string PathOf(const Caller& caller) {
   return path == caller.environment.end() ? "" : os::FindInPath(caller.name, path->second);
 }
 
+os::Fd TakeDescriptor(os::Variables& environment, std::string_view variable) {
+  const auto found = environment.find(std::string(variable));
+  if (found == environment.end()) return {};
+  const auto number = ParseDecimal(found->second, kDescriptorMax);
+  environment.erase(found);
+  if (!number) return {};
+  os::CloseAtExecute(static_cast<int>(*number));
+  return os::Fd(static_cast<int>(*number));
+}
+
 }  // namespace
 
-Successor::Successor(const Caller& caller) : caller_(caller), path_(PathOf(caller)) {}
+Successor::Successor(const Caller& caller, int memory)
+    : caller_(caller), memory_(memory), path_(PathOf(caller)) {}
 
 os::Asked<Status> Successor::Check() const {
   if (path_.empty()) {
@@ -57,17 +69,15 @@ Error Successor::Become(const os::Fd& left) const {
   words.insert(words.end(), caller_.words.begin(), caller_.words.end());
   os::Variables environment = caller_.environment;
   environment[std::string(kVariable)] = std::to_string(left.get());
-  return os::Execute({.words = words, .environment = environment});
+  environment[std::string(kMemoryVariable)] = std::to_string(memory_);
+  os::KeepAtExecute(memory_);
+  const Error failed = os::Execute({.words = words, .environment = environment});
+  os::CloseAtExecute(memory_);
+  return failed;
 }
 
-os::Fd Successor::Inherited(os::Variables& environment) {
-  const auto found = environment.find(std::string(kVariable));
-  if (found == environment.end()) return {};
-  const auto number = ParseDecimal(found->second, kDescriptorMax);
-  environment.erase(found);
-  if (!number) return {};
-  os::CloseAtExecute(static_cast<int>(*number));
-  return os::Fd(static_cast<int>(*number));
+Successor::Heritage Successor::Inherited(os::Variables& environment) {
+  return {TakeDescriptor(environment, kVariable), TakeDescriptor(environment, kMemoryVariable)};
 }
 
 }  // namespace onebox::main

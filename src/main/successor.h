@@ -17,20 +17,25 @@ inline constexpr std::string_view kOptionsAreRight = "the options are right";
 // The same path that we were called by: what lies there now may be another version.
 class Successor {
  public:
-  // Remembers the path, in case that the folder or PATH changes. The caller outlives it.
-  explicit Successor(const Caller& caller);
+  // Remembers the path, in case that the folder or PATH changes. `memory`: a descriptor that it inherits
+  // too. The caller outlives it.
+  Successor(const Caller& caller, int memory);
 
   // Whether it would start with our words; an Error with what it says.
   os::Asked<Status> Check() const;
   // Becomes it. Returns only where it cannot.
   Error Become(const os::Fd& left) const;
 
-  // What the program before has left, in that successor; not valid where there was none. Once: the
-  // variable that says so goes from `environment`.
-  static os::Fd Inherited(os::Variables& environment);
+  // In that successor: what the program before has left, and its memory; not valid where there is none.
+  // Once: the variables that say so go from `environment`.
+  struct Heritage {
+    os::Fd left, memory;
+  };
+  static Heritage Inherited(os::Variables& environment);
 
  private:
   const Caller& caller_;
+  const int memory_;
   std::string path_;
 };
 

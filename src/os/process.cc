@@ -101,7 +101,7 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
 }
 
 struct Descriptors {
-  int output, failure, control;
+  int output, failure, control, memory;
 };
 
 // What a child says that cannot become the program.
@@ -116,17 +116,21 @@ struct Program {
   const Confinement& confinement;
 };
 
+// What stands where the program's are to be goes out of their way.
+int OutOfTheWay(int descriptor) {
+  return descriptor < 0 ? descriptor : ::fcntl(descriptor, F_DUPFD_CLOEXEC, kMemoryFd + 1);
+}
+
 [[noreturn]] void Execute(Descriptors fds, const Program& program) {
-  // What stands where the control socket is to be goes out of its way.
-  if (fds.control >= 0 && fds.failure == kControlFd) {
-    fds.failure = ::fcntl(fds.failure, F_DUPFD_CLOEXEC, kControlFd + 1);
-  }
+  fds.failure = OutOfTheWay(fds.failure);
+  fds.control = OutOfTheWay(fds.control);
+  fds.memory = OutOfTheWay(fds.memory);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   ::dup2(fds.output, STDOUT_FILENO);
   ::dup2(fds.output, STDERR_FILENO);
-  if (fds.control == kControlFd) ::fcntl(kControlFd, F_SETFD, 0);
-  if (fds.control >= 0 && fds.control != kControlFd) ::dup2(fds.control, kControlFd);
+  if (fds.control >= 0) ::dup2(fds.control, kControlFd);
+  if (fds.memory >= 0) ::dup2(fds.memory, kMemoryFd);
   const Status confined = Confine(program.confinement);
   if (confined.ok()) ::execvpe(program.words[0], program.words, program.variables);
   const Failure failure{confined.ok() ? errno : confined.error().system_error, confined.ok()};
@@ -182,7 +186,7 @@ Result<Spawned> Spawn(const Command& command) {
 
   const pid_t pid = TRY(ForkProcess());
   if (pid == 0) {
-    Execute({output.writer.get(), failure.writer.get(), command.control.get()},
+    Execute({output.writer.get(), failure.writer.get(), command.control.get(), command.memory},
             {word_pointers.data(), variable_pointers.data(), command.confinement});
   }
   Child child = TRY(Watch(pid));

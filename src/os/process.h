@@ -55,11 +55,13 @@ class Child {
 };
 
 inline constexpr int kControlFd = 3;  // of a program that is given a control socket
+inline constexpr int kMemoryFd = 4;   // of one that is given memory
 
 struct Command {
   std::vector<std::string> words;  // the first is the program's path, or a name in PATH
   Variables environment;           // the whole of it
   Fd control = {};                 // the program's kControlFd; not valid: it has none
+  int memory = -1;                 // its kMemoryFd, which stays ours too; -1: it has none
   Confinement confinement = {};
 };
 

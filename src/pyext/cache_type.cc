@@ -10,6 +10,7 @@
 #include "cache/cache.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/process.h"
 #include "pyext/cache_key.h"
 #include "pyext/cache_value.h"
 
@@ -625,10 +626,34 @@ std::string SizedPrefix(std::string_view text) {
   return bytes;
 }
 
-// The memory behind a descriptor, of which it makes one of its own; that of another Cache; or new
-// memory of so many bytes.
-std::shared_ptr<cache::Cache> Find(PyTypeObject* type, PyObject* memory) {
-  if (PyObject_TypeCheck(memory, type) != 0) return Of(memory).cache;
+PyTypeObject* base_type = nullptr;
+
+// Of those that have none of their own: the box's, or this process's. Under the GIL.
+std::shared_ptr<cache::Cache>& Common() {
+  static auto* common =
+      new std::shared_ptr<cache::Cache>;  // for ever: threads may run until the end
+  return *common;
+}
+constexpr std::size_t kAloneBytes = std::size_t{64} << 20;  // taken as it is used
+
+bool MakeCache(std::size_t bytes, std::shared_ptr<cache::Cache>& out) {
+  auto made = cache::Cache::Create(bytes);
+  if (made.ok()) {
+    out = std::make_shared<cache::Cache>(std::move(made).value());
+    return true;
+  }
+  PyErr_SetString(PyExc_OSError, made.error().message.c_str());
+  return false;
+}
+
+// None: what is common; a Cache: as that one; a number: new memory of so many bytes. Empty with an
+// exception.
+std::shared_ptr<cache::Cache> FindMemory(PyObject* memory) {
+  if (PyObject_TypeCheck(memory, base_type) != 0) return Of(memory).cache;
+  if (memory == Py_None) {
+    if (!Common() && !MakeCache(kAloneBytes, Common())) return nullptr;
+    return Common();
+  }
   const std::size_t number = PyLong_AsSize_t(memory);
   if (PyErr_Occurred() != nullptr) return nullptr;
   if (number < cache::kCacheBytesMin || number > cache::kCacheBytesMax) {
@@ -638,13 +663,9 @@ std::shared_ptr<cache::Cache> Find(PyTypeObject* type, PyObject* memory) {
                  cache::kCacheBytesMax);
     return nullptr;
   }
-  auto made = cache::Cache::Create(number);
-  if (made.ok()) return std::make_shared<cache::Cache>(std::move(made).value());
-  PyErr_SetString(PyExc_OSError, made.error().message.c_str());
-  return nullptr;
+  std::shared_ptr<cache::Cache> own;
+  return MakeCache(number, own) ? own : nullptr;
 }
-
-PyTypeObject* base_type = nullptr;
 
 PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"memory", "namespace", "codec", "dumps", "loads", nullptr};
@@ -663,7 +684,7 @@ PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
     return nullptr;
   }
   auto inside = std::make_unique<Inside>();
-  inside->cache = Find(base_type, memory);
+  inside->cache = FindMemory(memory);
   if (!inside->cache) return nullptr;
   inside->name_space = std::string(name_space) + ":";
   inside->key_prefix = SizedPrefix(name_space);
@@ -768,8 +789,8 @@ bool AddCacheType(PyObject* module) {
   static PyType_Slot slots[] = {
       {Py_tp_doc,
        const_cast<char*>(
-           "Cache(memory, *, namespace, codec, dumps, loads)\n--\n\nThe memory of another "
-           "Cache, or new memory of so many bytes.")},
+           "Cache(memory, *, namespace, codec, dumps, loads)\n--\n\nThe box's memory (None), "
+           "that of another Cache, or new memory of so many bytes.")},
       {Py_tp_new, reinterpret_cast<void*>(New)},
       {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
       {Py_tp_methods, Methods()},
@@ -792,6 +813,19 @@ bool AddCacheType(PyObject* module) {
                                 PyExc_RuntimeError,
                                 nullptr);
   return cache_error != nullptr && PyModule_AddObjectRef(module, "CacheError", cache_error) == 0;
+}
+
+PyObject* ShareCache(PyObject* /*module*/, PyObject* descriptor) {
+  const long number = PyLong_AsLong(descriptor);
+  if (number == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  os::CloseAtExecute(static_cast<int>(number));
+  auto opened = cache::Cache::Open(os::Fd(static_cast<int>(number)));
+  if (!opened.ok()) {
+    PyErr_SetString(PyExc_OSError, opened.error().message.c_str());
+    return nullptr;
+  }
+  Common() = std::make_shared<cache::Cache>(std::move(opened).value());
+  Py_RETURN_NONE;
 }
 
 }  // namespace onebox::pyext

@@ -60,6 +60,12 @@ PyMethodDef functions[] = {
      KeepStacks,
      METH_O,
      "keep_stacks(count): keeps the memory of that many greenlets that have ended for the next."},
+    {"share_cache",
+     onebox::pyext::ShareCache,
+     METH_O,
+     "share_cache(descriptor): the memory that every Cache has from now on, but for those with "
+     "memory "
+     "of their own."},
     {"deadline",
      onebox::pyext::Deadline,
      METH_NOARGS,
@@ -85,8 +91,7 @@ PyMODINIT_FUNC PyInit__onebox() {
   using onebox::pyext::Ref;
   Ref module = Ref::Take(PyModule_Create(&definition));
   if (!module || !onebox::pyext::MakeInterned(module.get()) ||
-      !onebox::pyext::AddWorkerType(module.get()) ||
-      !onebox::pyext::AddCacheType(module.get()) ||
+      !onebox::pyext::AddWorkerType(module.get()) || !onebox::pyext::AddCacheType(module.get()) ||
       PyModule_AddIntConstant(module.get(), "DUMP_SIGNAL", onebox::os::DumpSignal()) != 0) {
     return nullptr;
   }

@@ -109,7 +109,8 @@ class Box {
   void TakeOutput(Process& process);
   void TakeLine(Process& process, std::string_view line);
   void ReleaseHeld(Process& process);
-  std::optional<std::string> AnswerQuestion(std::string_view question, ControlSocket::Client from);
+  std::optional<ControlSocket::Answered> AnswerQuestion(std::string_view question,
+                                                        ControlSocket::Client from);
 
   // Deaths.
   void TakeDeath(Process& process);

@@ -300,17 +300,18 @@ void Box::ReleaseHeld(Process& process) {
   }
 }
 
-std::optional<std::string> Box::AnswerQuestion(std::string_view question,
-                                               ControlSocket::Client from) {
+std::optional<ControlSocket::Answered> Box::AnswerQuestion(std::string_view question,
+                                                           ControlSocket::Client from) {
   const json asked = json::parse(question, nullptr, /*allow_exceptions=*/false);
   const std::string what = Text(At(asked, "ask"));
-  if (what == "status") return StatusText();
+  if (what == "status") return ControlSocket::Answered{StatusText()};
   if (what == "reload") {
     AskReload(from);
     return std::nullopt;
   }
   if (what == "upgrade") {
-    if (phase_ >= Phase::kDraining) return json{{"error", "the box is ending"}}.dump();
+    if (phase_ >= Phase::kDraining)
+      return ControlSocket::Answered{json{{"error", "the box is ending"}}.dump()};
     upgrade_wanted_ = true;
     upgrade_askers_.push_back(from);
     return std::nullopt;
@@ -318,9 +319,12 @@ std::optional<std::string> Box::AnswerQuestion(std::string_view question,
   if (what == "stop") {
     outside_.log.Info("asked to stop: finishing what has begun");
     if (phase_ < Phase::kDraining) BeginDrain();
-    return json{{"stopping", true}}.dump();
+    return ControlSocket::Answered{json{{"stopping", true}}.dump()};
   }
-  return json{{"error", "it is asked for status, reload, upgrade or stop"}}.dump();
+  if (what == "memory")
+    return ControlSocket::Answered{json{{"memory", true}}.dump(), outside_.memory};
+  return ControlSocket::Answered{
+      json{{"error", "it is asked for status, reload, upgrade, stop or memory"}}.dump()};
 }
 
 }  // namespace onebox::supervise

@@ -19,7 +19,25 @@ using std::chrono::seconds;
 constexpr Duration kMemoryPause = seconds(1);  // between two looks at the workers' memory
 constexpr Duration kMemoryPauseNear = std::chrono::milliseconds(100);  // where a limit is near
 constexpr std::size_t kRollupBytesMax = 4096;
+constexpr std::size_t kSmapsBytesMax = std::size_t{8} << 20;
 constexpr Duration kLoadPause = seconds(1);
+
+// Pages of the memory that all workers share are no worker's. How many of them only this one has touched
+// takes long to find out, so that is done where they decide; else all of its share is left out.
+std::optional<MemoryReading> ReadMemory(pid_t pid,
+                                        const MemoryLimits& limits,
+                                        const std::string& shared_name) {
+  const auto text = os::ReadKernelFile(fmt::format("/proc/{}/smaps_rollup", pid), kRollupBytesMax);
+  const auto reading = text.ok() ? ParseRollup(text.value()) : std::nullopt;
+  if (!reading) return std::nullopt;
+  const std::uint64_t limit = limits.soft > 0 ? limits.soft : limits.hard;
+  if (reading->shared_memory == 0 || limit == 0 || reading->pss <= limit) {
+    return reading->Without(reading->shared_memory);
+  }
+  const auto smaps = os::ReadKernelFile(fmt::format("/proc/{}/smaps", pid), kSmapsBytesMax);
+  if (!smaps.ok()) return std::nullopt;
+  return reading->Without(OwnPagesOf(smaps.value(), shared_name));
+}
 
 }  // namespace
 
@@ -102,11 +120,9 @@ void Box::CheckMemory() {
     if (process->role != Role::kAppWorker || process->life != Life::kReady || !process->alive()) {
       continue;
     }
-    const auto text = os::ReadKernelFile(
-        fmt::format("/proc/{}/smaps_rollup", process->child->pid()), kRollupBytesMax);
-    const auto reading = text.ok() ? ParseRollup(text.value()) : std::nullopt;
-    if (!reading) continue;  // it has just died
     const MemoryLimits& limits = process->generation->settings.memory;
+    const auto reading = ReadMemory(process->child->pid(), limits, outside_.memory_name);
+    if (!reading) continue;  // it has just died
     process->memory.Take(*reading, limits);
     near = near || IsNearItsLimit(*process);
     const auto story = [&](std::string_view which, std::uint64_t limit) {

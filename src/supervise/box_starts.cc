@@ -17,7 +17,7 @@ using std::chrono::seconds;
 
 constexpr Duration kHookTimeout = seconds(30);  // for any other, and boot_timeout at most
 
-std::vector<std::string> AppWords(const Generation& generation, std::string_view role) {
+std::vector<std::string> AppWords(const Generation& generation, std::string_view role, int memory) {
   const BoxSettings& settings = generation.settings;
   std::vector<std::string> words = {settings.python,
                                     settings.python_side,
@@ -37,6 +37,7 @@ std::vector<std::string> AppWords(const Generation& generation, std::string_view
   if (settings.worker_class == WorkerClass::kGevent) {
     words.insert(words.end(), {"--worker-class", "gevent"});
   }
+  if (memory >= 0) words.insert(words.end(), {"--memory", std::to_string(os::kMemoryFd)});
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
   for (const std::string& path : settings.warm_up) {
     words.insert(words.end(), {"--warm-up", path});
@@ -190,7 +191,7 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
 
 Status Box::LaunchZygote(Process& zygote) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
-  std::vector<std::string> words = AppWords(*zygote.generation, "zygote");
+  std::vector<std::string> words = AppWords(*zygote.generation, "zygote", outside_.memory);
   const BoxSettings& settings = zygote.generation->settings;
   constexpr std::array<std::string_view, 3> kPreloads = {"off", "auto", "on"};
   words.insert(words.end(),
@@ -205,6 +206,7 @@ Status Box::LaunchZygote(Process& zygote) {
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
                                        .environment = settings.environment,
                                        .control = std::move(control.theirs),
+                                       .memory = outside_.memory,
                                        .confinement = settings.confinement}));
   zygote.child.emplace(std::move(spawned.child));
   zygote.output = std::move(spawned.output);
@@ -219,10 +221,11 @@ Status Box::LaunchWorker(Process& worker) {
     worker.output = std::move(output.reader);
     return Done();  // TakeForked() has the rest
   }
-  std::vector<std::string> words = AppWords(*worker.generation, "worker");
+  std::vector<std::string> words = AppWords(*worker.generation, "worker", outside_.memory);
   words.insert(words.end(), {"--number", std::to_string(worker.number)});
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
                                        .environment = worker.generation->settings.environment,
+                                       .memory = outside_.memory,
                                        .confinement = worker.generation->settings.confinement}));
   worker.child.emplace(std::move(spawned.child));
   worker.output = std::move(spawned.output);

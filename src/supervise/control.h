@@ -19,8 +19,12 @@ class ControlSocket {
   static constexpr std::size_t kClientsMax = 16;  // the oldest leaves for a newer one
 
   using Client = std::uint64_t;  // never the same again
-  // Answers a question with JSON, or promises to Reply().
-  using Answer = std::function<std::optional<std::string>(std::string_view question, Client from)>;
+  struct Answered {
+    std::string text;     // JSON
+    int descriptor = -1;  // that is sent with it, and stays ours
+  };
+  // Answers a question, or promises to Reply().
+  using Answer = std::function<std::optional<Answered>(std::string_view question, Client from)>;
 
   // REQUIRES: the state folder is locked by this process.
   static Result<ControlSocket> Open(const std::string& state);

@@ -33,7 +33,26 @@ std::optional<MemoryReading> ParseRollup(std::string_view text) {
   const auto clean = BytesOf(text, "Private_Clean:");
   const auto dirty = BytesOf(text, "Private_Dirty:");
   if (!pss || !clean || !dirty) return std::nullopt;
-  return MemoryReading{*pss, *clean + *dirty};
+  return MemoryReading{*pss, *clean + *dirty, BytesOf(text, "Pss_Shmem:").value_or(0)};
+}
+
+MemoryReading MemoryReading::Without(std::uint64_t bytes) const {
+  return {pss - std::min(pss, bytes), own - std::min(own, bytes), 0};
+}
+
+std::uint64_t OwnPagesOf(std::string_view smaps, std::string_view name) {
+  std::uint64_t bytes = 0;
+  bool is_it = false;
+  while (!smaps.empty()) {
+    const std::string_view line = smaps.substr(0, smaps.find('\n'));
+    smaps.remove_prefix(std::min(line.size() + 1, smaps.size()));
+    // "7f00-7f10 rw-s 00000000 00:01 1024   /memfd:NAME (deleted)", then "Field:   176 kB"
+    if (line.find(':') > line.find(' ')) is_it = line.find(name) != line.npos;
+    if (is_it && line.starts_with("Private_")) {
+      bytes += BytesOf(line, line.substr(0, line.find(':') + 1)).value_or(0);
+    }
+  }
+  return bytes;
 }
 
 void WorkerMemory::Take(const MemoryReading& reading, const MemoryLimits& limits) {

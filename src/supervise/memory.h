@@ -9,12 +9,20 @@ namespace onebox::supervise {
 
 // Of one process at one moment, in bytes.
 struct MemoryReading {
-  std::uint64_t pss = 0;  // a page that n processes share counts as an n-th
-  std::uint64_t own = 0;  // pages that it shares with nobody
+  std::uint64_t pss = 0;            // a page that n processes share counts as an n-th
+  std::uint64_t own = 0;            // pages that nobody else has touched
+  std::uint64_t shared_memory = 0;  // of pss: memory that is made to be shared
+
+  // Without so much that is not the worker's: it counts in pss, and as its own.
+  MemoryReading Without(std::uint64_t bytes) const;
 };
 
 // The text of /proc/PID/smaps_rollup; nothing where it is none.
 std::optional<MemoryReading> ParseRollup(std::string_view text);
+
+// Of the mappings with that name in the text of /proc/PID/smaps: pages that nobody else has touched. Of
+// what all workers share these are whoever came first, and no worker's.
+std::uint64_t OwnPagesOf(std::string_view smaps, std::string_view name);
 
 struct MemoryLimits {
   std::uint64_t soft = 0;  // of one worker; above it another takes its place. 0: no limit

@@ -30,6 +30,22 @@ TEST(ParseRollup, IsNothingWhereSomethingIsMissing) {
   }
 }
 
+constexpr std::string_view kSmaps =
+    "7f0000000000-7f0000400000 rw-s 00000000 00:01 1025       /memfd:onebox-cache (deleted)\n"
+    "Size:               4096 kB\nRss:                  96 kB\nShared_Dirty:         40 kB\n"
+    "Private_Clean:         8 kB\nPrivate_Dirty:        48 kB\nVmFlags: rd wr sh mr mw me ms\n"
+    "7f0000400000-7f0000500000 rw-p 00000000 00:00 0                          [heap]\n"
+    "Private_Clean:         0 kB\nPrivate_Dirty:       700 kB\n";
+
+TEST(OwnPagesOf, CountsTheMappingsOfThatNameAlone) {
+  EXPECT_EQ(OwnPagesOf(kSmaps, "/memfd:onebox-cache"), 56U << 10U);
+  EXPECT_EQ(OwnPagesOf(kSmaps, "[heap]"), 700U << 10U);
+  EXPECT_EQ(OwnPagesOf(kSmaps, "/memfd:another"), 0U);
+  for (std::size_t size = 0; size < kSmaps.size(); ++size) {
+    (void)OwnPagesOf(kSmaps.substr(0, size), "/memfd:onebox-cache");
+  }
+}
+
 TEST(WorkerMemory, IsReplacedWhenItIsAboveTheSoftLimitTwice) {
   const MemoryLimits limits = {.soft = 100 * kMiB};
   WorkerMemory memory;

@@ -60,7 +60,7 @@ struct Question {
   Duration timeout;
 };
 
-Result<std::string> Ask(const std::string& state, const Question& question) {
+Result<os::Message> AskForMessage(const std::string& state, const Question& question) {
   const auto address = TRY(os::SocketAddress::Parse("unix:" + ControlPath(state)));
   const auto socket = os::Connect(address, SOCK_SEQPACKET);
   if (!socket.ok()) {
@@ -85,7 +85,11 @@ Result<std::string> Ask(const std::string& state, const Question& question) {
   if (!answer || answer->bytes.empty()) {
     return OperatorError(fmt::format("the onebox of {} ended while it was asked", state));
   }
-  return std::move(answer->bytes);
+  return std::move(*answer);
+}
+
+Result<std::string> Ask(const std::string& state, const Question& question) {
+  return std::move(TRY(AskForMessage(state, question)).bytes);
 }
 
 Result<std::uint64_t> AskForGeneration(const std::string& state, std::string_view what) {
@@ -120,6 +124,14 @@ Status AskStop(const std::string& state) {
     (void)os::WaitReadable({}, kStopPause);
   }
   return OperatorError("it still finishes what has begun");
+}
+
+Result<os::Fd> AskMemory(const std::string& state) {
+  os::Message answer = TRY(AskForMessage(state, {"memory", kAnswerTimeout}));
+  if (answer.descriptors.empty()) {
+    return OperatorError(fmt::format("the onebox of {} shares no memory", state));
+  }
+  return std::move(answer.descriptors.front());
 }
 
 std::string DescribeStatus(const std::string& status) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "os/fd.h"
 
 namespace onebox::supervise {
 
@@ -25,6 +26,9 @@ Result<std::uint64_t> AskReload(const std::string& state);
 Result<std::uint64_t> AskUpgrade(const std::string& state);
 // Lets it finish what has begun, and end; returns when it has ended.
 Status AskStop(const std::string& state);
+
+// What its workers share; the caller's to close.
+Result<os::Fd> AskMemory(const std::string& state);
 
 // The same for people.
 std::string DescribeStatus(const std::string& status);

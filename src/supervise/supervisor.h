@@ -108,7 +108,9 @@ struct Outside {
   std::function<os::Asked<Status>()> check_successor;
   // Becomes it; `left` is what it inherits. Returns only where it cannot.
   std::function<Error(const os::Fd& left)> succeed;
-  std::size_t lanes_max = 1;  // of the metrics, for one front; there are twice as many
+  std::size_t lanes_max = 1;     // of the metrics, for one front; there are twice as many
+  int memory = -1;               // a descriptor of what all workers share; -1: nothing
+  std::string memory_name = {};  // of it, as /proc/PID/smaps has it
 
   std::function<Traffic()> traffic;  // for status
   std::function<void(Role)> started;
