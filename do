@@ -98,6 +98,12 @@ do_micro() { # ROOM [ARGUMENT...] a room's small benchmarks
   "build/release/src/${room}_bench" "$@"
 }
 
+do_hitrates() { # [KEYS REQUESTS] of eviction policies, on each trace
+  cmake --preset release > /dev/null
+  cmake --build --preset release --target hitrates
+  build/release/src/hitrates "$@"
+}
+
 do_bench() { # [ARGUMENT...] Onebox beside its peers; the table goes to bench/results
   exec bench/run "$@"
 }
