@@ -7,10 +7,10 @@
 namespace onebox::cache {
 namespace {
 
-// So that one Mutation holds what a run changes of the map.
-constexpr std::uint32_t kRunBlocksMax = 4096;
 // How many runs that are too short are passed over before the longest of them is taken.
-constexpr int kRunsSeenMax = 4;
+constexpr int kRunsSeenMax = 64;
+// What is left of a run that is this much longer is no crumb.
+constexpr std::uint32_t kMuchLonger = 32;
 constexpr std::uint32_t kBitsPerWord = 64;
 constexpr std::uint64_t kAllTaken = ~std::uint64_t{0};
 
@@ -42,7 +42,8 @@ Run FindRunAfter(std::span<const std::uint64_t> map, std::uint32_t from, std::ui
   return run;
 }
 
-// The first of `want` blocks, or the longest of the first few that are shorter.
+// Of the next few: one of exactly `want` blocks, else the first that is longer, else the longest. What is
+// cut from a longer one leaves a crumb, which hardly anything fits in.
 Run FindRun(ShardMemory& shard, std::uint32_t want) {
   const auto map = shard.map();
   const std::uint32_t begin =
@@ -50,19 +51,21 @@ Run FindRun(ShardMemory& shard, std::uint32_t want) {
   Run best;
   std::uint32_t from = begin;
   bool wrapped = false;
-  for (int seen = 0; seen < kRunsSeenMax;) {
-    const Run run = FindRunAfter(map, from, want);
+  for (int seen = 0; seen < kRunsSeenMax; ++seen) {
+    const Run run = FindRunAfter(map, from, want + kMuchLonger);
     if (run.blocks == 0) {
       if (wrapped) break;
       wrapped = true;
       from = 0;
       continue;
     }
-    if (run.blocks > best.blocks) best = run;
-    if (best.blocks == want) break;
-    ++seen;
+    if (run.blocks == want || run.blocks == want + kMuchLonger) return {run.first, want};
+    const bool first_that_fits = run.blocks > want && best.blocks < want;
+    const bool longer = best.blocks < want && run.blocks > best.blocks;
+    if (first_that_fits || longer) best = run;
     from = run.first + run.blocks;
   }
+  best.blocks = std::min(best.blocks, want);
   return best;
 }
 
@@ -84,11 +87,13 @@ void SetBits(ShardMemory& shard, shm::Mutation& mutation, Run run, bool taken) {
 }  // namespace
 
 std::uint32_t BlocksFor(std::size_t bytes) {
-  return static_cast<std::uint32_t>((bytes + sizeof(Extent) + kBlockBytes - 1) / kBlockBytes);
+  return static_cast<std::uint32_t>((sizeof(Entry) + bytes + kBlockBytes - 1) / kBlockBytes);
 }
 
 std::size_t TakeRun(ShardMemory& shard, std::size_t bytes) {
-  const Run run = FindRun(shard, std::min(BlocksFor(bytes), kRunBlocksMax));
+  const std::size_t wanted = (bytes + sizeof(Extent) + kBlockBytes - 1) / kBlockBytes;
+  const Run run =
+      FindRun(shard, static_cast<std::uint32_t>(std::min<std::size_t>(wanted, Extent::kBlocksMax)));
   if (run.blocks == 0) {
     shard.Check(shard.head().free_blocks == 0);
     return 0;
@@ -99,7 +104,7 @@ std::size_t TakeRun(ShardMemory& shard, std::size_t bytes) {
   shm::Mutation mutation(shard.undo(), shard.bytes());
   SetBits(shard, mutation, run, true);
   Extent& extent = shard.NewExtentAt(run.first);
-  mutation.Set(extent, Extent{head.being_made, run.blocks});
+  mutation.Set(extent, Extent(head.being_made, run.blocks));
   mutation.Set(head.free_blocks, head.free_blocks - run.blocks);
   mutation.Set(head.being_made, run.first);
   return shard.BytesOf(extent).size();
@@ -110,11 +115,11 @@ void FreeDiscarded(ShardMemory& shard) {
   while (head.discarded != kNoBlock && !shard.broken()) {
     const std::uint32_t first = head.discarded;
     const Extent extent = shard.ExtentAt(first);
-    if (!shard.Check(extent.blocks <= kRunBlocksMax)) return;
+    if (!shard.Check(extent.blocks() <= Extent::kBlocksMax)) return;
     shm::Mutation mutation(shard.undo(), shard.bytes());
-    SetBits(shard, mutation, {first, extent.blocks}, false);
-    mutation.Set(head.free_blocks, head.free_blocks + extent.blocks);
-    mutation.Set(head.discarded, extent.next);
+    SetBits(shard, mutation, {first, extent.blocks()}, false);
+    mutation.Set(head.free_blocks, head.free_blocks + extent.blocks());
+    mutation.Set(head.discarded, extent.next());
   }
 }
 
@@ -127,8 +132,8 @@ void DiscardWhatWasBeingMade(ShardMemory& shard) {
 
 ChainCursor::ChainCursor(ShardMemory& shard, std::uint32_t block) : shard_(shard) {
   Extent& extent = shard.ExtentAt(block);
-  next_ = extent.next;
-  left_ = shard.BytesOf(extent).subspan(sizeof(Entry));
+  next_ = extent.next();
+  left_ = shard.BytesOf(extent).subspan(sizeof(Entry) - sizeof(Extent));
 }
 
 template <typename Each>
@@ -137,7 +142,7 @@ void ChainCursor::Walk(std::size_t bytes, Each each) {
     if (left_.empty()) {
       if (!shard_.Check(next_ != kNoBlock)) return;
       Extent& extent = shard_.ExtentAt(next_);
-      next_ = extent.next;
+      next_ = extent.next();
       left_ = shard_.BytesOf(extent);
     }
     const std::size_t size = std::min(bytes, left_.size());

@@ -13,11 +13,11 @@ namespace onebox::cache {
 // leaves every block in exactly one place: free, in an entry, in the chain that is being made, or in
 // the discarded one.
 
-// How many blocks hold that many bytes, in one run.
+// How many blocks an entry has, in one run, with that many bytes behind it.
 std::uint32_t BlocksFor(std::size_t bytes);
 
 // Adds one run to the chain that is being made, of up to as many blocks as that many bytes need: how
-// many bytes it holds. 0 where no block is free.
+// many bytes it holds. 0 where no block is free. The last that is taken is the first of the chain.
 std::size_t TakeRun(ShardMemory& shard, std::size_t bytes);
 
 // Gives all of the discarded chain back.

@@ -12,7 +12,8 @@
 namespace onebox::cache {
 namespace {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""ns;
 
 class CacheTest : public testing::Test {
  protected:

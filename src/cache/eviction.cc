@@ -10,22 +10,25 @@ namespace {
 
 constexpr std::uint32_t kWindowShare = 50;     // of the room, one part in so many
 constexpr std::uint32_t kProtectedTenths = 8;  // of the main part
-constexpr std::uint32_t kAskedPerEntry = 10;   // in an epoch
-constexpr std::uint32_t kEntriesMin = 16;      // where there are fewer, an epoch would be nothing
+// One block in so many stays free: among as many gaps there is one that fits, where in a full shard an
+// entry would be put together from many.
+constexpr std::uint32_t kReserveShare = 64;
+constexpr std::uint32_t kAskedPerEntry = 10;  // in an epoch
+constexpr std::uint32_t kEntriesMin = 16;     // where there are fewer, an epoch would be nothing
 constexpr std::uint8_t kUsesMax = 15;
 constexpr std::uint8_t kUses = 0x0f;
 constexpr std::uint8_t kTouched = 0x80;
 constexpr std::size_t kRowsOfSketch = 4;
 constexpr std::uint64_t kLowBitOfEachCell = 0x1111'1111'1111'1111;
 
-std::uint8_t FrequencyOf(ShardMemory& shard, const Entry& entry) {
-  const auto epochs = static_cast<std::uint8_t>(shard.head().epoch - entry.epoch);
-  return static_cast<std::uint8_t>((entry.uses & kUses) >> std::min<std::uint8_t>(epochs, 7));
-}
-
+// Of the room that what is kept leaves.
 std::uint32_t RoomForAll(ShardMemory& shard) {
+  const std::uint32_t reserve = shard.blocks() / kReserveShare;
   const std::uint32_t kept = HeadOf(shard, Queue::kKept).blocks;
-  return shard.blocks() - std::min(kept, shard.blocks());
+  return shard.blocks() - std::min(kept + reserve, shard.blocks());
+}
+std::uint32_t RoomOfMain(ShardMemory& shard) {
+  return RoomForAll(shard) - RoomForAll(shard) / kWindowShare;
 }
 
 // A cell is four bits. Those of one entry lie in one line, two words for each row.
@@ -96,11 +99,20 @@ void NoteUse(ShardMemory& shard, Entry& entry) {
   entry.epoch = shard.head().epoch;
 }
 
-void BeginCounting(ShardMemory& shard, Entry& entry) {
+std::uint8_t FrequencyOf(ShardMemory& shard, const Entry& entry) {
+  const auto epochs = static_cast<std::uint8_t>(shard.head().epoch - entry.epoch);
+  return static_cast<std::uint8_t>((entry.uses & kUses) >> std::min<std::uint8_t>(epochs, 7));
+}
+
+std::uint8_t FrequencyOfNew(ShardMemory& shard, std::uint64_t hash) {
   std::uint8_t before = kUsesMax;
-  for (const Cell& cell : CellsOf(shard, entry.hash))
+  for (const Cell& cell : CellsOf(shard, hash))
     before = std::min(before, cell.value());
-  entry.uses = std::min<std::uint8_t>(before + 1, kUsesMax);
+  return std::min<std::uint8_t>(before + 1, kUsesMax);
+}
+
+void BeginCounting(ShardMemory& shard, Entry& entry) {
+  entry.uses = FrequencyOfNew(shard, entry.hash);
   entry.epoch = shard.head().epoch;
 }
 
@@ -111,15 +123,29 @@ void ContinueCounting(ShardMemory& shard, const Entry& before, Entry& entry) {
   NoteUse(shard, entry);
 }
 
-void RememberEvicted(ShardMemory& shard, const Entry& entry) {
-  const std::uint8_t frequency = FrequencyOf(shard, entry);
-  for (const Cell& cell : CellsOf(shard, entry.hash))
+void NoteEvicted(ShardMemory& shard, std::uint64_t hash, std::uint8_t frequency) {
+  for (const Cell& cell : CellsOf(shard, hash))
     cell.Set(std::max(cell.value(), frequency));
+}
+
+bool FitsWindow(ShardMemory& shard, std::uint32_t blocks) {
+  return blocks <= RoomForAll(shard) / kWindowShare;
 }
 
 std::uint32_t LeavesWindow(ShardMemory& shard, std::uint32_t blocks) {
   const QueueHead& window = HeadOf(shard, Queue::kWindow);
   return window.blocks + blocks > RoomForAll(shard) / kWindowShare ? window.oldest : kNoBlock;
+}
+
+bool FitsMain(ShardMemory& shard, std::uint32_t blocks) {
+  const std::uint32_t main =
+      HeadOf(shard, Queue::kProbation).blocks + HeadOf(shard, Queue::kProtected).blocks;
+  return main + blocks <= RoomOfMain(shard);
+}
+
+std::uint32_t Oldest(ShardMemory& shard, std::int64_t now) {
+  const std::uint32_t block = OldestOfMain(shard, now);
+  return block != kNoBlock ? block : HeadOf(shard, Queue::kWindow).oldest;
 }
 
 std::uint32_t OldestOfMain(ShardMemory& shard, std::int64_t now) {
@@ -128,23 +154,29 @@ std::uint32_t OldestOfMain(ShardMemory& shard, std::int64_t now) {
   while (!shard.broken()) {
     if (probation.oldest == kNoBlock) Demote(shard);
     const std::uint32_t block = probation.oldest;
-    if (block == kNoBlock) return HeadOf(shard, Queue::kWindow).oldest;
+    if (block == kNoBlock) return kNoBlock;
     Entry& entry = shard.EntryAt(block);
     if (!TakeTouch(entry) || entry.expires <= now) return block;
     Move(shard, block, Queue::kProtected);
-    const std::uint32_t protected_max = RoomForAll(shard) / 10 * kProtectedTenths;
+    const std::uint32_t protected_max = RoomOfMain(shard) / 10 * kProtectedTenths;
     while (protected_ones.blocks > protected_max && protected_ones.entries > 1 && !shard.broken())
       Demote(shard);
   }
   return kNoBlock;
 }
 
+bool WinsAgainst(ShardMemory& shard,
+                 std::uint8_t frequency,
+                 std::uint32_t other,
+                 std::int64_t now) {
+  const Entry& victim = shard.EntryAt(other);
+  return victim.expires <= now || frequency > FrequencyOf(shard, victim);
+}
+
 bool Wins(ShardMemory& shard, std::uint32_t candidate, std::uint32_t other, std::int64_t now) {
   const Entry& entry = shard.EntryAt(candidate);
-  const Entry& victim = shard.EntryAt(other);
   if (entry.expires <= now) return false;
-  return (entry.uses & kTouched) != 0 || victim.expires <= now ||
-         FrequencyOf(shard, entry) > FrequencyOf(shard, victim);
+  return (entry.uses & kTouched) != 0 || WinsAgainst(shard, FrequencyOf(shard, entry), other, now);
 }
 
 void MoveToMain(ShardMemory& shard, std::uint32_t block) {

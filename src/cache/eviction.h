@@ -22,17 +22,28 @@ void NoteAsked(ShardMemory& shard);
 // It is there.
 void NoteUse(ShardMemory& shard, Entry& entry);
 
+// How often, as far as is remembered, from 0 to 15.
+std::uint8_t FrequencyOf(ShardMemory& shard, const Entry& entry);
+std::uint8_t FrequencyOfNew(ShardMemory& shard, std::uint64_t hash);
+
 void BeginCounting(ShardMemory& shard, Entry& entry);
 // An entry in the place of another.
 void ContinueCounting(ShardMemory& shard, const Entry& before, Entry& entry);
-void RememberEvicted(ShardMemory& shard, const Entry& entry);
+void NoteEvicted(ShardMemory& shard, std::uint64_t hash, std::uint8_t frequency);
 
+// Whether the window is large enough for an entry of that size; else it goes by the window.
+bool FitsWindow(ShardMemory& shard, std::uint32_t blocks);
 // Who is to leave the window when so many blocks come into it; kNoBlock where there is room for them.
 std::uint32_t LeavesWindow(ShardMemory& shard, std::uint32_t blocks);
-// Who would give way of the main part, or, where it is empty, of the window; kNoBlock where nothing is.
+// Whether so many blocks more have room in the main part.
+bool FitsMain(ShardMemory& shard, std::uint32_t blocks);
+// Who would give way of the main part; kNoBlock where it is empty.
 std::uint32_t OldestOfMain(ShardMemory& shard, std::int64_t now);
+// The same, or of the window where that is empty.
+std::uint32_t Oldest(ShardMemory& shard, std::int64_t now);
 // Whether the entry that leaves the window takes the room of the other.
 bool Wins(ShardMemory& shard, std::uint32_t candidate, std::uint32_t other, std::int64_t now);
+bool WinsAgainst(ShardMemory& shard, std::uint8_t frequency, std::uint32_t other, std::int64_t now);
 // From the window, or from wherever it is in the main part.
 void MoveToMain(ShardMemory& shard, std::uint32_t block);
 inline void MakeYoung(ShardMemory& shard, std::uint32_t block) {

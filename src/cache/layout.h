@@ -21,25 +21,34 @@ inline constexpr std::uint32_t kNoBlock = 0;  // block 0 of a shard is nobody's
 inline constexpr std::size_t kRows = 256;     // of the statistics; row 0 is of all that have none
 
 // At the begin of a run of blocks; its bytes follow.
-struct Extent {
-  std::uint32_t next;    // the block where the rest is
-  std::uint32_t blocks;  // of this run
+class Extent {
+ public:
+  static constexpr std::uint32_t kBlocksMax = (1U << 12) - 1;
+
+  Extent(std::uint32_t next, std::uint32_t blocks) : word_(next << 12 | blocks) {}
+  std::uint32_t next() const { return word_ >> 12; }           // the block where the rest is
+  std::uint32_t blocks() const { return word_ & kBlocksMax; }  // of this run
+
+ private:
+  std::uint32_t word_;
 };
-static_assert(sizeof(Extent) == 8);
+static_assert(sizeof(Extent) == 4);
+inline constexpr std::uint32_t kBlocksMax = 1U << 20;  // of a shard
 
 // Where an entry waits: for ever, as what is kept; or until it gives way (eviction.h).
 enum class Queue : std::uint8_t { kKept, kWindow, kProbation, kProtected };
 inline constexpr std::size_t kQueues = 4;
 
-// Follows the first extent's head. What belongs to it comes after it, through all its extents: marks of
-// its tags, the key, the value.
+// The first block of an entry, which begins its first extent. What belongs to it comes after it, through all
+// its extents: marks of its tags, the key, the value.
 struct Entry {
+  Extent extent;
+  std::uint32_t value_bytes;
   std::uint64_t hash;
   std::int64_t expires;        // ns of the steady clock; from then on it is not there
   std::int64_t fresh;          // from then on it is stale
   std::uint32_t in_bucket;     // the next of the same bucket
   std::uint32_t older, newer;  // in its queue
-  std::uint32_t value_bytes;
   std::uint32_t hits;
   std::uint32_t blocks;  // of all its extents
   std::uint16_t key_bytes;
@@ -50,8 +59,9 @@ struct Entry {
   // Of the eviction: any value is right, so no Mutation.
   std::uint8_t uses;   // the low half: how often; the highest bit: since it was looked at last
   std::uint8_t epoch;  // when they were counted
+  std::uint32_t unused;
 };
-static_assert(sizeof(Entry) == kBlockBytes - sizeof(Extent));
+static_assert(sizeof(Entry) == kBlockBytes);
 
 // A tag's cell, and what stood in it when the entry was made: purged where that has changed.
 struct TagMark {

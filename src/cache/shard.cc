@@ -38,6 +38,10 @@ std::size_t BytesBefore(const Entry& entry) {
   return entry.tags * sizeof(TagMark) + entry.key_bytes;
 }
 
+std::size_t BytesBehind(const Key& key, const NewValue& value) {
+  return value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
+}
+
 void Raise(std::atomic<std::uint64_t>& count) {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -124,9 +128,7 @@ bool Shard::IsThere(std::uint32_t block, Time now) {
 
 Shard::Place Shard::FindThere(const Key& key, Time now) {
   const Place place = Find(key);
-  if (place.block == kNoBlock || IsThere(place.block, now)) return place;
-  Discard(place);
-  return {};
+  return place.block != kNoBlock && IsThere(place.block, now) ? place : Place{};
 }
 
 bool Shard::ValueEquals(std::uint32_t block, std::string_view bytes) {
@@ -210,41 +212,42 @@ bool Shard::Evict(std::uint32_t block) {
   if (memory_.broken()) return false;
   const Entry& entry = memory_.EntryAt(block);
   Raise(memory_.head().rows[entry.row].evictions);
-  RememberEvicted(memory_, entry);
+  NoteEvicted(memory_, entry.hash, FrequencyOf(memory_, entry));
   Discard(place);
   return true;
 }
 
-// Who is to leave the window either takes as much room from the others as it needs, or leaves the cache.
+// Who leaves the window goes where there is room in the main part, or takes the room of others, or gives
+// way himself.
 bool Shard::Contest(std::uint32_t candidate, Time now) {
   const std::uint32_t blocks = memory_.EntryAt(candidate).blocks;
-  for (std::uint32_t taken = 0; taken < blocks;) {
+  while (!FitsMain(memory_, blocks)) {
     const std::uint32_t other = OldestOfMain(memory_, Nanoseconds(now));
-    if (other == candidate || other == kNoBlock) return Evict(candidate);  // there is nobody else
+    if (other == kNoBlock) return Evict(candidate);  // it is larger than all of that
     if (!Wins(memory_, candidate, other, Nanoseconds(now))) {
       MakeYoung(memory_, other);
       return Evict(candidate);
     }
-    taken += memory_.EntryAt(other).blocks;
     if (!Evict(other)) return false;
   }
   MoveToMain(memory_, candidate);
-  return true;
+  return !memory_.broken();
 }
 
-bool Shard::MakeRoom(std::uint32_t blocks, Time now) {
-  while (memory_.head().free_blocks < blocks) {
-    const std::uint32_t candidate = LeavesWindow(memory_, blocks);
-    if (candidate != kNoBlock) {
-      if (!Contest(candidate, now)) return false;
-      continue;
-    }
-    const std::uint32_t oldest = OldestOfMain(memory_, Nanoseconds(now));
-    if (oldest == kNoBlock || !Evict(oldest)) return false;
+bool Shard::MakeRoom(const Newcomer& newcomer, Time now) {
+  while (const std::uint32_t candidate = LeavesWindow(memory_, newcomer.blocks)) {
+    if (!Contest(candidate, now)) return false;
   }
-  // Where there is room, nobody has to give way.
-  while (const std::uint32_t leaves = LeavesWindow(memory_, 0))
-    MoveToMain(memory_, leaves);
+  while (memory_.head().free_blocks < newcomer.blocks) {
+    const std::uint32_t oldest = Oldest(memory_, Nanoseconds(now));
+    if (oldest == kNoBlock) return false;
+    if (newcomer.frequency &&
+        !WinsAgainst(memory_, *newcomer.frequency, oldest, Nanoseconds(now))) {
+      MakeYoung(memory_, oldest);
+      return false;
+    }
+    if (!Evict(oldest)) return false;
+  }
   return !memory_.broken();
 }
 
@@ -280,11 +283,10 @@ bool Shard::MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now) {
 }
 
 bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
-  const std::size_t all =
-      sizeof(Entry) + value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
+  const std::size_t all = sizeof(Entry) - sizeof(Extent) + BytesBehind(key, value);
   std::uint32_t blocks = 0;
   for (std::size_t taken = 0; taken < all;) {
-    if (!MakeRoom(1, now)) return false;
+    if (memory_.head().free_blocks == 0 && !MakeRoom({1}, now)) return false;
     const std::uint32_t before = memory_.head().free_blocks;
     taken += TakeRun(memory_, all - taken);
     if (memory_.broken()) return false;
@@ -295,13 +297,14 @@ bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
   const Lifetime& lifetime = value.lifetime;
   const std::int64_t expires = lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever;
   entry = {
+      .extent = entry.extent,
+      .value_bytes = static_cast<std::uint32_t>(value.bytes.size()),
       .hash = key.hash,
       .expires = expires,
       .fresh = lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires,
       .in_bucket = kNoBlock,
       .older = kNoBlock,
       .newer = kNoBlock,
-      .value_bytes = static_cast<std::uint32_t>(value.bytes.size()),
       .hits = 0,
       .blocks = blocks,
       .key_bytes = static_cast<std::uint16_t>(key.bytes.size()),
@@ -311,6 +314,7 @@ bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
       .queue = Queue::kKept,
       .uses = 0,
       .epoch = 0,
+      .unused = 0,
   };
   ChainCursor cursor(memory_, block);
   cursor.Write(std::as_bytes(value.tags).data(), value.tags.size_bytes());
@@ -356,19 +360,26 @@ void Shard::Link(const Key& key, Keep keep) {
 }
 
 Outcome Shard::Put(const Key& key, const NewValue& value, Time now) {
-  const std::size_t all =
-      sizeof(Entry) + value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
   if (value.bytes.size() > value_bytes_max()) return Outcome::kTooLarge;
-  const std::uint32_t blocks = BlocksFor(all);
-  if (value.keep == Keep::kUntilItExpires && !MakeRoomToKeep(key, blocks, now))
-    return Outcome::kFull;
-  if (!MakeRoom(blocks, now) || !WriteEntry(key, value, now)) {
-    DiscardWhatWasBeingMade(memory_);
-    FreeDiscarded(memory_);
-    return Outcome::kFull;
+  const bool kept = value.keep == Keep::kUntilItExpires;
+  Newcomer newcomer{BlocksFor(BytesBehind(key, value))};
+  if (kept && !MakeRoomToKeep(key, newcomer.blocks, now)) return Outcome::kFull;
+  if (!kept && !FitsWindow(memory_, newcomer.blocks)) {
+    const Place old = Find(key);
+    newcomer.frequency = old.block == kNoBlock ? FrequencyOfNew(memory_, key.hash)
+                                               : FrequencyOf(memory_, memory_.EntryAt(old.block));
   }
-  Link(key, value.keep);
-  Raise(memory_.head().rows[key.row].sets);
+  if (MakeRoom(newcomer, now) && WriteEntry(key, value, now)) {
+    Link(key, value.keep);
+    Raise(memory_.head().rows[key.row].sets);
+    return Outcome::kDone;
+  }
+  DiscardWhatWasBeingMade(memory_);
+  FreeDiscarded(memory_);
+  if (kept) return Outcome::kFull;
+  // It gives way at once; what was there before may not outlive it.
+  NoteEvicted(memory_, key.hash, newcomer.frequency.value_or(0));
+  if (const Place old = Find(key); old.block != kNoBlock) Discard(old);
   return Outcome::kDone;
 }
 

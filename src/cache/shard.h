@@ -131,7 +131,9 @@ class Shard final {
 
   bool Concluded(shm::RobustLock::Taken taken);
   Place Find(const Key& key);
-  Place FindThere(const Key& key, Time now);  // removes what has expired
+  // What has expired stays where it is, and is found no more: the next value for that key takes its
+  // place, and with it what the eviction knows of it.
+  Place FindThere(const Key& key, Time now);
   bool IsThere(std::uint32_t block, Time now);
   bool Holds(const Condition& condition, std::uint32_t block);
   bool ValueEquals(std::uint32_t block, std::string_view bytes);
@@ -141,7 +143,12 @@ class Shard final {
   void DropClaim(const Key& key);
   bool Evict(std::uint32_t block);
   bool Contest(std::uint32_t candidate, Time now);
-  bool MakeRoom(std::uint32_t blocks, Time now);
+  // What room is made for. `frequency`: it must be asked for more often than who gives way.
+  struct Newcomer {
+    std::uint32_t blocks = 0;
+    std::optional<std::uint8_t> frequency = {};
+  };
+  bool MakeRoom(const Newcomer& newcomer, Time now);
   void SweepKept(Time now);
   bool MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now);
   Outcome Put(const Key& key, const NewValue& value, Time now);

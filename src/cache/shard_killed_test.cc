@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kBytes = kShardBytesMin;
 constexpr std::uint64_t kHashes = 0x9e37'79b9'7f4a'7c15;
 const Time kNow{std::chrono::hours(1)};
+constexpr int kOthers = 350;  // more than there is room for
 
 struct Memory {
   os::Fd fd = os::NewSharedMemory("test", kBytes).value();
@@ -46,7 +47,7 @@ class ShardKilled : public testing::Test {
     Put("target", {.bytes = before_});
     shard_.SetClaim(
         KeyOf("loaded"), {.token = 7, .process = 1}, kNow + std::chrono::hours(1), kNow);
-    for (int i = 0; i < 1000; ++i)
+    for (int i = 0; i < kOthers; ++i)
       Put(Other(i), {.bytes = OtherValue(i)});
     EXPECT_EQ(Get(shard_, "target").has_value(), true) << "it is in use";
     shard_.Unlock();
@@ -54,7 +55,7 @@ class ShardKilled : public testing::Test {
 
   static std::string Other(int i) { return "other " + std::to_string(i); }
   static std::string OtherValue(int i) {
-    return std::string(static_cast<std::size_t>(i) % 300, 'o');
+    return std::string(static_cast<std::size_t>(i) * 7 % 1500, 'o');
   }
 
   void Put(const std::string& key, const NewValue& value) {
@@ -71,7 +72,7 @@ class ShardKilled : public testing::Test {
   // Every entry that a change does not speak of is whole; those that are kept are there.
   void ExpectOthersWhole(Shard& shard) const {
     EXPECT_EQ(Get(shard, "session"), session_);
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < kOthers; ++i) {
       const auto found = Get(shard, Other(i));
       if (found) EXPECT_EQ(*found, OtherValue(i));
     }
@@ -98,9 +99,9 @@ void ShardKilled::ExpectFromTheDead(std::span<const std::byte> found, const Expe
   ASSERT_TRUE(shard.CheckInvariants());
   expect(shard);
   // And it goes on.
-  const std::string large(20'000, 'n');
-  EXPECT_EQ(shard.Set(KeyOf("new"), {.bytes = large}, {}, kNow), Outcome::kDone);
-  EXPECT_EQ(Get(shard, "new"), large);
+  const std::string whole(1'000, 'n');
+  EXPECT_EQ(shard.Set(KeyOf("new"), {.bytes = whole}, {}, kNow), Outcome::kDone);
+  EXPECT_EQ(Get(shard, "new"), whole);
   EXPECT_TRUE(shard.CheckInvariants());
   shard.Unlock();
 }

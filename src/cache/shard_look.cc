@@ -20,11 +20,11 @@ class Places final {
     while (block != kNoBlock) {
       const Extent extent = shard_.ExtentAt(block);
       if (shard_.broken()) return false;
-      for (std::uint32_t i = 0; i < extent.blocks; ++i) {
+      for (std::uint32_t i = 0; i < extent.blocks(); ++i) {
         if (!Add(block + i)) return false;
       }
-      blocks += extent.blocks;
-      block = extent.next;
+      blocks += extent.blocks();
+      block = extent.next();
     }
     return true;
   }

@@ -51,7 +51,7 @@ ShardMemory::ShardMemory(std::span<std::byte> bytes)
 Extent& ShardMemory::ExtentAt(std::uint32_t block) {
   auto* extent = reinterpret_cast<Extent*>(
       BlockAt(Check(block != kNoBlock && block < plan_.blocks) ? block : 0));
-  if (extent->blocks == 0 || extent->blocks > plan_.blocks - block) {
+  if (extent->blocks() == 0 || extent->blocks() > plan_.blocks - block) {
     Check(false);
     extent = reinterpret_cast<Extent*>(BlockAt(0));
   }
@@ -59,11 +59,12 @@ Extent& ShardMemory::ExtentAt(std::uint32_t block) {
 }
 
 Entry& ShardMemory::EntryAt(std::uint32_t block) {
-  return *reinterpret_cast<Entry*>(&ExtentAt(block) + 1);
+  return *reinterpret_cast<Entry*>(&ExtentAt(block));
 }
 
 std::span<std::byte> ShardMemory::BytesOf(Extent& extent) {
-  return {reinterpret_cast<std::byte*>(&extent + 1), extent.blocks * kBlockBytes - sizeof(Extent)};
+  return {reinterpret_cast<std::byte*>(&extent + 1),
+          extent.blocks() * kBlockBytes - sizeof(Extent)};
 }
 
 void ShardMemory::Reset() {
@@ -84,7 +85,7 @@ void ShardMemory::Reset() {
   std::ranges::fill(buckets(), kNoBlock);
   std::ranges::fill(sketch(), 0);
   std::memset(BlockAt(0), 0, kBlockBytes);
-  reinterpret_cast<Extent*>(BlockAt(0))->blocks = 1;
+  *reinterpret_cast<Extent*>(BlockAt(0)) = Extent(kNoBlock, 1);
   undo().Forget();
   std::atomic_signal_fence(std::memory_order_seq_cst);
   shard.whole = 1;

@@ -22,8 +22,7 @@ inline constexpr std::size_t kSketchLineWords = 8;
 // REQUIRES: shard_bytes is kShardBytesMin to kShardBytesMax.
 ShardPlan PlanShard(std::size_t shard_bytes);
 inline constexpr std::size_t kShardBytesMin = std::size_t{256} << 10;
-inline constexpr std::size_t kShardBytesMax = std::size_t{1}
-                                              << 31;  // numbers of blocks and bytes are 32 bits
+inline constexpr std::size_t kShardBytesMax = std::size_t{kBlocksMax} * kBlockBytes;
 
 // Whatever is read is checked before it leads anywhere, since a process may have scribbled over it: what
 // makes no sense is said once by broken(), and leads to block 0, which is nobody's. All of it under the
@@ -58,7 +57,7 @@ class ShardMemory final {
   // REQUIRES: the block is the shard's.
   Extent& NewExtentAt(std::uint32_t block) { return *reinterpret_cast<Extent*>(BlockAt(block)); }
   Entry& EntryAt(std::uint32_t block);
-  // What an extent holds, of its blocks.
+  // What an extent holds behind its head.
   std::span<std::byte> BytesOf(Extent& extent);
 
   // Remembers that something made no sense.

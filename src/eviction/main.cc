@@ -13,6 +13,7 @@
 #include <fmt/core.h>
 
 #include "eviction/policies.h"
+#include "eviction/real_cache.h"
 #include "eviction/trace.h"
 
 namespace {
@@ -36,6 +37,7 @@ const std::vector<Contender>& Contenders() {
        [](eviction::Shelf& shelf, std::uint64_t budget) {
          return eviction::NewLazyWTinyLfu(shelf, budget);
        }},
+      {"the cache", eviction::NewRealCache},
   };
   return all;
 }
@@ -44,7 +46,7 @@ std::uint64_t Part(const Trace& trace, double share) {
   return static_cast<std::uint64_t>(static_cast<double>(trace.Footprint()) * share);
 }
 
-// Last: the chosen policy less the better of the two before it.
+// Last: the cache less the better of S3-FIFO and W-TinyLFU.
 void PrintHead(std::string_view title) {
   fmt::print("\n{} |", title);
   for (const Contender& contender : Contenders())
@@ -59,11 +61,16 @@ void PrintRow(const Trace& trace, std::string_view label, std::uint64_t budget, 
   fmt::print("| {} | {} |", trace.name, label);
   std::vector<double> rates;
   for (const Contender& contender : Contenders()) {
+    if (contender.name == "the cache" &&
+        !eviction::IsRealBudget(budget / static_cast<std::uint64_t>(shards))) {
+      fmt::print(" no shard has this size | |\n");
+      return;
+    }
     rates.push_back(100 * eviction::HitRate(trace, budget, contender.make, shards));
     fmt::print(" {:.2f} |", rates.back());
   }
   const std::size_t last = rates.size() - 1;
-  fmt::print(" {:+.2f} |\n", rates[last] - std::max(rates[last - 1], rates[last - 2]));
+  fmt::print(" {:+.2f} |\n", rates[last] - std::max(rates[last - 2], rates[last - 3]));
   std::fflush(stdout);
 }
 
