@@ -160,7 +160,7 @@ TEST(RandomTriggers, OfCronFireAsASearchMinuteByMinuteSays) {
   SCOPED_TRACE(fmt::format("seed {}", seed));
   Random random(seed);
   int firings = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const RandomCron cron(random);
     const std::string zone(random.Of(properties::kZones));
     const auto trigger = Trigger::Parse(TriggerKind::kCron, cron.Text(), zone);
@@ -204,7 +204,7 @@ TEST(RandomTriggers, HoldTheirProperties) {
   const std::uint64_t seed = std::random_device()();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   Random random(seed);
-  for (int i = 0; i < 1500; ++i) {
+  for (int i = 0; i < 800; ++i) {
     const TriggerKind kind = random.Of(properties::kKinds);
     const std::string text = DrawText(random, kind);
     const std::string zone(random.Of(properties::kZones));
