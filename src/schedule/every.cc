@@ -56,8 +56,7 @@ Result<seconds> ParseInterval(std::string_view text) {
     ++end;
   const std::string_view digits = trimmed.substr(0, end);
   const std::string_view unit = Trimmed(trimmed.substr(end));
-  if (unit.empty() && !digits.empty())
-    return Wrong(text, "a unit is missing: expected one like \"5 minutes\"");
+  if (unit.empty()) return Wrong(text, "expected a number and a unit, like \"5 minutes\"");
   const auto length = FindUnit(unit);
   if (!length && unit.starts_with('.'))
     return Wrong(text, "expected a whole number: take a smaller unit");

@@ -83,8 +83,8 @@ TEST(TriggerText, IsRefusedWithWhatWasExpectedAndWhere) {
     const char *text, *message;
   };
   const Case cases[] = {
-      {kEvery, "", "every \"\": \"\" is no unit"},
-      {kEvery, "5", "a unit is missing: expected one like \"5 minutes\""},
+      {kEvery, "", "every \"\": expected a number and a unit, like \"5 minutes\""},
+      {kEvery, "5", "every \"5\": expected a number and a unit"},
       {kEvery, "5 minuets", "\"minuets\" is no unit"},
       {kEvery, "5 minuets", "did you mean \"minutes\"?"},
       {kEvery, "HOURRS", "did you mean \"hours\"?"},

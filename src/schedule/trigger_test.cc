@@ -407,6 +407,37 @@ TEST(NextAfter, ShowsWhereAChangeIsNoMultipleOfTheInterval) {
   });
 }
 
+TEST(NextAfter, OfAnIntervalIsThatOfTheCronExpressionThatSaysTheSame) {
+  struct Pair {
+    const char *interval, *cron;
+  };
+  constexpr std::array kPairs = {Pair{"5 minutes", "*/5 * * * *"},
+                                 Pair{"1 hour", "@hourly"},
+                                 Pair{"2 hours", "0 */2 * * *"},
+                                 Pair{"12 hours", "0 0,12 * * *"},
+                                 Pair{"1 day", "@daily"},
+                                 Pair{"1 week", "0 0 * * mon"}};
+  constexpr std::array kChanges = {"2011-12-27 00:00",  // of one of the places each
+                                   "2018-11-01 00:00",
+                                   "2019-02-14 00:00",
+                                   "2026-03-26 00:00",
+                                   "2026-04-02 00:00",
+                                   "2026-10-01 00:00",
+                                   "2026-10-22 00:00"};
+  for (const char* zone :
+       {"UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia"}) {
+    for (const Pair& pair : kPairs) {
+      for (const char* from : kChanges) {
+        SCOPED_TRACE(std::string(pair.interval) + " " + zone + " " + from);
+        const WallTime through = Utc(from) + std::chrono::hours(24 * 8);
+        const auto of_cron = FiringsOf(Read(kCron, pair.cron, zone), Utc(from), through);
+        EXPECT_EQ(FiringsOf(Read(kEvery, pair.interval, zone), Utc(from), through), of_cron);
+        EXPECT_FALSE(of_cron.empty());
+      }
+    }
+  }
+}
+
 TEST(NextAfter, EndsWhereTimeEnds) {
   const Trigger daily = Read(kEvery, "1 day");
   EXPECT_EQ(NextAfter(daily, WallTime::max()), std::nullopt);
@@ -415,32 +446,6 @@ TEST(NextAfter, EndsWhereTimeEnds) {
             std::nullopt);
   EXPECT_GT(NextAfter(daily, WallTime::min()), WallTime::min());
   EXPECT_GT(CountFirings(daily, WallTime::min(), WallTime::max()), 365U * 500);
-}
-
-TEST(Zone, IsNamedAsTheDatabaseDoes) {
-  EXPECT_TRUE(Zone::Find("").ok()) << "this machine's";
-  EXPECT_EQ(Zone::Find("Europe/Berlin").value().name(), "Europe/Berlin");
-  struct Case {
-    const char *wrong, *message;
-  };
-  for (const Case& c : {Case{"Europe/Berln", "did you mean \"Europe/Berlin\"?"},
-                        {"europe/berlin", "did you mean \"Europe/Berlin\"?"},
-                        {"../../etc/passwd", "no time zone \"../../etc/passwd\": expected"},
-                        {"right/UTC", "there is no time zone"},
-                        {"a\nb", "\"a?b\""}}) {
-    SCOPED_TRACE(c.wrong);
-    EXPECT_THAT(Zone::Find(c.wrong).error().message, HasSubstr(c.message));
-  }
-}
-
-TEST(Zone, KnowsWhatClocksHadReachedBeforeAChange) {
-  const Zone berlin = Zone::Find("Europe/Berlin").value();
-  const auto reached = [&berlin](const char* instant) {
-    const Stretch stretch = berlin.At(std::chrono::floor<seconds>(Utc(instant)));
-    return (berlin.ReachedBefore(stretch) - stretch.Shown(stretch.begin)).count();
-  };
-  EXPECT_EQ(reached("2026-06-01 00:00"), -3600) << "an hour was skipped";
-  EXPECT_EQ(reached("2026-12-01 00:00"), 3600) << "an hour comes twice";
 }
 
 TEST(Trigger, HasALimitedText) {

@@ -1,6 +1,5 @@
 #include "schedule/zone.h"
 
-#include <algorithm>
 #include <exception>
 #include <vector>
 
@@ -52,15 +51,10 @@ Stretch Zone::At(sys_seconds instant) const {
   return {found.begin, found.end, found.offset};
 }
 
-// One stretch back is enough, unless that was shorter than a shift can be.
+// One stretch back is enough: none is shorter than two offsets can differ (zone_test.cc looks at all).
 local_seconds Zone::ReachedBefore(const Stretch& stretch) const {
-  Stretch earlier = At(stretch.begin - seconds(1));
-  local_seconds reached = earlier.Shown(earlier.end);
-  while (stretch.begin - earlier.begin < 2 * kOffsetMax) {
-    earlier = At(earlier.begin - seconds(1));
-    reached = std::max(reached, earlier.Shown(earlier.end));
-  }
-  return reached;
+  const Stretch earlier = At(stretch.begin - seconds(1));
+  return earlier.Shown(earlier.end);
 }
 
 }  // namespace onebox::schedule

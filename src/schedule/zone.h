@@ -42,7 +42,8 @@ struct Stretch {
 // reads the list of changes, and not the rule that goes on after it).
 class Zone {
  public:
-  // "Europe/Berlin"; empty is this machine's. An Error names the nearest that there is.
+  // "Europe/Berlin"; empty is this machine's, by /etc/localtime: TZ is not asked. An Error names the
+  // nearest that there is.
   static Result<Zone> Find(std::string_view name);
 
   const std::string& name() const;
