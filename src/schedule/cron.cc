@@ -250,18 +250,16 @@ std::string FormatShort(const Field& field, std::uint64_t bits) {
   return plain ? starred : FormatList(bits);
 }
 
-// One of the two has to begin with a star, or neither may.
+// One of the two has to begin with a star, or neither may. A star needs the first value; where the
+// month's is missing, the week's is there, for one of them was written with a star.
 std::string FormatDays(const CalendarDays& days) {
   std::string month_days = FormatList(days.month_days);
   std::string week_days = FormatList(days.week_days);
   if (days.rule == DayRule::kBoth) {
-    const bool all_month_days = days.month_days == AllOf(kMonthDay);
-    const bool week_days_can = (days.week_days & 1) != 0;
-    const bool week_days_star =
-        days.week_days == AllOf(kWeekDay) ||
-        (!all_month_days && (days.month_days >> 1 & 1) == 0 && week_days_can);
-    if (all_month_days || !week_days_star) month_days = FormatStarred(kMonthDay, days.month_days);
-    if (week_days_star) week_days = FormatStarred(kWeekDay, days.week_days);
+    const bool star_week = days.week_days == AllOf(kWeekDay) || (days.month_days >> 1 & 1) == 0;
+    const bool star_month = days.month_days == AllOf(kMonthDay) || !star_week;
+    if (star_month) month_days = FormatStarred(kMonthDay, days.month_days);
+    if (star_week) week_days = FormatStarred(kWeekDay, days.week_days);
   }
   return fmt::format("{} {} {}", month_days, FormatShort(kMonth, days.months), week_days);
 }

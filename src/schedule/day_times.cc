@@ -18,7 +18,7 @@ int FirstBit(std::uint64_t bits, std::int64_t from) {
 std::optional<seconds> First(const MinutesOfHours& times, seconds from) {
   const std::int64_t minute = (from.count() + 59) / 60;  // of the day
   const std::int64_t hour = minute / 60;
-  if ((hour < 24) && (times.hours >> hour & 1) != 0) {
+  if (hour < 24 && (times.hours >> hour & 1) != 0) {
     const int found = FirstBit(times.minutes, minute % 60);
     if (found < 60) return hours(hour) + minutes(found);
   }

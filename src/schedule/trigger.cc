@@ -65,10 +65,8 @@ std::optional<sys_seconds> Next(const WallTimes& times, const Zone& zone, sys_se
 }
 
 std::optional<sys_seconds> Next(const Beat& beat, const Zone& /*zone*/, sys_seconds after) {
-  const seconds since = after - kBeatBegan;
-  const auto beats = std::chrono::floor<std::chrono::duration<std::int64_t>>(since) / beat.apart;
-  const bool before_began = since < seconds(0) && since % beat.apart != seconds(0);
-  return kBeatBegan + beat.apart * (beats + (before_began ? 0 : 1));
+  const seconds since = (after - kBeatBegan) % beat.apart;  // negative before 1970
+  return after - since + (since < seconds(0) ? seconds(0) : beat.apart);
 }
 
 // In one stretch: what was skipped before it is one firing at its begin, with what is due then.

@@ -27,11 +27,20 @@ BENCHMARK_CAPTURE(BM_NextAfter, working_hours, TriggerKind::kCron, "30 9-17 * * 
 BENCHMARK_CAPTURE(BM_NextAfter, nightly, TriggerKind::kCron, "30 2 * * *");
 BENCHMARK_CAPTURE(BM_NextAfter, monthly, TriggerKind::kCron, "@monthly");
 BENCHMARK_CAPTURE(BM_NextAfter, friday_13th, TriggerKind::kCron, "0 0 13 * fri");
-BENCHMARK_CAPTURE(BM_NextAfter, leap_sunday, TriggerKind::kCron, "0 0 29 2 */7");
-BENCHMARK_CAPTURE(BM_NextAfter, leap_sunday_twice, TriggerKind::kCron, "* 2 29 2 */7");
 BENCHMARK_CAPTURE(BM_NextAfter, at, TriggerKind::kAt, "mon-fri 9:00, 21:00:30");
 BENCHMARK_CAPTURE(BM_NextAfter, every_5_minutes, TriggerKind::kEvery, "5 minutes");
 BENCHMARK_CAPTURE(BM_NextAfter, every_7_minutes, TriggerKind::kEvery, "7 minutes");
+
+// The longest ways: forty years because 2100 is no leap year, and years with changes of the clock.
+void BM_NextAfterYears(benchmark::State& state, const char* text, const char* after) {
+  const Trigger trigger = Read(TriggerKind::kCron, text, "Europe/Berlin");
+  const WallTime time = Utc(after);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(NextAfter(trigger, time));
+}
+BENCHMARK_CAPTURE(BM_NextAfterYears, forty, "0 0 29 2 */7", "2088-03-01 00:00");
+BENCHMARK_CAPTURE(BM_NextAfterYears, twenty_eight, "* 2 29 2 */7", "2004-03-01 00:00");
+BENCHMARK_CAPTURE(BM_NextAfterYears, four, "*/15 2 29 2 *", "2028-03-01 00:00");
 
 std::vector<Trigger> ManyTriggers() {
   constexpr std::array kZones = {"UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"};
