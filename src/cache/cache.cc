@@ -283,6 +283,7 @@ Cache::Figures Cache::Count() {
   }
   for (std::size_t i = 0; i < kRows; ++i) {
     if (rows[i].hits + rows[i].misses + rows[i].sets == 0) continue;
+    rows[i].number = i;
     rows[i].name = NameOf(i);
     figures.rows.push_back(std::move(rows[i]));
   }

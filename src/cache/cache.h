@@ -92,7 +92,8 @@ class Cache final {
   std::uint32_t TurnOf(const Key& key);
 
   struct Row {
-    std::string name;  // empty: of all others
+    std::size_t number = 0;  // as Entry::row
+    std::string name;        // empty: of all others
     std::uint64_t hits = 0, misses = 0, sets = 0, evictions = 0;
   };
   struct Figures {

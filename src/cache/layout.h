@@ -41,6 +41,7 @@ inline constexpr std::size_t kQueues = 4;
 
 // The first block of an entry, which begins its first extent. What belongs to it comes after it, through all
 // its extents: marks of its tags, the key, the value.
+inline constexpr std::int64_t kNever = INT64_MAX;  // when it expires
 struct Entry {
   Extent extent;
   std::uint32_t value_bytes;

@@ -11,7 +11,6 @@
 namespace onebox::cache {
 namespace {
 
-constexpr std::int64_t kNever = INT64_MAX;
 // A claim on a key is an entry of its own, in the same shard, which the bits of the hash that are left
 // here choose.
 constexpr std::uint64_t kClaimBits = 0x00ff'5bd1'e995'a4d3;

@@ -23,9 +23,14 @@ struct Key {
 inline constexpr std::size_t kKeyBytesMax = 4096;
 inline constexpr std::size_t kTagsMax = 16;
 
-// What the bytes of a value mean is the callers' to say, but for numbers that are added to.
-inline constexpr std::uint8_t kNumberCodec = 255;  // 8 bytes, as this machine has them
-inline constexpr std::uint8_t kClaimCodec = 254;   // ours alone
+// What the bytes of a value are. In shared memory: append, never renumber.
+inline constexpr std::uint8_t kBytesCodec = 0;
+inline constexpr std::uint8_t kTextCodec = 1;  // UTF-8
+inline constexpr std::uint8_t kJsonCodec = 2;
+inline constexpr std::uint8_t kPickleCodec = 3;
+inline constexpr std::uint8_t kClaimCodec = 254;  // a Claim: ours alone
+inline constexpr std::uint8_t kNumberCodec =
+    255;  // 8 bytes, as this machine has them: may be added to
 
 // How long something is there. No time as `expires`: for ever.
 struct Lifetime {

@@ -43,10 +43,13 @@ class Parser {
   }
   void AddText(const std::string& names, std::string& target, std::string_view flag) {
     auto& values = texts_[&target];
-    parser_.add_option(names, values)->expected(1)->multi_option_policy(kAll);
+    auto* added = parser_.add_option(names, values)->expected(1);
+    added->multi_option_policy(kAll);
+    added->allow_extra_args(false);
     flags_.push_back(flag);
     single_.emplace_back(flag, &values);
   }
+  void AddWords(std::vector<std::string>& target) { words_ = &target; }  // those without a flag
   void AddOption(const Option& option) {
     auto& values = values_[&option];
     if (option.flag == kTarget) {
@@ -145,7 +148,9 @@ class Parser {
   }
 
   void TakeWord(const std::string& word, Mistakes& mistakes) {
-    if (target_ != nullptr && target_->empty()) {
+    if (words_ != nullptr) {
+      words_->push_back(word);
+    } else if (target_ != nullptr && target_->empty()) {
       target_->push_back(word);
     } else {
       mistakes.push_back(fmt::format("unexpected argument {}", Quoted(word)));
@@ -169,6 +174,7 @@ class Parser {
 
   CLI::App parser_;
   std::map<const Option*, std::vector<std::string>> values_;
+  std::vector<std::string>* words_ = nullptr;
   std::vector<std::string>* target_ = nullptr;  // of values_, where there is such an option
   std::map<std::string*, std::vector<std::string>> texts_;  // those of AddText(), to be taken over
   std::vector<std::string_view> flags_;
@@ -209,6 +215,20 @@ StatusLine ReadStatusLine(std::span<const std::string> words, const std::string&
   parser.AddSwitch("-h,--help", line.help, "--help");
   parser.Parse(words, line.mistakes);
   if (!line.state.empty()) line.state = PathFrom(folder, line.state);
+  return line;
+}
+
+CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& folder) {
+  CacheLine line;
+  Parser parser;
+  parser.AddText("--state", line.state, "--state");
+  parser.AddText("--namespace", line.name_space, "--namespace");
+  parser.AddSwitch("--json", line.json, "--json");
+  parser.AddSwitch("-h,--help", line.help, "--help");
+  parser.AddWords(line.words);
+  parser.Parse(words, line.mistakes);
+  if (!line.state.empty()) line.state = PathFrom(folder, line.state);
+  if (line.name_space.empty()) line.name_space = "app";
   return line;
 }
 

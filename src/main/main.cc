@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/nearest.h"
+#include "main/cache_command.h"
 #include "main/reference.h"
 #include "main/run_command.h"
 #include "main/status_command.h"
@@ -56,6 +57,7 @@ constexpr std::array kCommands = {
     Command{"reload", onebox::main::ReloadBox},
     Command{"upgrade", onebox::main::UpgradeBox},
     Command{"stop", onebox::main::StopBox},
+    Command{"cache", onebox::main::ShowCache},
     Command{"reference", ShowReference},
     Command{"version", ShowVersion},
     Command{"help", ShowHelp},

@@ -19,6 +19,7 @@ constexpr std::string_view kHelp =
   onebox reload [--state DIR]       let it read its settings and load its app anew
   onebox upgrade [--state DIR]      put the program on the disk in the running one's place
   onebox stop [--state DIR]         let it finish what has begun, and end
+  onebox cache [get KEY | ...]      look into its cache; delete, purge, clear
   onebox reference options          every option, in Markdown; gunicorn: Gunicorn's settings
   onebox version                    the version
   onebox help                       this text; onebox run --help for the options of run

@@ -1,30 +1,17 @@
 #include "pyext/cache_key.h"
 
-#include <cstdint>
-#include <cstring>
 #include <string_view>
+
+#include "cache/key_text.h"
 
 namespace onebox::pyext {
 namespace {
 
-template <typename Number>
-void AppendNumber(Number number, std::string& bytes) {
-  char raw[sizeof number];
-  std::memcpy(raw, &number, sizeof number);
-  bytes.append(raw, sizeof raw);
-}
-
-void AppendSized(char type, std::string_view content, std::string& bytes) {
-  bytes.push_back(type);
-  AppendNumber(static_cast<std::uint32_t>(content.size()), bytes);
-  bytes.append(content);
-}
-
-bool AppendText(char type, PyObject* text, std::string& bytes) {
+bool AppendStr(PyObject* text, std::string& bytes) {
   Py_ssize_t size = 0;
   const char* utf8 = PyUnicode_AsUTF8AndSize(text, &size);
   if (utf8 == nullptr) return false;
-  AppendSized(type, {utf8, static_cast<std::size_t>(size)}, bytes);
+  cache::AppendText({utf8, static_cast<std::size_t>(size)}, bytes);
   return true;
 }
 
@@ -33,38 +20,27 @@ bool AppendInt(PyObject* value, std::string& bytes) {
   const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
   if (number == -1 && PyErr_Occurred() != nullptr) return false;
   if (overflow == 0) {
-    bytes.push_back('i');
-    AppendNumber(static_cast<std::int64_t>(number), bytes);
+    cache::AppendInteger(number, bytes);
     return true;
   }
   const Ref digits = Ref::Take(PyNumber_ToBase(value, 16));
-  return digits && AppendText('I', digits.get(), bytes);
+  Py_ssize_t size = 0;
+  const char* text = digits ? PyUnicode_AsUTF8AndSize(digits.get(), &size) : nullptr;
+  if (text == nullptr) return false;
+  cache::AppendLargeInteger({text, static_cast<std::size_t>(size)}, bytes);
+  return true;
 }
 
 bool AppendAt(PyObject* value, int depth, std::string& bytes) {
-  if (PyUnicode_Check(value)) return AppendText('s', value, bytes);
-  if (PyBool_Check(value)) {
-    bytes.push_back(value == Py_True ? 'T' : 'F');
-    return true;
-  }
+  if (PyUnicode_Check(value)) return AppendStr(value, bytes);
+  if (PyBool_Check(value)) return cache::AppendBool(value == Py_True, bytes), true;
   if (PyLong_Check(value)) return AppendInt(value, bytes);
-  if (value == Py_None) {
-    bytes.push_back('N');
-    return true;
-  }
-  if (PyBytes_Check(value)) {
-    AppendSized('b', ViewOf(value), bytes);
-    return true;
-  }
-  if (PyFloat_Check(value)) {
-    bytes.push_back('f');
-    AppendNumber(PyFloat_AsDouble(value), bytes);
-    return true;
-  }
-  if (PyTuple_Check(value) && depth < kKeyDepthMax) {
+  if (value == Py_None) return cache::AppendNone(bytes), true;
+  if (PyBytes_Check(value)) return cache::AppendBytes(ViewOf(value), bytes), true;
+  if (PyFloat_Check(value)) return cache::AppendFloat(PyFloat_AsDouble(value), bytes), true;
+  if (PyTuple_Check(value) && depth < cache::kKeyDepthMax) {
     const Py_ssize_t size = PyTuple_Size(value);
-    bytes.push_back('(');
-    AppendNumber(static_cast<std::uint32_t>(size), bytes);
+    cache::BeginTuple(static_cast<std::uint32_t>(size), bytes);
     for (Py_ssize_t i = 0; i < size; ++i) {
       if (!AppendAt(PyTuple_GetItem(value, i), depth + 1, bytes)) return false;
     }

@@ -7,11 +7,8 @@
 
 namespace onebox::pyext {
 
-// Appends `value`: None, bool, int, float, str, bytes, or a tuple of these, up to kKeyDepthMax deep.
-// Values that differ in type or content differ in their bytes: 1, True, "1" and ("1",) are four keys.
-// False with an exception.
+// Appends `value`, as cache/key_text.h has it. False with an exception where it is no key.
 bool AppendKey(PyObject* value, std::string& bytes);
-inline constexpr int kKeyDepthMax = 16;
 
 // What the statistics call a key: its first text, up to the first character that is none of a name. It
 // is empty where there is none.

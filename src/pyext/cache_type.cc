@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/cache.h"
+#include "cache/key_text.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/process.h"
@@ -25,9 +26,8 @@ PyObject* cache_error = nullptr;  // onebox.cache.CacheError
 
 struct Inside {
   std::shared_ptr<cache::Cache> cache;
-  std::string name_space;  // as the statistics show it
-  std::string key_prefix;  // of every key's bytes
-  std::string tag_prefix;  // of every tag
+  std::string name_space;        // as the statistics show it
+  std::string name_space_bytes;  // before every key and tag
   Coder coder;
   os::SystemClock clock;
 };
@@ -57,7 +57,7 @@ struct NamedKey {
 
   // False with an exception.
   bool Make(Inside& inside, PyObject* value) {
-    bytes.assign(inside.key_prefix);
+    bytes.assign(inside.name_space_bytes);
     if (!AppendKey(value, bytes)) return false;
     if (bytes.size() > cache::kKeyBytesMax) {
       PyErr_Format(PyExc_ValueError,
@@ -67,6 +67,7 @@ struct NamedKey {
       return false;
     }
     name.assign(inside.name_space);
+    name.push_back(':');
     name.append(NameOfKey(value));
     key = inside.cache->KeyOf(bytes, name);
     return true;
@@ -109,7 +110,7 @@ struct Marks {
 
   // Of the namespace, and of these tags, as they are now. False with an exception.
   bool Take(const Inside& inside, PyObject* tags) {
-    marks.assign(1, inside.cache->MarkOf(inside.tag_prefix));
+    marks.assign(1, inside.cache->MarkOf(inside.name_space_bytes));
     if (tags == nullptr || tags == Py_None) return true;
     if (PyUnicode_Check(tags)) {
       PyErr_SetString(PyExc_TypeError, "tags are several: a list or tuple of str");
@@ -136,8 +137,7 @@ struct Marks {
       if (PyErr_Occurred() == nullptr) PyErr_Format(PyExc_TypeError, "a tag is a str, not %R", tag);
       return false;
     }
-    out = inside.tag_prefix;
-    out.append(utf8, static_cast<std::size_t>(size));
+    out = cache::TagBytes(inside.name_space, {utf8, static_cast<std::size_t>(size)});
     return true;
   }
 
@@ -430,7 +430,7 @@ PyObject* Purge(PyObject* self, PyObject* tag) {
 }
 
 PyObject* Clear(PyObject* self, PyObject* /*none*/) {
-  Of(self).cache->Purge(Of(self).tag_prefix);
+  Of(self).cache->Purge(Of(self).name_space_bytes);
   Py_RETURN_NONE;
 }
 
@@ -618,14 +618,6 @@ PyObject* Descriptor(PyObject* self, PyObject* /*none*/) {
 
 // --- life
 
-std::string SizedPrefix(std::string_view text) {
-  std::string bytes;
-  const auto size = static_cast<std::uint32_t>(text.size());
-  bytes.append(reinterpret_cast<const char*>(&size), sizeof size);
-  bytes.append(text);
-  return bytes;
-}
-
 PyTypeObject* base_type = nullptr;
 
 // Of those that have none of their own: the box's, or this process's. Under the GIL.
@@ -686,9 +678,8 @@ PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   auto inside = std::make_unique<Inside>();
   inside->cache = FindMemory(memory);
   if (!inside->cache) return nullptr;
-  inside->name_space = std::string(name_space) + ":";
-  inside->key_prefix = SizedPrefix(name_space);
-  inside->tag_prefix = SizedPrefix(name_space);
+  inside->name_space = name_space;
+  cache::AppendNamespace(name_space, inside->name_space_bytes);
   inside->coder = {static_cast<Codec>(codec), Ref::Share(dumps), Ref::Share(loads)};
   const auto allocate = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc));
   PyObject* self = allocate(type, 0);

@@ -8,12 +8,11 @@
 
 namespace onebox::pyext {
 
-// Numbers below lie in shared memory: append, never renumber.
 enum class Codec : std::uint8_t {
-  kBytes = 0,
-  kText = 1,  // UTF-8
-  kJson = 2,  // what the cache's own codec made of it: only its like may read it
-  kPickle = 3,
+  kBytes = cache::kBytesCodec,
+  kText = cache::kTextCodec,
+  kJson = cache::kJsonCodec,  // what the cache's own codec made of it: only its like may read it
+  kPickle = cache::kPickleCodec,
   kNumber = cache::kNumberCodec,
 };
 

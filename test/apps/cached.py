@@ -59,6 +59,7 @@ def app(environ, start_response):
     given = parse_qs(environ["QUERY_STRING"])
     arguments = json.loads(given.get("a", ["[]"])[0])
     named = json.loads(given.get("k", ["{}"])[0])
+    arguments = [tuple(one) if isinstance(one, list) else one for one in arguments]
     result = CALLS[environ["PATH_INFO"][1:]](*arguments, **named)
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(result).encode()]

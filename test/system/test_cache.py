@@ -2,13 +2,16 @@
 import contextlib
 import json
 import os
+import re
 import signal
+import subprocess
 import threading
 from urllib.parse import quote
 
 import pytest
 
 from clients import reload, upgrade
+from onebox import BINARY
 from wire import Closed, until
 
 
@@ -144,3 +147,71 @@ def test_a_loader_that_dies_is_replaced_at_once(cached, hold):
     first.join(60)
     [loaded] = {one.result() for one in others if one.answer is None or one.answer.status == 200}
     assert loaded != dies
+
+
+# --- onebox cache
+
+
+def ask(running, *words):
+    return subprocess.run([BINARY, "cache", "--state", running.state, *words], capture_output=True,
+                          text=True, timeout=60)
+
+
+@pytest.fixture
+def filled(cached):
+    running = cached(toml='[cache]\nmemory = "4 MiB"\n')
+    for country in range(3):
+        assert call(running, "set", ["prices", country], {"wood": country}, ttl=3600, tags=["market"])
+    assert call(running, "set", "motd", "Hello", ttl=60)
+    assert call(running, "increment", "visits", 5, initial=0, keep=True) == 5
+    for _ in range(9):
+        call(running, "get", "motd")
+    call(running, "get", "nothing")
+    return running
+
+
+def test_the_command_shows_what_is_there_and_how_often_it_helps(filled):
+    shown = ask(filled)
+    assert shown.returncode == 0, shown
+    assert re.search(r"^cache of 4 MiB, 1 KiB in use by 5 entries; kept until they expire: 1 \(1 KiB\)$", shown.stdout, re.M)
+    assert re.search(r"^  app:motd +9 +0 +100.0 % +1 +0 +1 +1 KiB$", shown.stdout, re.M)
+    assert re.search(r"^  app:nothing +0 +1 +0.0 %", shown.stdout, re.M)
+    assert re.search(r"^ +9 +5 +\S+  app: 'motd'$", shown.stdout, re.M)
+    figures = json.loads(ask(filled, "--json").stdout)
+    assert figures["entries"] == 5 and figures["entries_kept"] == 1
+    assert figures["names"]["app:prices"]["entries"] == 3
+    assert figures["top"][0]["key"] == "'motd'"
+
+
+def test_the_command_gets_deletes_purges_and_clears(filled):
+    assert ask(filled, "get", "motd").stdout == "Hello\n"
+    assert ask(filled, "get", "motd", "--json").stdout == '"Hello"\n'
+    assert ask(filled, "get", "visits").stdout == "5\n"
+    assert ask(filled, "get", "('prices', 2)").stdout == '{"wood":2}\n'
+    assert ask(filled, "delete", "('prices', 2)").stdout == "deleted\n"
+    gone = ask(filled, "delete", "('prices', 2)")
+    assert gone.returncode == 1 and gone.stderr == "onebox: nothing is there\n"
+    assert call(filled, "get", ["prices", 1]) == {"wood": 1}
+    assert ask(filled, "purge", "market").returncode == 0
+    assert call(filled, "get", ["prices", 1]) is None
+    assert call(filled, "get", "motd") == "Hello"
+    assert ask(filled, "clear").returncode == 0
+    assert call(filled, "get", "motd") is None
+    assert ask(filled, "get", "motd", "--namespace", "other").returncode == 1
+
+
+@pytest.mark.parametrize("words, said", [
+    (["gte", "motd"], "expected get KEY, delete KEY, purge TAG or clear, got gte motd"),
+    (["get"], "expected get KEY"),
+    (["--jsno"], "--jsno: there is no such option; did you mean --json?"),
+])
+def test_the_command_says_what_it_expects(cached, words, said):
+    result = ask(cached(), *words)
+    assert result.returncode == 2 and said in result.stderr, result
+
+
+def test_the_command_needs_a_box_that_runs(tmp_path):
+    result = subprocess.run([BINARY, "cache", "--state", tmp_path], capture_output=True, text=True)
+    assert result.returncode == 1 and "no onebox runs" in result.stderr
+    result = subprocess.run([BINARY, "cache", "--help"], capture_output=True, text=True)
+    assert result.returncode == 0 and "onebox cache get KEY" in result.stdout

@@ -1,0 +1,320 @@
+#include "main/cache_command.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <iostream>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "cache/cache.h"
+#include "cache/key_text.h"
+#include "main/command_line.h"
+#include "main/running_box.h"
+#include "os/clock.h"
+#include "supervise/status.h"
+
+namespace onebox::main {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kUsage =
+    R"help(onebox cache [--state DIR] [--json]: what is in the cache of a running box, and how often it helps.
+
+  onebox cache get KEY         print a value
+  onebox cache delete KEY      remove it
+  onebox cache purge TAG       remove all with that tag
+  onebox cache clear           remove all of the namespace
+
+  --namespace NAME             of the key or tag [app]
+  --state DIR                  of the box; else that of the current folder's app, or the only one
+  --json                       as JSON
+
+A key is written as Python writes it: prices, 3, "('prices', 3)".
+)help";
+constexpr std::size_t kTopMax = 10;
+
+// --- what is there
+
+struct Asked {
+  std::uint32_t hits = 0;
+  std::uint32_t bytes = 0;
+  std::optional<Duration> left;
+  std::string name_space, key;
+};
+
+struct Contents {
+  cache::Cache::Figures figures;
+  std::array<std::uint64_t, cache::kRows> entries{}, bytes{};  // by row
+  std::vector<Asked> top;                                      // the most asked for first
+  std::size_t left_out = 0;                                    // parts whose holder does not go on
+};
+
+void TakeTop(const cache::Entry& entry, std::string_view key, Time now, std::vector<Asked>& top) {
+  if (top.size() == kTopMax && entry.hits <= top.back().hits) return;
+  const auto text = cache::DescribeKey(key);
+  Asked asked{.hits = entry.hits,
+              .bytes = entry.value_bytes,
+              .left = {},
+              .name_space = text ? text->name_space : "",
+              .key = text ? text->value : fmt::format("{} bytes", key.size())};
+  if (entry.expires != cache::kNever) asked.left = Time(Duration(entry.expires)) - now;
+  const auto more = [](const Asked& one, const Asked& other) { return one.hits > other.hits; };
+  top.insert(std::upper_bound(top.begin(), top.end(), asked, more), asked);
+  if (top.size() > kTopMax) top.pop_back();
+}
+
+Contents Look(cache::Cache& cache) {
+  Contents contents;
+  contents.figures = cache.Count();
+  const Time now = os::SystemClock().Now();
+  contents.left_out = cache.ForEach(now, [&](const cache::Entry& entry, std::string_view key) {
+    contents.entries[entry.row] += 1;
+    contents.bytes[entry.row] += entry.blocks * cache::kBlockBytes;
+    TakeTop(entry, key, now, contents.top);
+  });
+  return contents;
+}
+
+double RateOf(const cache::Cache::Row& row) {
+  const std::uint64_t asked = row.hits + row.misses;
+  return asked == 0 ? 0 : 100.0 * static_cast<double>(row.hits) / static_cast<double>(asked);
+}
+
+std::string NameOf(const cache::Cache::Row& row) {
+  return row.name.empty() ? "(others)" : row.name;
+}
+
+// Nobody wants to know of more than that.
+std::string Rounded(std::uint64_t bytes) {
+  const unsigned unit = bytes < std::uint64_t{4} << 20U ? 10 : 20;
+  return FormatBytes((bytes + (1U << unit) - 1) >> unit << unit);
+}
+
+std::string DescribeWhole(const Contents& contents) {
+  const cache::Cache::Figures& figures = contents.figures;
+  std::string text = fmt::format("cache of {}, {} in use by {} entries",
+                                 Rounded(figures.bytes),
+                                 Rounded(figures.bytes_used),
+                                 figures.entries);
+  if (figures.entries_kept > 0) {
+    text += fmt::format(
+        "; kept until they expire: {} ({})", figures.entries_kept, Rounded(figures.bytes_kept));
+  }
+  text += '\n';
+  if (figures.undone > 0) {
+    text += fmt::format("  {} changes were undone whose process had died\n", figures.undone);
+  }
+  if (figures.emptied > 0) {
+    text += fmt::format("  a part that made no sense any more was emptied, {} times\n",
+                        figures.emptied);
+  }
+  if (contents.left_out > 0) {
+    text +=
+        fmt::format("  {} parts are held by a process that does not go on\n", contents.left_out);
+  }
+  return text;
+}
+
+std::string DescribeNames(const Contents& contents) {
+  constexpr std::string_view kRow = "  {:<24} {:>12} {:>12} {:>8} {:>12} {:>10} {:>9} {:>10}\n";
+  std::string text = fmt::format(
+      kRow, "name", "hits", "misses", "hit rate", "sets", "evicted", "entries", "memory");
+  for (const cache::Cache::Row& row : contents.figures.rows) {
+    text += fmt::format(kRow,
+                        NameOf(row),
+                        row.hits,
+                        row.misses,
+                        fmt::format("{:.1f} %", RateOf(row)),
+                        row.sets,
+                        row.evictions,
+                        contents.entries[row.number],
+                        Rounded(contents.bytes[row.number]));
+  }
+  return text;
+}
+
+std::string DescribeTop(const std::vector<Asked>& top) {
+  constexpr std::string_view kRow = "  {:>12} {:>10} {:>10}  {}\n";
+  std::string text = fmt::format(kRow, "asked for", "bytes", "goes in", "key");
+  for (const Asked& one : top) {
+    const std::string left =
+        one.left ? FormatDuration(std::chrono::ceil<std::chrono::seconds>(*one.left)) : "-";
+    text += fmt::format(
+        kRow, one.hits, one.bytes, left, fmt::format("{}: {}", one.name_space, one.key));
+  }
+  return text;
+}
+
+std::string Describe(const Contents& contents) {
+  std::string text = DescribeWhole(contents);
+  if (!contents.figures.rows.empty()) text += '\n' + DescribeNames(contents);
+  if (!contents.top.empty()) text += '\n' + DescribeTop(contents.top);
+  return text;
+}
+
+std::string Dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
+std::string AsJson(const Contents& contents) {
+  const cache::Cache::Figures& figures = contents.figures;
+  json names = json::object();
+  for (const cache::Cache::Row& row : figures.rows) {
+    names[NameOf(row)] = {{"hits", row.hits},
+                          {"misses", row.misses},
+                          {"sets", row.sets},
+                          {"evictions", row.evictions},
+                          {"entries", contents.entries[row.number]},
+                          {"bytes", contents.bytes[row.number]}};
+  }
+  json top = json::array();
+  for (const Asked& one : contents.top) {
+    json expires;
+    if (one.left) expires = std::chrono::duration<double>(*one.left).count();
+    top.push_back({{"hits", one.hits},
+                   {"bytes", one.bytes},
+                   {"expires", expires},
+                   {"namespace", one.name_space},
+                   {"key", one.key}});
+  }
+  return Dump({{"bytes", figures.bytes},
+               {"bytes_used", figures.bytes_used},
+               {"bytes_kept", figures.bytes_kept},
+               {"entries", figures.entries},
+               {"entries_kept", figures.entries_kept},
+               {"undone", figures.undone},
+               {"emptied", figures.emptied},
+               {"left_out", contents.left_out},
+               {"names", names},
+               {"top", top}});
+}
+
+// --- one key, one tag
+
+std::string ValueText(const cache::Value& value, bool as_json) {
+  std::int64_t number = 0;
+  switch (value.codec) {
+    case cache::kNumberCodec:
+      if (value.bytes.size() == sizeof number) {
+        std::memcpy(&number, value.bytes.data(), sizeof number);
+      }
+      return fmt::format("{}\n", number);
+    case cache::kPickleCodec:
+      return as_json ? Dump({{"pickle", value.bytes.size()}})
+                     : fmt::format("a pickled value of {} bytes\n", value.bytes.size());
+    case cache::kJsonCodec:
+      return value.bytes + '\n';
+    default:
+      return as_json ? Dump(value.bytes) : value.bytes + '\n';
+  }
+}
+
+Result<std::string> KeyBytes(const CacheLine& line) {
+  std::string bytes;
+  cache::AppendNamespace(line.name_space, bytes);
+  bytes += TRY(cache::ParseKeyValue(line.words[1]));
+  if (bytes.size() > cache::kKeyBytesMax) return OperatorError("no key is as long as this");
+  return bytes;
+}
+
+Error NothingThere() {
+  return OperatorError("nothing is there");
+}
+Error Busy() {
+  return OperatorError("its part of the cache is held by a process that does not go on");
+}
+
+Result<std::string> GetKey(cache::Cache& cache, const CacheLine& line) {
+  const std::string bytes = TRY(KeyBytes(line));
+  cache::Value value;
+  const Time now = os::SystemClock().Now();
+  const auto answer = cache.Get(cache.KeyOf(bytes, ""), now, cache::Wait::kForOthers, value);
+  if (answer == cache::Answer::kAbsent) return NothingThere();
+  if (answer == cache::Answer::kBusy) return Busy();
+  return ValueText(value, line.json);
+}
+
+Result<std::string> DeleteKey(cache::Cache& cache, const CacheLine& line) {
+  const std::string bytes = TRY(KeyBytes(line));
+  const Time now = os::SystemClock().Now();
+  const auto outcome = cache.Remove(cache.KeyOf(bytes, ""), {}, now, cache::Wait::kForOthers);
+  if (outcome == cache::Outcome::kDone) return std::string("deleted\n");
+  return outcome == cache::Outcome::kBusy ? Busy() : NothingThere();
+}
+
+Result<std::string> PurgeTag(cache::Cache& cache, const CacheLine& line) {
+  cache.Purge(cache::TagBytes(line.name_space, line.words[1]));
+  return fmt::format("nothing with the tag {} is there any more\n", line.words[1]);
+}
+
+Result<std::string> Clear(cache::Cache& cache, const CacheLine& line) {
+  std::string bytes;
+  cache::AppendNamespace(line.name_space, bytes);
+  cache.Purge(bytes);
+  return fmt::format("nothing of the namespace {} is there any more\n", line.name_space);
+}
+
+Result<std::string> Show(cache::Cache& cache, const CacheLine& line) {
+  const Contents contents = Look(cache);
+  return line.json ? AsJson(contents) : Describe(contents);
+}
+
+struct Verb {
+  std::string_view name;
+  std::size_t words = 1;
+  Result<std::string> (*run)(cache::Cache& cache, const CacheLine& line);
+};
+constexpr std::array kVerbs = {Verb{"", 0, Show},
+                               Verb{"get", 2, GetKey},
+                               Verb{"delete", 2, DeleteKey},
+                               Verb{"purge", 2, PurgeTag},
+                               Verb{"clear", 1, Clear}};
+
+const Verb* FindVerb(const std::vector<std::string>& words) {
+  for (const Verb& verb : kVerbs) {
+    if (verb.words == words.size() && (words.empty() || words.front() == verb.name)) return &verb;
+  }
+  return nullptr;
+}
+
+Result<std::string> Answer(const CacheLine& line, const Verb& verb, const Caller& caller) {
+  const std::string state = TRY(FindRunningBox(line.state, caller));
+  os::Fd memory = TRY(supervise::AskMemory(state));
+  cache::Cache cache = TRY(cache::Cache::Open(std::move(memory)));
+  return verb.run(cache, line);
+}
+
+}  // namespace
+
+int ShowCache(std::span<const std::string> words, const Caller& caller) {
+  CacheLine line = ReadCacheLine(words, caller.folder);
+  if (line.help) {
+    std::cout << kUsage;
+    return 0;
+  }
+  const Verb* verb = FindVerb(line.words);
+  if (verb == nullptr && line.mistakes.empty()) {
+    line.mistakes.push_back(fmt::format("expected get KEY, delete KEY, purge TAG or clear, got {}",
+                                        fmt::join(line.words, " ")));
+  }
+  for (const std::string& mistake : line.mistakes) {
+    std::cerr << mistake << '\n';
+  }
+  if (!line.mistakes.empty()) return 2;
+  const auto answer = Answer(line, *verb, caller);
+  if (!answer.ok()) {
+    std::cerr << fmt::format("onebox: {}\n", answer.error().message);
+    return 1;
+  }
+  std::cout << answer.value();
+  return 0;
+}
+
+}  // namespace onebox::main
