@@ -1,0 +1,288 @@
+"""Flask-Caching's decorator, and caches that each process has for itself."""
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib import metadata
+
+from onebox.check import rules
+from onebox.check.findings import Change, Finding, import_line, mend, replaced
+from onebox.check.settings import Setting, imports, in_force, is_read, settings
+from onebox.check.sources import FUNCTIONS, Foreign, Function, Module, Own, Project
+from onebox.check.values import Runs, evaluate, is_text, runs
+
+CACHES = {"flask_caching.Cache", "flask_cache.Cache", "flask.ext.cache.Cache"}
+ROUTES = {"route", "get", "post", "put", "patch", "delete", "endpoint", "errorhandler", "app_errorhandler"}
+PARAMETERS = ("timeout", "key_prefix", "unless", "forced_update", "response_filter", "query_string",
+              "hash_method", "cache_none", "make_cache_key", "source_check")
+OF_MEMOIZE = {"timeout", "unless", "forced_update", "response_filter", "hash_method", "cache_none",
+              "source_check"}
+ONEBOX_CACHE = "onebox.flask_caching.OneboxCache"
+ONEBOX_DJANGO = "onebox.django_cache.OneboxCache"
+CLASSES = {"null": "NullCache", "simple": "SimpleCache", "filesystem": "FileSystemCache",
+           "redis": "RedisCache", "redissentinel": "RedisSentinelCache",
+           "rediscluster": "RedisClusterCache", "uwsgi": "UWSGICache", "memcached": "MemcachedCache",
+           "gaememcached": "MemcachedCache", "saslmemcached": "SASLMemcachedCache",
+           "spreadsaslmemcached": "SpreadSASLMemcachedCache"}
+BACKENDS = "flask_caching.backends."
+OF_PROCESS = {"SimpleCache", "simple", BACKENDS + "SimpleCache", BACKENDS + "simple",
+              BACKENDS + "simplecache.SimpleCache", "cachelib.SimpleCache",
+              "cachelib.simple.SimpleCache"}
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+CACHELIB = {"cachelib.SimpleCache", "cachelib.simple.SimpleCache", "werkzeug.contrib.cache.SimpleCache"}
+REMOVED_IN = (2, 5)  # the lower-case names, of Flask-Caching
+
+
+# --- @cache.cached() ------------------------------------------------------------
+
+
+def find_decorators(project: Project, module: Module, workers: int) -> Iterator[Finding]:
+    for function in module.nodes:
+        if not isinstance(function, FUNCTIONS):
+            continue
+        for decorator in function.decorator_list:
+            if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+                continue
+            if decorator.func.attr == "cached":
+                yield from _cached(project, module, function, decorator)
+
+
+def arguments(call: ast.Call) -> dict[str, ast.expr] | None:
+    """The arguments by name; nothing where some are not known."""
+    if any(isinstance(argument, ast.Starred) for argument in call.args):
+        return None
+    if any(keyword.arg is None for keyword in call.keywords) or len(call.args) > len(PARAMETERS):
+        return None
+    named = dict(zip(PARAMETERS, call.args))
+    named.update({keyword.arg: keyword.value for keyword in call.keywords if keyword.arg})
+    return {name: value for name, value in named.items()
+            if not (isinstance(value, ast.Constant) and value.value is None)}
+
+
+def _cached(project: Project, module: Module, function: Function, call: ast.Call) -> Iterator[Finding]:
+    given = arguments(call)
+    receiver = call.func.value   # type: ignore[attr-defined]
+    is_cache = project.call_of(module, receiver, CACHES) is not None
+    if given is None or "make_cache_key" in given or not (is_cache or may_be_cache(project, module, receiver)):
+        return
+    query = evaluate(project, module, given["query_string"]) if "query_string" in given else None
+    if "query_string" in given and (query is None or query.constant):
+        prefix = None
+    elif "key_prefix" in given:
+        found = evaluate(project, module, given["key_prefix"])
+        if found is None or not isinstance(found.constant, str):
+            return
+        prefix = None if "%s" in found.constant else found.constant
+    else:
+        prefix = None
+    if prefix is not None and (is_cache or "key_prefix" in given):
+        yield from _constant_key(project, module, function, call, prefix)
+    elif prefix is None and is_cache:
+        yield from _not_a_view(project, module, function, call)
+
+
+def may_be_cache(project: Project, module: Module, receiver: ast.expr) -> bool:
+    """A name that nobody can follow, but no other class's object. Its key_prefix says the rest."""
+    meaning = project.meaning(module, receiver)
+    if isinstance(meaning, Own):
+        return isinstance(meaning.binding.node, ast.arg)
+    return meaning is None or isinstance(meaning, Foreign)
+
+
+def parameters(module: Module, function: Function) -> list[str]:
+    """Without what a method is called on."""
+    every = function.args
+    names = [argument.arg for argument in [*every.posonlyargs, *every.args]]
+    static = any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in function.decorator_list)
+    if isinstance(module.parents[function], ast.ClassDef) and not static:
+        names = names[1:]
+    names += [argument.arg for argument in every.kwonlyargs]
+    return names + [rest.arg for rest in (every.vararg, every.kwarg) if rest]
+
+
+def routes(function: Function) -> list[ast.Call]:
+    """The decorators that make it a view."""
+    return [one for one in function.decorator_list
+            if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in ROUTES]
+
+
+def is_view(module: Module, function: Function) -> bool:
+    """Or may be one: a method of a class with a base, such as MethodView's."""
+    parent = module.parents[function]
+    return bool(routes(function)) or (isinstance(parent, ast.ClassDef) and bool(parent.bases))
+
+
+def _constant_key(project: Project, module: Module, function: Function, call: ast.Call,
+                  prefix: str) -> Iterator[Finding]:
+    names = parameters(module, function)
+    variables = [route for route in routes(function)
+                 if route.args and is_text(route.args[0]) and "<" in route.args[0].value]  # type: ignore
+    if not names and not variables:
+        return
+    if names:
+        asked = _listed(names)
+        what = f"{function.name}() has the one entry \"{prefix}\", whatever {asked} {_is(names)}"
+    else:
+        what = (f"all pages of {module.source(variables[0].args[0])} have the one entry \"{prefix}\"")
+    yield Finding(rules.CONSTANT_KEY, module, call, what,
+                  mend=mend(module, [_with_a_right_key(module, function, call, prefix)]))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _with_a_right_key(module: Module, function: Function, call: ast.Call, prefix: str) -> Change:
+    given = arguments(call) or {}
+    kept = {name: module.source(value) for name, value in given.items()
+            if name not in ("key_prefix", "query_string", "make_cache_key")}
+    receiver = module.source(call.func.value)   # type: ignore[attr-defined]
+    if is_view(module, function):  # the default key is the path
+        return replaced(module, call, f"{receiver}.cached({_joined(kept)})")
+    if isinstance(module.parents[function], ast.ClassDef):  # memoize() would take repr(self) into the key
+        kept["make_cache_key"] = _key_of_all(module, function, prefix)
+        return replaced(module, call, f"{receiver}.cached({_joined(kept)})")
+    return replaced(module, call, f"{receiver}.memoize({_joined(kept)})")
+
+
+def _joined(given: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in given.items())
+
+
+def _key_of_all(module: Module, function: Function, prefix: str) -> str:
+    taken = ast.parse(ast.unparse(function)).body[0].args   # type: ignore[attr-defined]
+    for argument in [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]:
+        if argument:
+            argument.annotation = None
+    fields = "".join(f":{{{name}!r}}" for name in parameters(module, function))
+    quote = '"' if '"' not in prefix else "'"
+    prefix = prefix.replace("{", "{{").replace("}", "}}")
+    return f"lambda {ast.unparse(taken)}: f{quote}{prefix}{fields}{quote}"
+
+
+def _not_a_view(project: Project, module: Module, function: Function, call: ast.Call) -> Iterator[Finding]:
+    if is_view(module, function) or len(function.decorator_list) > 1:
+        return
+    if not isinstance(module.parents[function], ast.Module) or not is_only_called(project, module, function):
+        return
+    given = arguments(call) or {}
+    names = parameters(module, function)
+    kept = {name: module.source(value) for name, value in given.items()
+            if name in OF_MEMOIZE}
+    receiver = module.source(call.func.value)   # type: ignore[attr-defined]
+    if names:
+        change = f"{receiver}.memoize({_joined(kept)})"
+    else:
+        kept["key_prefix"] = f"\"{function.name}\""
+        change = f"{receiver}.cached({_joined(kept)})"
+    what = f"{function.name}() is called as a function, and its key is the path of the request"
+    yield Finding(rules.NOT_A_VIEW, module, call, what, mend=mend(module, [replaced(module, call, change)]))
+
+
+def is_only_called(project: Project, module: Module, function: Function) -> bool:
+    """Whether the app calls it, and hands it to nobody who might make it a view."""
+    called = False
+    for other in project.all():
+        for node in other.nodes:
+            if is_text(node) and node.value.rpartition(".")[2] == function.name:   # type: ignore
+                return False
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(
+                node, ast.Attribute) else ""
+            if name != function.name or isinstance(node.ctx, ast.Store):   # type: ignore[attr-defined]
+                continue
+            parent = other.parents[node]
+            if not (isinstance(parent, ast.Call) and node is parent.func):
+                return False
+            meaning = project.meaning(other, node)
+            called = called or (isinstance(meaning, Own) and meaning.binding.node is function)
+    return called
+
+
+# --- caches of one process, and names that are gone ------------------------------
+
+
+def find_types(project: Project, module: Module, workers: int) -> Iterator[Finding]:
+    found = list(in_force(project, module, {"CACHE_TYPE"}))
+    if found and not imports(project, "flask_caching") and is_read(project, {"CACHE_TYPE"}):
+        return  # another thing of that name
+    for setting, when in found:
+        value = evaluate(project, module, setting.value)
+        if value is None or value.from_environment or not isinstance(value.constant, str):
+            continue
+        name = value.constant.removeprefix(BACKENDS)
+        if workers > 1 and value.constant in OF_PROCESS:
+            what = (f"CACHE_TYPE \"{value.constant}\"{_if(when, value.instead_of)}: {workers} workers have "
+                    f"{workers} caches")
+            yield Finding(rules.PROCESS_CACHE, module, setting.place, what,
+                          mend=_value(module, setting, ONEBOX_CACHE))
+        elif name in CLASSES:
+            yield Finding(rules.LOWER_CASE_TYPE, module, setting.place,
+                          f"CACHE_TYPE \"{value.constant}\"{_if(when, value.instead_of)} is "
+                          f"{CLASSES[name]} by its old name", _installed(),
+                          mend=_value(module, setting, CLASSES[name]))
+
+
+def _if(when: Runs, instead_of: str) -> str:
+    if instead_of:
+        return f", as {instead_of} is not set here"
+    return "" if when is Runs.ALWAYS else ", where this line is reached"
+
+
+def _installed() -> str:
+    """Why, by the version that is there."""
+    try:
+        version = metadata.version("flask-caching")
+        parts = tuple(int(part) for part in version.split(".")[:2])
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
+    if parts >= REMOVED_IN:
+        return ""
+    return (f"{rules.LOWER_CASE_TYPE.why} {version}, which is installed, still has them: the next upgrade "
+            "is what breaks.")
+
+
+def _value(module: Module, setting: Setting, text: str) -> tuple:
+    return mend(module, [replaced(module, setting.value, f"\"{text}\"")])
+
+
+def find_objects(project: Project, module: Module, workers: int) -> Iterator[Finding]:
+    if workers == 1:
+        return
+    for node in module.nodes:
+        if isinstance(node, ast.Call) and project.stands_for(module, node.func, CACHELIB):
+            if runs(project, module, node) is not Runs.NEVER:
+                yield Finding(rules.PROCESS_CACHE, module, node,
+                              f"a SimpleCache: {workers} workers have {workers} caches",
+                              mend=_onebox_object(module, node))
+    for setting in settings(module):
+        if setting.name == "CACHES" and isinstance(setting.value, ast.Dict):
+            yield from _django(project, module, setting.value, workers)
+
+
+def _onebox_object(module: Module, call: ast.Call) -> tuple:
+    """The same time to live; the number of entries is no limit of a cache that counts bytes."""
+    kept = [module.source(keyword) for keyword in call.keywords if keyword.arg == "default_timeout"]
+    if len(call.args) > 1:
+        kept = [f"default_timeout={module.source(call.args[1])}"]
+    return mend(module, [replaced(module, call, f"OneboxCache({', '.join(kept)})"),
+                         *import_line(module, "from onebox.flask_caching import OneboxCache")])
+
+
+def _django(project: Project, module: Module, caches: ast.Dict, workers: int) -> Iterator[Finding]:
+    for cache in caches.values:
+        for key, value in zip(cache.keys, cache.values) if isinstance(cache, ast.Dict) else ():
+            if not (key and is_text(key) and key.value == "BACKEND"):   # type: ignore[attr-defined]
+                continue
+            backend = evaluate(project, module, value)
+            if backend is None or backend.constant != LOCMEM or backend.from_environment:
+                continue
+            when = runs(project, module, key)
+            if when is not Runs.NEVER:
+                yield Finding(rules.PROCESS_CACHE, module, value,
+                              f"LocMemCache{_if(when, backend.instead_of)}: {workers} workers have "
+                              f"{workers} caches",
+                              mend=mend(module, [replaced(module, value, f"\"{ONEBOX_DJANGO}\"")]))
