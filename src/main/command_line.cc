@@ -49,7 +49,8 @@ class Parser {
     flags_.push_back(flag);
     single_.emplace_back(flag, &values);
   }
-  void AddWords(std::vector<std::string>& target) { words_ = &target; }  // those without a flag
+  // Every word that stands without a flag.
+  void AddWords(std::vector<std::string>& target) { words_ = &target; }
   void AddOption(const Option& option) {
     auto& values = values_[&option];
     if (option.flag == kTarget) {
@@ -174,14 +175,25 @@ class Parser {
 
   CLI::App parser_;
   std::map<const Option*, std::vector<std::string>> values_;
-  std::vector<std::string>* words_ = nullptr;
   std::vector<std::string>* target_ = nullptr;  // of values_, where there is such an option
+  std::vector<std::string>* words_ = nullptr;
   std::map<std::string*, std::vector<std::string>> texts_;  // those of AddText(), to be taken over
   std::vector<std::string_view> flags_;
   std::vector<std::string_view> switches_;  // of flags_, those of AddSwitch()
   // Of flags_, those that may stand there once.
   std::vector<std::pair<std::string_view, std::vector<std::string>*>> single_;
 };
+
+void TakeValues(const Parser& parser, const std::string& folder, Layer& layer) {
+  for (const auto& [option, values] : parser.values()) {
+    if (values.empty()) continue;
+    const std::string flag(option->flag);
+    TakeWritten(*option,
+                std::vector<std::string_view>(values.begin(), values.end()),
+                {.place = flag, .source = "command line " + flag, .folder = folder},
+                layer);
+  }
+}
 
 }  // namespace
 
@@ -196,14 +208,7 @@ RunLine ReadRunLine(std::span<const std::string> words, const std::string& folde
     if (!option.flag.empty()) parser.AddOption(option);
   }
   parser.Parse(words, line.layer.mistakes);
-  for (const auto& [option, values] : parser.values()) {
-    if (values.empty()) continue;
-    const std::string flag(option->flag);
-    TakeWritten(*option,
-                std::vector<std::string_view>(values.begin(), values.end()),
-                {.place = flag, .source = "command line " + flag, .folder = folder},
-                line.layer);
-  }
+  TakeValues(parser, folder, line.layer);
   return line;
 }
 
@@ -229,6 +234,21 @@ CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& f
   parser.Parse(words, line.mistakes);
   if (!line.state.empty()) line.state = PathFrom(folder, line.state);
   if (line.name_space.empty()) line.name_space = "app";
+  return line;
+}
+
+CheckLine ReadCheckLine(std::span<const std::string> words, const std::string& folder) {
+  CheckLine line;
+  Parser parser;
+  parser.AddText("-c,--config", line.run.config, "--config");
+  parser.AddSwitch("--json", line.json, "--json");
+  parser.AddSwitch("-h,--help", line.help, "--help");
+  for (const Option& option : Options()) {
+    if (IsOfCheck(option)) parser.AddOption(option);
+  }
+  parser.AddWords(line.paths);
+  parser.Parse(words, line.run.layer.mistakes);
+  TakeValues(parser, folder, line.run.layer);
   return line;
 }
 

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "main/settings.h"
 
@@ -36,5 +37,13 @@ struct CacheLine {
   bool help = false;
 };
 CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& folder);
+
+struct CheckLine {
+  RunLine run;  // what of it bears upon which Python, and how many workers
+  std::vector<std::string> paths;
+  bool json = false;
+  bool help = false;
+};
+CheckLine ReadCheckLine(std::span<const std::string> words, const std::string& folder);
 
 }  // namespace onebox::main

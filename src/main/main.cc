@@ -12,6 +12,7 @@
 
 #include "base/nearest.h"
 #include "main/cache_command.h"
+#include "main/check_command.h"
 #include "main/reference.h"
 #include "main/run_command.h"
 #include "main/status_command.h"
@@ -31,8 +32,10 @@ int ShowReference(Words words, const Caller& caller) {
     return 0;
   }
   if (asked_for == "gunicorn") return onebox::main::ShowGunicornPage(caller);
+  if (asked_for == "check") return onebox::main::ShowCheckPage(caller);
   std::cerr << "onebox reference options: prints every option, in Markdown\n"
-               "onebox reference gunicorn: prints what becomes of each of Gunicorn's settings\n";
+               "onebox reference gunicorn: prints what becomes of each of Gunicorn's settings\n"
+               "onebox reference check: prints what onebox check finds\n";
   return kMistaken;
 }
 
@@ -53,6 +56,7 @@ struct Command {
 constexpr std::array kCommands = {
     Command{"run",
             [](Words words, const Caller& caller) { return onebox::main::Run(words, caller); }},
+    Command{"check", onebox::main::CheckApp},
     Command{"status", onebox::main::ShowStatus},
     Command{"reload", onebox::main::ReloadBox},
     Command{"upgrade", onebox::main::UpgradeBox},

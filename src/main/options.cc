@@ -1,6 +1,7 @@
 #include "main/options.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <vector>
 
@@ -385,6 +386,11 @@ const Option* FindOption(std::string_view name) {
     if (option.name == name) return &option;
   }
   return nullptr;
+}
+
+bool IsOfCheck(const Option& option) {
+  constexpr std::array kNames = {"app.chdir", "app.python", "app.workers"};
+  return std::find(kNames.begin(), kNames.end(), option.name) != kNames.end();
 }
 
 bool IsPart(const Option& option) {

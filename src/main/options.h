@@ -75,6 +75,8 @@ bool IsWritable(const Option& option);
 // All rows; those of one table stand together.
 std::span<const Option> Options();
 const Option* FindOption(std::string_view name);
+// Whether `onebox check` has its flag too.
+bool IsOfCheck(const Option& option);
 
 // The value as it is kept (sizes and times in their shortest form); nothing where it is not what is
 // expected(). One value: of a list an element.

@@ -15,12 +15,14 @@ constexpr std::string_view kHelp =
     R"help(onebox runs a Python web app in production on one server.
 
   onebox run [TARGET] [options]     serve the app, in the foreground
+  onebox check [PATH...]            find what breaks or misleads in the app's source
   onebox status [--state DIR]       ask the running box how it is
   onebox reload [--state DIR]       let it read its settings and load its app anew
   onebox upgrade [--state DIR]      put the program on the disk in the running one's place
   onebox stop [--state DIR]         let it finish what has begun, and end
   onebox cache [get KEY | ...]      look into its cache; delete, purge, clear
-  onebox reference options          every option, in Markdown; gunicorn: Gunicorn's settings
+  onebox reference options          every option, in Markdown; gunicorn: Gunicorn's settings;
+                                    check: what onebox check finds
   onebox version                    the version
   onebox help                       this text; onebox run --help for the options of run
 
@@ -32,8 +34,26 @@ constexpr std::string_view kRunHelpHead =
 
 )";
 
+constexpr std::string_view kCheckHelpHead =
+    R"(onebox check [PATH...] [options]: reads the app's source, and tells what breaks or misleads on several
+workers, with the lines that mend it. A PATH is a file or a folder; without one it is app.chdir. The
+app is not imported. A comment "# onebox: ignore[RULE]" keeps a line from being told.
+
+)";
+
+constexpr std::string_view kCheckHelpTail =
+    R"(
+The exit status is 0 where nothing is found, 1 where something is, 2 where a file cannot be read.
+onebox reference check lists the rules.
+)";
+
 struct Verb {
   std::string_view flag, help;
+};
+constexpr std::array kVerbsOfCheck = {
+    Verb{"-c, --config FILE", "As of run: for the number of workers, and the app's Python."},
+    Verb{"--json", "Print what is found as JSON."},
+    Verb{"-h, --help", "Print this text, and end."},
 };
 constexpr std::array kVerbs = {
     Verb{
@@ -67,6 +87,12 @@ void AppendRow(std::string& text, std::string_view flag, std::string_view help) 
     text += fmt::format("{:<{}}{}\n", std::exchange(left, ""), kColumn, help.substr(0, size));
     help.remove_prefix(std::min(size + 1, help.size()));
   }
+}
+
+void AppendOption(std::string& text, const Option& option) {
+  const std::string standard = DefaultText(option);
+  const std::string shown = standard.empty() ? "" : fmt::format(" [{}]", standard);
+  AppendRow(text, FlagAndForm(option), fmt::format("{}{}", option.help, shown));
 }
 
 // A value as it stands in the file.
@@ -225,10 +251,7 @@ std::string Help() {
 std::string RunHelp() {
   std::string text(kRunHelpHead);
   for (const Option& option : Options()) {
-    if (option.flag.empty()) continue;
-    const std::string standard = DefaultText(option);
-    const std::string shown = standard.empty() ? "" : fmt::format(" [{}]", standard);
-    AppendRow(text, FlagAndForm(option), fmt::format("{}{}", option.help, shown));
+    if (!option.flag.empty()) AppendOption(text, option);
   }
   text += '\n';
   for (const Verb& verb : kVerbs) {
@@ -238,6 +261,17 @@ std::string RunHelp() {
       "\nWhat stands in [ ] is the default. More is set in onebox.toml: onebox reference "
       "options.\n";
   return text;
+}
+
+std::string CheckHelp() {
+  std::string text(kCheckHelpHead);
+  for (const Option& option : Options()) {
+    if (IsOfCheck(option)) AppendOption(text, option);
+  }
+  for (const Verb& verb : kVerbsOfCheck) {
+    AppendRow(text, verb.flag, verb.help);
+  }
+  return text += kCheckHelpTail;
 }
 
 std::string OptionsPage() {

@@ -11,6 +11,8 @@ namespace onebox::main {
 std::string Help();
 // `onebox run --help`
 std::string RunHelp();
+// `onebox check --help`
+std::string CheckHelp();
 
 // docs/use/options.md: every option, in Markdown.
 std::string OptionsPage();

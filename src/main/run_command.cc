@@ -126,7 +126,7 @@ std::string WatchWarning(const Settings& settings) {
 }
 
 // The line over the variable over the file over the default.
-Effective MakeEffective(Source file, const RunLine& line, const Caller& caller) {
+Effective OverlayAll(Source file, const RunLine& line, const Caller& caller) {
   Effective all{
       Defaults(caller.folder), {}, {}, std::move(file.gunicorn), std::move(file.gunicorn_folder)};
   const Layer layers[] = {
@@ -137,6 +137,11 @@ Effective MakeEffective(Source file, const RunLine& line, const Caller& caller) 
     all.warnings.insert(all.warnings.end(), layer.warnings.begin(), layer.warnings.end());
   }
   FillIn(all.settings, caller.environment);
+  return all;
+}
+
+Effective MakeEffective(Source file, const RunLine& line, const Caller& caller) {
+  Effective all = OverlayAll(std::move(file), line, caller);
   if (TextOf(all.settings, "app.watch") == "true") {
     all.warnings.push_back(WatchWarning(all.settings));
   }
@@ -534,6 +539,11 @@ int Run(std::span<const std::string> words, Caller caller) {
   if (served.ok()) return served.value();
   Tell(fmt::format("onebox: {}\n", served.error().message));
   return 1;
+}
+
+Layer SettingsAsRun(const RunLine& line, const Caller& caller) {
+  Effective all = OverlayAll(os::WaitForAnswer(AskSource(line, caller)), line, caller);
+  return {std::move(all.settings), std::move(all.mistakes), std::move(all.warnings)};
 }
 
 int ShowGunicornPage(const Caller& caller) {
