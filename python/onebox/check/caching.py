@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -9,10 +10,11 @@ from onebox.check import rules
 from onebox.check.findings import Change, Finding, import_line, mend, replaced
 from onebox.check.settings import Setting, imports, in_force, is_read, settings
 from onebox.check.sources import FUNCTIONS, Foreign, Function, Module, Own, Project
-from onebox.check.values import Runs, evaluate, is_text, runs
+from onebox.check.values import Runs, evaluate, name_of, runs, text_of, where_from
 
 CACHES = {"flask_caching.Cache", "flask_cache.Cache", "flask.ext.cache.Cache"}
-ROUTES = {"route", "get", "post", "put", "patch", "delete", "endpoint", "errorhandler", "app_errorhandler"}
+ROUTES = {"route", "get", "post", "put", "patch", "delete", "endpoint", "errorhandler",
+          "app_errorhandler"}
 PARAMETERS = ("timeout", "key_prefix", "unless", "forced_update", "response_filter", "query_string",
               "hash_method", "cache_none", "make_cache_key", "source_check")
 OF_MEMOIZE = {"timeout", "unless", "forced_update", "response_filter", "hash_method", "cache_none",
@@ -29,7 +31,8 @@ OF_PROCESS = {"SimpleCache", "simple", BACKENDS + "SimpleCache", BACKENDS + "sim
               BACKENDS + "simplecache.SimpleCache", "cachelib.SimpleCache",
               "cachelib.simple.SimpleCache"}
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
-CACHELIB = {"cachelib.SimpleCache", "cachelib.simple.SimpleCache", "werkzeug.contrib.cache.SimpleCache"}
+CACHELIB = {"cachelib.SimpleCache", "cachelib.simple.SimpleCache",
+            "werkzeug.contrib.cache.SimpleCache"}
 REMOVED_IN = (2, 5)  # the lower-case names, of Flask-Caching
 
 
@@ -59,11 +62,14 @@ def arguments(call: ast.Call) -> dict[str, ast.expr] | None:
             if not (isinstance(value, ast.Constant) and value.value is None)}
 
 
-def _cached(project: Project, module: Module, function: Function, call: ast.Call) -> Iterator[Finding]:
+def _cached(project: Project, module: Module, function: Function,
+            call: ast.Call) -> Iterator[Finding]:
     given = arguments(call)
     receiver = call.func.value   # type: ignore[attr-defined]
     is_cache = project.call_of(module, receiver, CACHES) is not None
-    if given is None or "make_cache_key" in given or not (is_cache or may_be_cache(project, module, receiver)):
+    if given is None or "make_cache_key" in given:
+        return
+    if not is_cache and (set(given) - set(PARAMETERS) or not may_be_cache(project, module, receiver)):
         return
     query = evaluate(project, module, given["query_string"]) if "query_string" in given else None
     if "query_string" in given and (query is None or query.constant):
@@ -93,17 +99,23 @@ def parameters(module: Module, function: Function) -> list[str]:
     """Without what a method is called on."""
     every = function.args
     names = [argument.arg for argument in [*every.posonlyargs, *every.args]]
-    static = any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in function.decorator_list)
-    if isinstance(module.parents[function], ast.ClassDef) and not static:
+    if is_method(module, function):
         names = names[1:]
     names += [argument.arg for argument in every.kwonlyargs]
     return names + [rest.arg for rest in (every.vararg, every.kwarg) if rest]
 
 
+def is_method(module: Module, function: Function) -> bool:
+    static = any(isinstance(one, ast.Name) and one.id == "staticmethod"
+                 for one in function.decorator_list)
+    return isinstance(module.parents[function], ast.ClassDef) and not static
+
+
 def routes(function: Function) -> list[ast.Call]:
     """The decorators that make it a view."""
     return [one for one in function.decorator_list
-            if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in ROUTES]
+            if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)
+            and one.func.attr in ROUTES]
 
 
 def is_view(module: Module, function: Function) -> bool:
@@ -115,8 +127,7 @@ def is_view(module: Module, function: Function) -> bool:
 def _constant_key(project: Project, module: Module, function: Function, call: ast.Call,
                   prefix: str) -> Iterator[Finding]:
     names = parameters(module, function)
-    variables = [route for route in routes(function)
-                 if route.args and is_text(route.args[0]) and "<" in route.args[0].value]  # type: ignore
+    variables = [route for route in routes(function) if route.args and "<" in text_of(route.args[0])]
     if not names and not variables:
         return
     if names:
@@ -143,7 +154,7 @@ def _with_a_right_key(module: Module, function: Function, call: ast.Call, prefix
     receiver = module.source(call.func.value)   # type: ignore[attr-defined]
     if is_view(module, function):  # the default key is the path
         return replaced(module, call, f"{receiver}.cached({_joined(kept)})")
-    if isinstance(module.parents[function], ast.ClassDef):  # memoize() would take repr(self) into the key
+    if is_method(module, function):  # memoize() would take repr(self) into the key
         kept["make_cache_key"] = _key_of_all(module, function, prefix)
         return replaced(module, call, f"{receiver}.cached({_joined(kept)})")
     return replaced(module, call, f"{receiver}.memoize({_joined(kept)})")
@@ -154,7 +165,7 @@ def _joined(given: dict[str, str]) -> str:
 
 
 def _key_of_all(module: Module, function: Function, prefix: str) -> str:
-    taken = ast.parse(ast.unparse(function)).body[0].args   # type: ignore[attr-defined]
+    taken = copy.deepcopy(function.args)
     for argument in [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]:
         if argument:
             argument.annotation = None
@@ -164,10 +175,13 @@ def _key_of_all(module: Module, function: Function, prefix: str) -> str:
     return f"lambda {ast.unparse(taken)}: f{quote}{prefix}{fields}{quote}"
 
 
-def _not_a_view(project: Project, module: Module, function: Function, call: ast.Call) -> Iterator[Finding]:
+def _not_a_view(project: Project, module: Module, function: Function,
+                call: ast.Call) -> Iterator[Finding]:
     if is_view(module, function) or len(function.decorator_list) > 1:
         return
-    if not isinstance(module.parents[function], ast.Module) or not is_only_called(project, module, function):
+    if not isinstance(module.parents[function], ast.Module):
+        return
+    if not is_only_called(project, function):
         return
     given = arguments(call) or {}
     names = parameters(module, function)
@@ -180,19 +194,21 @@ def _not_a_view(project: Project, module: Module, function: Function, call: ast.
         kept["key_prefix"] = f"\"{function.name}\""
         change = f"{receiver}.cached({_joined(kept)})"
     what = f"{function.name}() is called as a function, and its key is the path of the request"
-    yield Finding(rules.NOT_A_VIEW, module, call, what, mend=mend(module, [replaced(module, call, change)]))
+    yield Finding(rules.NOT_A_VIEW, module, call, what,
+                  mend=mend(module, [replaced(module, call, change)]))
 
 
-def is_only_called(project: Project, module: Module, function: Function) -> bool:
+def is_only_called(project: Project, function: Function) -> bool:
     """Whether the app calls it, and hands it to nobody who might make it a view."""
+    named = project.of_all("named", _named_in)
+    if function.name not in named:
+        return False
     called = False
     for other in project.all():
         for node in other.nodes:
-            if is_text(node) and node.value.rpartition(".")[2] == function.name:   # type: ignore
+            if text_of(node).rpartition(".")[2] == function.name:
                 return False
-            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(
-                node, ast.Attribute) else ""
-            if name != function.name or isinstance(node.ctx, ast.Store):   # type: ignore[attr-defined]
+            if name_of(node) != function.name or isinstance(getattr(node, "ctx", None), ast.Store):
                 continue
             parent = other.parents[node]
             if not (isinstance(parent, ast.Call) and node is parent.func):
@@ -200,6 +216,14 @@ def is_only_called(project: Project, module: Module, function: Function) -> bool
             meaning = project.meaning(other, node)
             called = called or (isinstance(meaning, Own) and meaning.binding.node is function)
     return called
+
+
+def _named_in(module: Module) -> Iterator[str]:
+    for node in module.nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
 
 
 # --- caches of one process, and names that are gone ------------------------------
@@ -215,21 +239,15 @@ def find_types(project: Project, module: Module, workers: int) -> Iterator[Findi
             continue
         name = value.constant.removeprefix(BACKENDS)
         if workers > 1 and value.constant in OF_PROCESS:
-            what = (f"CACHE_TYPE \"{value.constant}\"{_if(when, value.instead_of)}: {workers} workers have "
-                    f"{workers} caches")
+            what = (f"CACHE_TYPE \"{value.constant}\"{where_from(when, value.instead_of)}: "
+                    f"{workers} workers have {workers} caches")
             yield Finding(rules.PROCESS_CACHE, module, setting.place, what,
                           mend=_value(module, setting, ONEBOX_CACHE))
         elif name in CLASSES:
             yield Finding(rules.LOWER_CASE_TYPE, module, setting.place,
-                          f"CACHE_TYPE \"{value.constant}\"{_if(when, value.instead_of)} is "
+                          f"CACHE_TYPE \"{value.constant}\"{where_from(when, value.instead_of)} is "
                           f"{CLASSES[name]} by its old name", _installed(),
                           mend=_value(module, setting, CLASSES[name]))
-
-
-def _if(when: Runs, instead_of: str) -> str:
-    if instead_of:
-        return f", as {instead_of} is not set here"
-    return "" if when is Runs.ALWAYS else ", where this line is reached"
 
 
 def _installed() -> str:
@@ -241,8 +259,8 @@ def _installed() -> str:
         return ""
     if parts >= REMOVED_IN:
         return ""
-    return (f"{rules.LOWER_CASE_TYPE.why} {version}, which is installed, still has them: the next upgrade "
-            "is what breaks.")
+    return (f"{rules.LOWER_CASE_TYPE.why} {version}, which is installed, still has them: the next "
+            "upgrade is what breaks.")
 
 
 def _value(module: Module, setting: Setting, text: str) -> tuple:
@@ -275,7 +293,7 @@ def _onebox_object(module: Module, call: ast.Call) -> tuple:
 def _django(project: Project, module: Module, caches: ast.Dict, workers: int) -> Iterator[Finding]:
     for cache in caches.values:
         for key, value in zip(cache.keys, cache.values) if isinstance(cache, ast.Dict) else ():
-            if not (key and is_text(key) and key.value == "BACKEND"):   # type: ignore[attr-defined]
+            if text_of(key) != "BACKEND":
                 continue
             backend = evaluate(project, module, value)
             if backend is None or backend.constant != LOCMEM or backend.from_environment:
@@ -283,6 +301,6 @@ def _django(project: Project, module: Module, caches: ast.Dict, workers: int) ->
             when = runs(project, module, key)
             if when is not Runs.NEVER:
                 yield Finding(rules.PROCESS_CACHE, module, value,
-                              f"LocMemCache{_if(when, backend.instead_of)}: {workers} workers have "
-                              f"{workers} caches",
+                              f"LocMemCache{where_from(when, backend.instead_of)}: "
+                              f"{workers} workers have {workers} caches",
                               mend=mend(module, [replaced(module, value, f"\"{ONEBOX_DJANGO}\"")]))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ LEFT_OUT = {"node_modules", "site-packages", "dist-packages", "tests", "test"}
 TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 OF_A_FILE = (caching.find_decorators, caching.find_types, caching.find_objects, limits.find,
              secret_keys.find, schedulers.find_executors, pools.find)
+READ_DOTENV = ("dotenv", "decouple", "environ", "environs")
 VARIABLE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 
 
@@ -44,8 +46,7 @@ def read_project(paths: list[str], environment: dict[str, str]) -> Project:
                 project.add(file, os.path.normpath(file))
         else:
             project.add(Path(path), os.path.normpath(path))
-    if imports(project, "dotenv") or imports(project, "decouple") or imports(project, "environ") or imports(
-            project, "environs"):
+    if any(imports(project, package) for package in READ_DOTENV):
         for file in {project.folder / ".env", folder / ".env"}:
             project.variables.update(variables_of(file))
     return project
@@ -62,8 +63,12 @@ def variables_of(file: Path) -> dict[str, str]:
 
 
 def find(project: Project, workers: int) -> list[Finding]:
-    found = [finding for module in list(project.checked) for one in OF_A_FILE
-             for finding in one(project, module, workers)]
+    found: list[Finding] = []
+    for module in list(project.checked):
+        try:
+            found += [finding for one in OF_A_FILE for finding in one(project, module, workers)]
+        except RecursionError:
+            project.unreadable.append(Unreadable(module.shown, 1, 1, "it is nested too deeply"))
     found += schedulers.find_started(project, workers)
     kept = {(finding.module.shown, finding.line, finding.column, finding.rule.id): finding
             for finding in found if not finding.is_ignored()}
@@ -108,6 +113,9 @@ def main(words: list[str]) -> int:
         return run(asked)
     except BrokenPipeError:  # a reader who has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CANNOT
+    except Exception:  # a mistake of ours, which must not look like a finding
+        traceback.print_exc()
         return CANNOT
 
 

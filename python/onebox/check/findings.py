@@ -9,6 +9,7 @@ from typing import Any
 
 from onebox.check.rules import Rule
 from onebox.check.sources import Module
+from onebox.check.values import text_of
 
 IGNORE = re.compile(r"#\s*onebox:\s*ignore\[([^\]]*)\]")
 
@@ -86,7 +87,7 @@ def import_line(module: Module, line: str) -> list[Change]:
             if ast.unparse(statement) == line:
                 return []
             place = statement.end_lineno + 1   # type: ignore[operator]
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and place == 1:
+        elif place == 1 and isinstance(statement, ast.Expr) and text_of(statement.value):
             place = statement.end_lineno + 1   # type: ignore[operator]
         else:
             if place == 1:

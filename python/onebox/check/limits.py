@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from onebox.check import rules
 from onebox.check.findings import Change, Finding, mend, replaced
-from onebox.check.settings import in_force, reads_outside, settings
+from onebox.check.settings import in_force, is_set, reads_outside
 from onebox.check.sources import Module, Project
-from onebox.check.values import Runs, evaluate, runs
+from onebox.check.values import Runs, evaluate, runs, where_from
 
 LIMITERS = {"flask_limiter.Limiter", "flask_limiter.extension.Limiter"}
 KEYS = {"RATELIMIT_STORAGE_URI", "RATELIMIT_STORAGE_URL"}
@@ -23,18 +23,12 @@ def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
         value = evaluate(project, module, setting.value)
         if value and not value.from_environment and value.constant == MEMORY:
             yield Finding(rules.PROCESS_LIMITS, module, setting.place,
-                          f"{setting.name} \"{MEMORY}\"{_if(when, value.instead_of)}: {workers} workers "
-                          f"let {workers} times as much through",
+                          f"{setting.name} \"{MEMORY}\"{where_from(when, value.instead_of)}: "
+                          f"{workers} workers let {workers} times as much through",
                           mend=mend(module, [replaced(module, setting.value, ONEBOX)]))
     for node in module.nodes:
         if isinstance(node, ast.Call) and project.stands_for(module, node.func, LIMITERS):
             yield from _limiter(project, module, node, workers)
-
-
-def _if(when: Runs, instead_of: str) -> str:
-    if instead_of:
-        return f", as {instead_of} is not set here"
-    return "" if when is Runs.ALWAYS else ", where this line is reached"
 
 
 def _limiter(project: Project, module: Module, call: ast.Call, workers: int) -> Iterator[Finding]:
@@ -50,22 +44,22 @@ def _limiter(project: Project, module: Module, call: ast.Call, workers: int) -> 
         if value is None or value.from_environment or value.constant not in (MEMORY, None):
             return
         if value.constant == MEMORY:
-            what = (f"storage_uri \"{MEMORY}\"{_if(when, value.instead_of)}: {workers} workers let "
-                    f"{workers} times as much through")
+            what = (f"storage_uri \"{MEMORY}\"{where_from(when, value.instead_of)}: "
+                    f"{workers} workers let {workers} times as much through")
             yield Finding(rules.PROCESS_LIMITS, module, call, what,
                           mend=mend(module, [replaced(module, given["storage_uri"], ONEBOX)]))
             return
     if is_stored_elsewhere(project):
         return
     yield Finding(rules.PROCESS_LIMITS, module, call,
-                  f"no storage is named, so it is \"{MEMORY}\": {workers} workers let {workers} times as "
-                  "much through", mend=mend(module, [_with_storage(module, call, given)]))
+                  f"no storage is named, so it is \"{MEMORY}\": {workers} workers let "
+                  f"{workers} times as much through",
+                  mend=mend(module, [_with_storage(module, call, given)]))
 
 
 def is_stored_elsewhere(project: Project) -> bool:
     """A key of the configuration names the storage, or may: then the call needs none."""
-    return reads_outside(project) or any(setting.name in KEYS for module in project.all()
-                                         for setting in settings(module))
+    return reads_outside(project) or is_set(project, KEYS)
 
 
 def _with_storage(module: Module, call: ast.Call, given: dict[str | None, ast.expr]) -> Change:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 
 from onebox.check.sources import FUNCTIONS, Function, Module, Own, Project
-from onebox.check.values import is_main
+from onebox.check.values import is_main, name_of
 
 FACTORY = re.compile(r"(create|make|build|init)_(wsgi_)?(app|application)|(app|application)_factory")
-APPS = {"flask.Flask", "bottle.Bottle", "bottle.default_app", "falcon.App", "falcon.API", "quart.Quart",
-        "django.core.wsgi.get_wsgi_application", "pyramid.config.Configurator", "connexion.App",
-        "connexion.FlaskApp", "connexion.FlaskApi", "dash.Dash", "eve.Eve", "apiflask.APIFlask",
-        "flask_openapi3.OpenAPI"}
+APPS = {"flask.Flask", "bottle.Bottle", "bottle.default_app", "falcon.App", "falcon.API",
+        "quart.Quart", "django.core.wsgi.get_wsgi_application", "pyramid.config.Configurator",
+        "connexion.App", "connexion.FlaskApp", "connexion.FlaskApi", "dash.Dash", "eve.Eve",
+        "apiflask.APIFlask", "flask_openapi3.OpenAPI"}
 BEFORE_REQUESTS = {"before_first_request", "before_app_first_request"}
 STANDS_STILL = {"sleep", "join", "pause", "wait", "run_forever", "input"}
 SCRIPTS = {"__main__", "manage"}
@@ -69,10 +69,7 @@ class Loaded:
             if isinstance(node, ast.While) and isinstance(node.test, ast.Constant):
                 return True
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                function = node.value.func
-                name = function.attr if isinstance(function, ast.Attribute) else (
-                    function.id if isinstance(function, ast.Name) else "")
-                if name in STANDS_STILL:
+                if name_of(node.value.func) in STANDS_STILL:
                     return True
         return False
 
@@ -95,7 +92,8 @@ class Loaded:
         elif isinstance(node, ast.ImportFrom):
             yield from self._file(module, node.level, node.module or "")
             for alias in node.names:
-                yield from self._file(module, node.level, f"{node.module or ''}.{alias.name}".lstrip("."))
+                dotted = f"{node.module}.{alias.name}" if node.module else alias.name
+                yield from self._file(module, node.level, dotted)
         elif isinstance(node, ast.Call):
             meaning = self.project.meaning(module, node.func)
             if isinstance(meaning, Own):
@@ -115,8 +113,8 @@ class Loaded:
 
 
 def executed(scope: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run when a module is imported or a function is called; not what these define, and
-    nothing behind `if __name__ == "__main__"`."""
+    """The nodes that run when a module is imported or a function is called; not what these define,
+    and nothing behind `if __name__ == "__main__"`."""
     waiting: list[ast.AST] = list(reversed(scope.body))   # type: ignore[attr-defined]
     while waiting:
         node = waiting.pop()

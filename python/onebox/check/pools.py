@@ -10,7 +10,7 @@ from onebox.check import rules
 from onebox.check.findings import Change, Edit, Finding, mend, replaced
 from onebox.check.settings import Setting, in_force, is_read, settings
 from onebox.check.sources import Module, Project
-from onebox.check.values import is_text
+from onebox.check.values import text_of
 
 ENGINE = "SQLALCHEMY_ENGINE_OPTIONS"
 OPTIONS = {"SQLALCHEMY_POOL_SIZE": "pool_size", "SQLALCHEMY_MAX_OVERFLOW": "max_overflow",
@@ -18,22 +18,23 @@ OPTIONS = {"SQLALCHEMY_POOL_SIZE": "pool_size", "SQLALCHEMY_MAX_OVERFLOW": "max_
 
 
 def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
-    if still_has_them() or is_read(project, set(OPTIONS)):
-        return
     groups: dict[tuple[int, type, str], list[Setting]] = {}
     for setting, _ in in_force(project, module, set(OPTIONS)):
-        if is_text(setting.value) and not setting.value.value.isdigit():   # type: ignore[attr-defined]
+        if text_of(setting.value) and not text_of(setting.value).isdigit():
             continue  # a table of names
         target = ""
-        if isinstance(setting.place, ast.Assign) and isinstance(setting.place.targets[0], ast.Subscript):
-            target = module.source(setting.place.targets[0].value)
+        if isinstance(setting.place, ast.Assign):
+            if isinstance(written := setting.place.targets[0], ast.Subscript):
+                target = module.source(written.value)
         groups.setdefault((id(setting.container), type(setting.place), target), []).append(setting)
+    if not groups or still_has_them() or is_read(project, set(OPTIONS)):
+        return
     for group in groups.values():
         names = [setting.name for setting in group]
         first = group[0]
         lines = ", ".join(f"{name} in line {setting.place.lineno}"   # type: ignore[attr-defined]
                           for name, setting in zip(names[1:], group[1:]))
-        what = f"{first.name}{' (and ' + lines + ')' if lines else ''} {'are' if lines else 'is'} ignored"
+        what = f"{first.name} (and {lines}) are ignored" if lines else f"{first.name} is ignored"
         yield Finding(rules.POOL_KEYS, module, first.place, what, mend=_mend(module, group))
 
 
@@ -69,7 +70,8 @@ def _mend(module: Module, group: list[Setting]) -> tuple[Edit, ...]:
 def _instead(module: Module, setting: Setting, text: str) -> Change:
     match setting.place:
         case ast.Assign(targets=[ast.Subscript() as target]):
-            return replaced(module, setting.place, f'{module.source(target.value)}["{ENGINE}"] = {text}')
+            return replaced(module, setting.place,
+                            f'{module.source(target.value)}["{ENGINE}"] = {text}')
         case ast.keyword():
             return replaced(module, setting.place, f"{ENGINE}={text}")
         case ast.Assign() | ast.AnnAssign():
@@ -89,6 +91,7 @@ def _out(module: Module, setting: Setting) -> Change:
         elif comma := re.search(r",[ \t]*$", module.text[:begin]):
             begin -= len(comma[0])
     rest = re.match(r"[ \t]*#[^\n]*", module.text[end:])  # its comment speaks of what is gone
-    if rest and not module.text[module.offset(setting.place.lineno, 0):begin].strip():   # type: ignore
+    line = module.text.rfind("\n", 0, begin) + 1
+    if rest and not module.text[line:begin].strip():
         end += rest.end()
     return Change(begin, end, "")

@@ -21,9 +21,10 @@ class Rule:
 
 CONSTANT_KEY = Rule(
     "flask-caching-constant-key", Severity.ERROR,
-    "`@cache.cached(key_prefix=\"...\")` on a function with parameters, or a view with route variables",
-    "Flask-Caching takes a key_prefix without %s as the whole key: the first answer is given to all who "
-    "ask, for anything, until it expires.")
+    "`@cache.cached(key_prefix=\"...\")` on a function with parameters, or a view with route "
+    "variables",
+    "Flask-Caching takes a key_prefix without %s as the whole key: the first answer is given to all "
+    "who ask, for anything, until it expires.")
 NOT_A_VIEW = Rule(
     "flask-caching-not-a-view", Severity.ERROR,
     "`@cache.cached()` without a key_prefix on a function that is no view",
@@ -36,8 +37,8 @@ LOWER_CASE_TYPE = Rule(
 PROCESS_CACHE = Rule(
     "per-process-cache", Severity.WARNING,
     "a SimpleCache of Flask-Caching or cachelib, or Django's LocMemCache",
-    "It lies in the memory of one process. What one worker stores or deletes the others do not see, so a "
-    "page changes back and forth with the worker that answers.", several_workers=True)
+    "It lies in the memory of one process. What one worker stores or deletes the others do not see, "
+    "so a page changes back and forth with the worker that answers.", several_workers=True)
 PROCESS_LIMITS = Rule(
     "per-process-limits", Severity.WARNING,
     "Flask-Limiter with `memory://`, or with no storage at all",
@@ -46,33 +47,34 @@ PROCESS_LIMITS = Rule(
 SECRET_KEY = Rule(
     "secret-key-per-process", Severity.ERROR,
     "a SECRET_KEY that is drawn at random where the app is loaded",
-    "Each process that loads the app draws its own, and each reload another: what one has signed the next "
-    "refuses, so users are logged out and forms fail, now and then.")
+    "Each process that loads the app draws its own, and each reload another: what one has signed the "
+    "next refuses, so users are logged out and forms fail, now and then.")
 SCHEDULER = Rule(
     "scheduler-in-worker", Severity.ERROR,
     "a scheduler of APScheduler or Flask-APScheduler that is started where the app is loaded",
-    "Each worker loads the app and so starts one of its own: every job runs once per worker at each of "
-    "its times.", several_workers=True)
+    "Each worker loads the app and so starts one of its own: every job runs once per worker at each "
+    "of its times.", several_workers=True)
 EXECUTOR = Rule(
     "scheduler-executor", Severity.ERROR,
     "an executor of concurrent.futures given to APScheduler",
-    "APScheduler takes its own executors alone: it ends with \"TypeError: Expected executor instance or "
-    "dict\".")
+    "APScheduler takes its own executors alone: it ends with \"TypeError: Expected executor instance "
+    "or dict\".")
 POOL_KEYS = Rule(
     "sqlalchemy-pool-ignored", Severity.WARNING,
     "`SQLALCHEMY_POOL_SIZE`, `_TIMEOUT`, `_RECYCLE`, `_MAX_OVERFLOW`",
-    "Flask-SQLAlchemy 3 ignores them and says nothing: the pool has 5 connections and 10 more, whatever "
-    "stands here.")
+    "Flask-SQLAlchemy 3 ignores them and says nothing: the pool has 5 connections and 10 more, "
+    "whatever stands here.")
 
-RULES = (CONSTANT_KEY, NOT_A_VIEW, LOWER_CASE_TYPE, PROCESS_CACHE, PROCESS_LIMITS, SECRET_KEY, SCHEDULER,
-         EXECUTOR, POOL_KEYS)
+RULES = (CONSTANT_KEY, NOT_A_VIEW, LOWER_CASE_TYPE, PROCESS_CACHE, PROCESS_LIMITS, SECRET_KEY,
+         SCHEDULER, EXECUTOR, POOL_KEYS)
 
 
 def page() -> str:
     """The table of docs/use/check-rules.md."""
     rows = "".join(
         f"| `{rule.id}` | {rule.severity.value} | {rule.finds} | {rule.why}"
-        f"{' Told with several workers alone.' if rule.several_workers else ''} |\n" for rule in RULES)
+        f"{' Told with several workers alone.' if rule.several_workers else ''} |\n"
+        for rule in RULES)
     return ("# What `onebox check` finds\n\n`onebox reference check` prints this page; "
             "[check.md](check.md) says how to use it.\n\n"
             "| rule | severity | finds | why it matters |\n|---|---|---|---|\n" + rows)

@@ -9,7 +9,7 @@ from onebox.check.findings import Change, Finding, import_line, mend, replaced
 from onebox.check.loaded import Loaded, executed
 from onebox.check.settings import settings
 from onebox.check.sources import FUNCTIONS, Module, Own, Project
-from onebox.check.values import Runs, evaluate, runs
+from onebox.check.values import Runs, evaluate, name_of, runs
 
 CLASSES = {f"apscheduler.schedulers.{module}.{name}" for module, name in (
     ("background", "BackgroundScheduler"), ("gevent", "GeventScheduler"),
@@ -41,7 +41,8 @@ def find_started(project: Project, workers: int) -> Iterator[Finding]:
         if made is None or _is_guarded(project, module, node) or _is_paused(project, module, node):
             continue
         owner, call, name = made
-        if name in OF_FLASK and (call.args or any(one.arg in ("scheduler", None) for one in call.keywords)):
+        given = {one.arg for one in call.keywords}
+        if name in OF_FLASK and (call.args or given & {"scheduler", None}):
             continue  # it has been given another
         told.add(node)
         what = f"{module.source(node)} runs in each of {workers} workers: every job {workers} times"
@@ -56,9 +57,7 @@ def _is_guarded(project: Project, module: Module, node: ast.AST) -> bool:
     scope = next(module.scopes(node))
     for other in executed(scope):
         if isinstance(other, ast.Call):
-            name = other.func.attr if isinstance(other.func, ast.Attribute) else (
-                other.func.id if isinstance(other.func, ast.Name) else "")
-            if name in LOCKS:
+            if name_of(other.func) in LOCKS:
                 return True
             meaning = project.meaning(module, other.func)  # a function of the app's that takes a lock
             if isinstance(meaning, Own) and isinstance(meaning.binding.node, FUNCTIONS):
@@ -162,6 +161,7 @@ def _executor(project: Project, module: Module, value: ast.expr) -> Iterator[Fin
     given = call.args[:1] or [one.value for one in call.keywords if one.arg == "max_workers"]
     workers = f"max_workers={owner.source(given[0])}" if given else ""
     dotted = f"apscheduler.executors.pool.{name}"
-    yield Finding(rules.EXECUTOR, module, value, f"{name} is that of concurrent.futures, not of APScheduler",
+    yield Finding(rules.EXECUTOR, module, value,
+                  f"{name} is that of concurrent.futures, not of APScheduler",
                   mend=mend(module, [replaced(module, value, f"{dotted}({workers})"),
                                      *import_line(module, "import apscheduler.executors.pool")]))

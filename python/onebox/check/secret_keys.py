@@ -11,16 +11,17 @@ from onebox.check.sources import Module, Own, Project
 from onebox.check.values import Lookup, Runs, evaluate, lookup
 
 NAMES = {"SECRET_KEY", "JWT_SECRET_KEY", "WTF_CSRF_SECRET_KEY", "SECURITY_PASSWORD_SALT"}
-DRAWS = {"os.urandom", "os.getrandom", "secrets.token_hex", "secrets.token_bytes", "secrets.token_urlsafe",
-         "secrets.choice", "secrets.randbits", "secrets.SystemRandom", "uuid.uuid4", "uuid.uuid1",
+DRAWS = {"os.urandom", "os.getrandom", "secrets.token_hex", "secrets.token_bytes",
+         "secrets.token_urlsafe", "secrets.choice", "secrets.randbits", "secrets.SystemRandom",
+         "uuid.uuid4", "uuid.uuid1",
          "random.choice", "random.choices", "random.random", "random.randint", "random.randbytes",
          "random.getrandbits", "random.sample", "random.SystemRandom",
          "cryptography.fernet.Fernet.generate_key",
          "django.core.management.utils.get_random_secret_key",
          "django.utils.crypto.get_random_string"}
 ASIDE = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef)
-FALLBACK = ("{variable} is not set here. Where it is missing when the app runs too, nothing tells: each "
-            "process draws its own key, and what one has signed the next refuses.")
+FALLBACK = ("{variable} is not set here. Where it is missing when the app runs too, nothing tells: "
+            "each process draws its own key, and what one has signed the next refuses.")
 
 
 def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
@@ -30,7 +31,7 @@ def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
         if drawn is None:
             continue
         asked = _variable(project, module, value)
-        if asked and asked.name in project.variables:
+        if asked and project.variables.get(asked.name):
             continue
         known = evaluate(project, module, value)
         if known and known.constant:
@@ -41,7 +42,8 @@ def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
         if asked:
             what = f"without {variable} each process takes a {setting.name} of its own, from {source}"
         elif fallback:
-            what = f"where this is reached each process takes a {setting.name} of its own, from {source}"
+            what = (f"where this is reached each process takes a {setting.name} of its own, from "
+                    f"{source}")
         else:
             what = f"each process takes a {setting.name} of its own, from {source}"
         yield Finding(rules.SECRET_KEY, module, setting.place, what,
@@ -58,8 +60,9 @@ def _mend(module: Module, setting: Setting, variable: str) -> tuple:
 
 
 def _followed(project: Project, module: Module, value: ast.expr) -> ast.expr:
-    """The expression of a name that is used for nothing else: what is kept elsewhere too may come back."""
-    if not isinstance(value, ast.Name):
+    """The expression of a name that is used for nothing else: what is kept elsewhere too may come
+    back."""
+    if not isinstance(value, ast.Name) or value.id in NAMES:  # those are found where they are set
         return value
     meaning = project.meaning(module, value)
     if not isinstance(meaning, Own) or meaning.module is not module:

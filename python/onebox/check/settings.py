@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onebox.check.sources import Module, Project
-from onebox.check.values import Runs, is_text, runs
+from onebox.check.values import Runs, name_of, runs, text_of
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 KEYWORD_CALLS = {"update", "from_mapping", "dict", "Config", "setdefault"}
@@ -35,8 +35,8 @@ def settings(module: Module) -> Iterator[Setting]:
                     yield from _assigned(module, node, target, node.value)
             case ast.Dict():
                 for key, value in zip(node.keys, node.values):
-                    if key and is_text(key) and NAME.fullmatch(key.value):   # type: ignore[attr-defined]
-                        yield Setting(key.value, value, key, node)   # type: ignore[attr-defined]
+                    if key and NAME.fullmatch(text_of(key)):
+                        yield Setting(text_of(key), value, key, node)
             case ast.Call():
                 yield from _called(node)
 
@@ -47,9 +47,8 @@ def _assigned(module: Module, node: ast.AST, target: ast.expr, value: ast.expr) 
         case ast.Name() if NAME.fullmatch(target.id):
             if isinstance(next(module.scopes(node)), (ast.Module, ast.ClassDef)):
                 yield Setting(target.id, value, node, block)
-        case ast.Subscript() if is_text(target.slice):
-            if NAME.fullmatch(target.slice.value):   # type: ignore[attr-defined]
-                yield Setting(target.slice.value, value, node, block)   # type: ignore[attr-defined]
+        case ast.Subscript() if NAME.fullmatch(text_of(target.slice)):
+            yield Setting(text_of(target.slice), value, node, block)
         case ast.Attribute() if target.attr in ATTRIBUTES:
             yield Setting(ATTRIBUTES[target.attr], value, node, block)
         case ast.Attribute() if NAME.fullmatch(target.attr):
@@ -57,15 +56,14 @@ def _assigned(module: Module, node: ast.AST, target: ast.expr, value: ast.expr) 
 
 
 def _called(node: ast.Call) -> Iterator[Setting]:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else (
-        node.func.id if isinstance(node.func, ast.Name) else "")
+    name = name_of(node.func)
     if name not in KEYWORD_CALLS:
         return
     for keyword in node.keywords:
         if keyword.arg and NAME.fullmatch(keyword.arg):
             yield Setting(keyword.arg, keyword.value, keyword, node)
-    if name == "setdefault" and len(node.args) == 2 and is_text(node.args[0]):
-        yield Setting(node.args[0].value, node.args[1], node, node)   # type: ignore[attr-defined]
+    if name == "setdefault" and len(node.args) == 2 and NAME.fullmatch(text_of(node.args[0])):
+        yield Setting(text_of(node.args[0]), node.args[1], node, node)
 
 
 def in_force(project: Project, module: Module, names: set[str]) -> Iterator[tuple[Setting, Runs]]:
@@ -79,41 +77,51 @@ def in_force(project: Project, module: Module, names: set[str]) -> Iterator[tupl
 
 def is_read(project: Project, names: set[str]) -> bool:
     """Whether the app itself reads one of these keys, so that it may mean what it likes."""
-    for module in project.all():
-        for node in module.nodes:
-            match node:
-                case ast.Name(ctx=ast.Load()) if node.id in names:
-                    return True
-                case ast.Attribute(ctx=ast.Load()) if node.attr in names:
-                    return True
-                case ast.Subscript(ctx=ast.Load()) if is_text(node.slice):
-                    if node.slice.value in names and _is_config(node.value):   # type: ignore
-                        return True
-                case ast.Call(func=ast.Attribute(attr="get" | "pop")) if node.args and is_text(node.args[0]):
-                    if node.args[0].value in names and _is_config(node.func.value):   # type: ignore
-                        return True
-    return False
+    return any(name in names for name in project.of_all("read", _read_in))
+
+
+def _read_in(module: Module) -> Iterator[str]:
+    """The keys that a file reads."""
+    for node in module.nodes:
+        match node:
+            case ast.Name(ctx=ast.Load()) if NAME.fullmatch(node.id):
+                yield node.id
+            case ast.Attribute(ctx=ast.Load()) if NAME.fullmatch(node.attr):
+                yield node.attr
+            case ast.Subscript(ctx=ast.Load()) if _is_config(node.value):
+                yield text_of(node.slice)
+            case ast.Call(func=ast.Attribute(attr="get" | "pop", value=owner)) if node.args:
+                if _is_config(owner):
+                    yield text_of(node.args[0])
 
 
 def _is_config(node: ast.expr) -> bool:
-    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-    return "config" in name.lower() or "settings" in name.lower()
+    return "config" in name_of(node).lower() or "settings" in name_of(node).lower()
 
 
 def imports(project: Project, package: str) -> bool:
     """Whether a file of the app imports a package, or something in it."""
-    for module in project.all():
-        for node in module.nodes:
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                if (node.module or "").partition(".")[0] == package:
-                    return True
-            elif isinstance(node, ast.Import):
-                if any(alias.name.partition(".")[0] == package for alias in node.names):
-                    return True
-    return False
+    return package in project.of_all("imported", _imported_in)
+
+
+def _imported_in(module: Module) -> Iterator[str]:
+    for node in module.nodes:
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
 
 
 def reads_outside(project: Project) -> bool:
     """Whether the configuration is read from what is no source: a file, or variables."""
-    return any(isinstance(node, ast.Attribute) and node.attr in OUTSIDE
-               for module in project.all() for node in module.nodes)
+    return not OUTSIDE.isdisjoint(project.of_all("attributes", _attributes_in))
+
+
+def _attributes_in(module: Module) -> Iterator[str]:
+    return (node.attr for node in module.nodes if isinstance(node, ast.Attribute))
+
+
+def is_set(project: Project, names: set[str]) -> bool:
+    """Whether a file of the app sets one of these keys, wherever."""
+    return not names.isdisjoint(project.of_all("set", lambda module: (
+        setting.name for setting in settings(module))))

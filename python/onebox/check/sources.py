@@ -7,7 +7,7 @@ import os
 import re
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Unreadable(Exception):
 class Binding:
     """What gives a name its value: an import, a definition, an expression, or anything else."""
     node: ast.AST
-    imported: tuple[int, str, str] | None = None  # level, module and name of `from module import name`
+    imported: tuple[int, str, str] | None = None  # level, module, name: `from .module import name`
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,7 @@ class Project:
         self.unreadable: list[Unreadable] = []
         self._loaded: dict[Path, Module | None] = {}
         self._imported: dict[tuple[Path, int, str], Module | None] = {}
+        self._of_all: dict[str, tuple[set[Module], set[str]]] = {}
 
     def add(self, path: Path, shown: str) -> None:
         try:
@@ -210,6 +211,15 @@ class Project:
 
     def all(self) -> list[Module]:
         return [module for module in self._loaded.values() if module]
+
+    def of_all(self, kind: str, texts_in: Callable[[Module], Iterable[str]]) -> set[str]:
+        """What is found in all files together; `kind` names it."""
+        read, found = self._of_all.setdefault(kind, (set(), set()))
+        for module in self.all():
+            if module not in read:
+                read.add(module)
+                found.update(texts_in(module))
+        return found
 
     def imported(self, module: Module, level: int, dotted: str) -> Module | None:
         """The file of the app's own module, or nothing."""

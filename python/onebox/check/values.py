@@ -14,8 +14,8 @@ ENVIRONMENT_NAMES = ("env", "environ")  # of a parameter or variable that nobody
 READERS = {"decouple.config", "os.getenv", "os.environ.get"}
 READER_OBJECTS = {"environs.Env", "environ.Env", "environs.FileAwareEnv", "environ.FileAwareEnv",
                   "starlette.config.Config"}
-DEVELOPMENT = frozenset("debug testing test tests dev develop development local localhost pytest unittest "
-                        "ci".split())
+DEVELOPMENT = frozenset("debug testing test tests dev develop development local localhost pytest "
+                        "unittest ci".split())
 PRODUCTION = frozenset("prod production live".split())
 
 
@@ -35,8 +35,8 @@ class Lookup:
 
 def lookup(project: Project, module: Module, node: ast.AST | None) -> Lookup | None:
     if isinstance(node, ast.Subscript) and is_environment(project, module, node.value):
-        return Lookup(node.slice.value, None) if is_text(node.slice) else None  # type: ignore
-    if not isinstance(node, ast.Call) or not node.args or not is_text(node.args[0]):
+        return Lookup(text_of(node.slice), None) if text_of(node.slice) else None
+    if not isinstance(node, ast.Call) or not node.args or not text_of(node.args[0]):
         return None
     function = node.func
     reads = bool(project.stands_for(module, function, READERS))
@@ -51,7 +51,7 @@ def lookup(project: Project, module: Module, node: ast.AST | None) -> Lookup | N
     for keyword in node.keywords:
         if keyword.arg == "default":
             default = keyword.value
-    return Lookup(node.args[0].value, default)   # type: ignore[attr-defined]
+    return Lookup(text_of(node.args[0]), default)
 
 
 def is_environment(project: Project, module: Module, node: ast.expr) -> bool:
@@ -64,8 +64,15 @@ def is_environment(project: Project, module: Module, node: ast.expr) -> bool:
         isinstance(meaning, Own) and isinstance(meaning.binding.node, (ast.Dict, *FUNCTIONS)))
 
 
-def is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def text_of(node: ast.AST | None) -> str:
+    """Of a literal; else empty."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def name_of(node: ast.AST) -> str:
+    """The last part of a dotted name, else empty."""
+    return node.id if isinstance(node, ast.Name) else (
+        node.attr if isinstance(node, ast.Attribute) else "")
 
 
 def evaluate(project: Project, module: Module, node: ast.AST | None,
@@ -152,6 +159,13 @@ class Runs(Enum):
     ALWAYS = 2
     SOMETIMES = 1  # under a condition that only the running app knows
     NEVER = 0      # not here, or only for who writes the app
+
+
+def where_from(when: Runs, instead_of: str) -> str:
+    """Why a value counts that is not the only one: for a finding."""
+    if instead_of:
+        return f", as {instead_of} is not set here"
+    return "" if when is Runs.ALWAYS else ", where this line is reached"
 
 
 OTHERWISE = {Runs.ALWAYS: Runs.NEVER, Runs.NEVER: Runs.ALWAYS, Runs.SOMETIMES: Runs.SOMETIMES}
@@ -258,17 +272,13 @@ def _leaning(test: ast.expr) -> int:
 
 def _of_words(node: ast.expr) -> int:
     match node:
-        case ast.Name():
-            text = node.id
-        case ast.Attribute():
-            text = node.attr
+        case ast.Name() | ast.Attribute():
+            text = name_of(node)
         case ast.Subscript():
-            text = node.slice.value if is_text(node.slice) else ""   # type: ignore[attr-defined]
+            text = text_of(node.slice)
         case ast.Call():
-            text = node.args[0].value if node.args and is_text(node.args[0]) else ""   # type: ignore
-        case ast.Constant():
-            text = node.value if isinstance(node.value, str) else ""
+            text = text_of(node.args[0]) if node.args else ""
         case _:
-            text = ""
+            text = text_of(node)
     words = words_of(text)
     return 1 if words & PRODUCTION else -1 if words & DEVELOPMENT else 0
