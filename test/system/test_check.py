@@ -4,6 +4,7 @@ A row is an app: what it is, the rule, its source, and what the mended lines are
 be found ends in `# HERE`; a source of several files is {name: text}."""
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -332,6 +333,15 @@ app.secret_key = os.environ.get("GAME_KEY") or os.urandom(24) # HERE
 import os, secrets
 app.config["SECRET_KEY"] = os.getenv("GAME_KEY", secrets.token_hex()) # HERE
 """, ['app.config["SECRET_KEY"] = os.environ["GAME_KEY"]']),
+    ("in a dict that a function gives", SECRET, """
+import os
+def settings():
+    return {"SECRET_KEY": os.urandom(9)} # HERE
+""", ['    return {"SECRET_KEY": os.environ["SECRET_KEY"]}']),
+    ("in a dict that is given to the app", SECRET, FLASK + """
+import os
+app.config.update({"SECRET_KEY": os.urandom(9)}) # HERE
+""", ['app.config.update({"SECRET_KEY": os.environ["SECRET_KEY"]})']),
     ("for tokens", SECRET, FLASK + """
 import os, secrets
 app.config["JWT_SECRET_KEY"] = secrets.token_urlsafe() # HERE
@@ -469,6 +479,26 @@ def listing(kind):
     return kind
 """),
     ("memoize", CACHE + "@cache.memoize(60)\ndef f(a):\n    return a\nf(1)\n"),
+    ("an answer that its parameters do not change", CACHE + """
+@cache.cached(key_prefix="countries")
+def resolve_countries(_, info):
+    return all_countries()
+@celery.task(bind=True)
+@cache.cached(key_prefix="task")
+def task(self):
+    return self.name
+"""),
+    ("a parameter that asks for a new answer", CACHE + """
+@cache.cached(key_prefix="rates", forced_update=lambda *_, **given: given.get("anew"))
+def rates(anew=False):
+    return load(anew)
+"""),
+    ("a page for all errors", CACHE + """
+@app.errorhandler(404)
+@cache.cached(key_prefix="not_found")
+def not_found(error):
+    return str(error), 404
+"""),
     ("a method of self alone", CACHE + """
 class Market:
     @cache.cached(key_prefix="prices")
@@ -550,6 +580,22 @@ def create_app(test_config=None):
     if test_config is not None:
         app.config["CACHE_TYPE"] = "SimpleCache"
 """),
+    ("a class that production overrides", CACHE + """
+import os
+class Config:
+    CACHE_TYPE = "SimpleCache"
+    SECRET_KEY = os.urandom(9)
+    SQLALCHEMY_POOL_SIZE = 3
+class ProductionConfig(Config):
+    CACHE_TYPE = "RedisCache"
+    SECRET_KEY = os.environ["KEY"]
+    SQLALCHEMY_POOL_SIZE = SQLALCHEMY_MAX_OVERFLOW = None
+    POOL = Config.SQLALCHEMY_POOL_SIZE
+"""),
+    ("settings that production overrides", {
+        "settings/base.py": "import os\nSECRET_KEY = os.urandom(3)\n"
+        'CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}\n',
+        "settings/production.py": 'from .base import *\nSECRET_KEY = read("key")\nCACHES = {}\n'}),
     ("a file for development",
      {"settings/dev.py": 'import flask_caching\nCACHE_TYPE = "SimpleCache"\n',
                                 "settings/local.py": "import os\nSECRET_KEY = os.urandom(4)\n"}),
@@ -590,6 +636,10 @@ limiter = Limiter(key, app=app)
 """),
     ("the key in another file", {"app.py": LIMITER + "limiter = Limiter(key)\n",
                                  "config.py": 'RATELIMIT_STORAGE_URL = "redis://x"\n'}),
+    ("the key in a class that is named", {"app.py": LIMITER + """
+limiter = Limiter(key)
+app.config.from_object("settings.Config")
+""", "settings.py": 'class Config:\n    RATELIMIT_STORAGE_URI = "redis://x"\n'}),
     ("a configuration that is no source",
      LIMITER + 'app.config.from_envvar("X")\nlimiter = Limiter(key, app=app)\n'),
     ("arguments that nobody knows", LIMITER + "more = {}\nlimiter = Limiter(key, **more)\n"),
@@ -645,6 +695,15 @@ key = os.urandom(24)
 store(key)
 app.secret_key = key
 """),
+    ("a script that makes a key", {"a.py": """
+import secrets
+SECRET_KEY = secrets.token_hex()
+print(f"SECRET_KEY={SECRET_KEY}")
+""", "b.py": """
+import json, secrets
+json.dump({"SECRET_KEY": secrets.token_hex()}, open("config.json", "w"))
+values = {"SECRET_KEY": secrets.token_hex()}
+"""}),
     ("another random value",
      "import os, secrets\nTOKEN = secrets.token_hex()\nNONCE = os.urandom(3)\n"),
 
@@ -692,6 +751,24 @@ if os.environ.get("RUN_JOBS") == "1":
     ("a setting chooses the one process", APSCHEDULER + """
 scheduler = BackgroundScheduler()
 if app.config["RUN_JOBS"]:
+    scheduler.start()
+"""),
+    ("a setting chooses it where the function is called", APSCHEDULER + """
+def begin():
+    scheduler = BackgroundScheduler()
+    scheduler.start()
+if app.config["RUN_JOBS"]:
+    begin()
+"""),
+    ("a port chooses the one process", APSCHEDULER + """
+import socket
+scheduler = BackgroundScheduler()
+try:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 47200))
+except OSError:
+    pass
+else:
     scheduler.start()
 """),
     ("a lock chooses the one process", APSCHEDULER + """
@@ -933,7 +1010,8 @@ def test_a_variable_that_is_empty_is_as_none(tmp_path):
 
 
 def test_an_import_that_is_there_is_not_added(tmp_path):
-    write(tmp_path, "import apscheduler.executors.pool\nfrom concurrent.futures import ThreadPoolExecutor\n"
+    write(tmp_path, "import apscheduler.executors.pool\n"
+          "from concurrent.futures import ThreadPoolExecutor\n"
           'scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor()})\n')
     [found] = findings(tmp_path)
     assert [edit["line"] for edit in found["mend"]] == [3]
@@ -946,6 +1024,20 @@ def test_a_file_of_variables_is_read_as_the_app_reads_it(tmp_path):
     assert len(findings(tmp_path)) == 1  # nothing loads it
     write(tmp_path, "from dotenv import load_dotenv\nload_dotenv()\n" + source)
     assert findings(tmp_path) == []
+
+
+def test_files_that_are_not_named_are_followed(tmp_path):
+    write(tmp_path, {"app.py": LIMITER + "from game.settings import Config\n"
+                     "app.config.from_object(Config)\nlimiter = Limiter(key)\nfrom game import jobs\n",
+                     "other.py": LIMITER + 'app.config.from_object("game.settings.Config")\n'
+                     "limiter = Limiter(key)\n",
+                     "game/__init__.py": "",
+                     "game/settings.py": 'class Config:\n    RATELIMIT_STORAGE_URI = "redis://x"\n',
+                     "game/jobs.py":
+                     "from apscheduler.schedulers.background import BackgroundScheduler\nscheduler = BackgroundScheduler()\nscheduler.start()\n"})
+    assert [(one["file"], one["rule"]) for one in findings(tmp_path, "app.py")] == [
+        ("game/jobs.py", SCHEDULER)]
+    assert findings(tmp_path, "other.py") == []
 
 
 def test_the_folder_is_that_of_the_app(tmp_path):
@@ -998,3 +1090,70 @@ def test_it_runs_without_the_program(tmp_path):
                           text=True, timeout=60,
                           env={"PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1"})
     assert said.stdout == "nothing found in 1 file, for 2 workers\n"
+
+
+RUNS = FLASK + """
+from flask_caching import Cache
+cache = Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": "kept"})
+"""
+
+
+@pytest.mark.parametrize(("source", "before", "after"), [
+    (RUNS + """
+@cache.cached(key_prefix="prices")
+def prices(country):
+    return country
+with app.test_request_context():
+    print(prices(1), prices(2), prices(1))
+""", "1 1 1", "1 2 1"),
+    (RUNS + """
+class Market:
+    @cache.cached(60, "prices")
+    def prices(self, country, page=1):
+        return f"{country}.{page}"
+with app.test_request_context():
+    market = Market()
+    print(market.prices(1), market.prices(2), market.prices(1, page=2), market.prices(country=2))
+""", "1.1 1.1 1.1 1.1", "1.1 2.1 1.2 2.1"),
+    (RUNS + """
+@app.get("/<x>")
+@cache.cached(key_prefix="page")
+def page(x):
+    return x
+print(app.test_client().get("/a").text, app.test_client().get("/b").text)
+""", "a a", "a b"),
+    (RUNS + """
+@cache.cached()
+def prices(country):
+    return country
+with app.test_request_context():
+    print(prices(1), prices(2))
+""", "1 1", "1 2"),
+    ("""
+from apscheduler.schedulers.background import BackgroundScheduler
+from concurrent.futures import ThreadPoolExecutor
+scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(3)}, timezone="UTC")
+scheduler.start()
+print(scheduler.running)
+""", "TypeError: Expected executor instance or dict", "True"),
+    (FLASK + """
+from flask_sqlalchemy import SQLAlchemy
+app.config["SQLALCHEMY_DATABASE_URI"] = "mysql+pymysql://nobody@localhost/none"
+app.config["SQLALCHEMY_POOL_SIZE"] = 20
+app.config["SQLALCHEMY_MAX_OVERFLOW"] = 0
+db = SQLAlchemy(app)
+with app.app_context():
+    print(db.engine.pool.size(), db.engine.pool._max_overflow)
+""", "5 10", "20 0")], ids=["function", "method", "view", "not a view", "executor",
+                                                      "pool"])
+def test_what_it_says_is_so_with_the_packages_themselves(tmp_path, source, before, after):
+    def said():
+        ran = subprocess.run([PYTHON, "-B", "app.py"], cwd=tmp_path, capture_output=True, text=True,
+                             timeout=60)
+        return ran.stdout + ran.stderr
+    write(tmp_path, source)
+    assert before in said()
+    [found] = findings(tmp_path)
+    write(tmp_path, mended(source, found["mend"]))
+    shutil.rmtree(tmp_path / "kept", ignore_errors=True)
+    assert said().strip() == after

@@ -8,13 +8,14 @@ from importlib import metadata
 
 from onebox.check import rules
 from onebox.check.findings import Change, Finding, import_line, mend, replaced
-from onebox.check.settings import Setting, imports, in_force, is_read, settings
+from onebox.check.settings import Setting, imports, in_force, is_read
 from onebox.check.sources import FUNCTIONS, Foreign, Function, Module, Own, Project
 from onebox.check.values import Runs, evaluate, name_of, runs, text_of, where_from
 
 CACHES = {"flask_caching.Cache", "flask_cache.Cache", "flask.ext.cache.Cache"}
 ROUTES = {"route", "get", "post", "put", "patch", "delete", "endpoint", "errorhandler",
           "app_errorhandler"}
+ERRORS = {"errorhandler", "app_errorhandler"}
 PARAMETERS = ("timeout", "key_prefix", "unless", "forced_update", "response_filter", "query_string",
               "hash_method", "cache_none", "make_cache_key", "source_check")
 OF_MEMOIZE = {"timeout", "unless", "forced_update", "response_filter", "hash_method", "cache_none",
@@ -96,13 +97,32 @@ def may_be_cache(project: Project, module: Module, receiver: ast.expr) -> bool:
 
 
 def parameters(module: Module, function: Function) -> list[str]:
-    """Without what a method is called on."""
+    """Those that the answer may depend on: not what a method is called on, and none that the body does
+    not use. A body that says nothing yet uses all."""
+    names = all_parameters(module, function)
+    if all(isinstance(one, (ast.Pass, ast.Expr)) and not isinstance(
+            getattr(one, "value", None), (ast.Call, ast.Await)) for one in function.body):
+        return names
+    used = {node.id for statement in function.body for node in ast.walk(statement)
+            if isinstance(node, ast.Name)}
+    return names if used & {"locals", "vars", "eval"} else [name for name in names if name in used]
+
+
+def all_parameters(module: Module, function: Function) -> list[str]:
+    """Without what a method, or a task that is bound to itself, is called on."""
     every = function.args
     names = [argument.arg for argument in [*every.posonlyargs, *every.args]]
-    if is_method(module, function):
+    if is_method(module, function) or names[:1] in (["self"], ["cls"]):
         names = names[1:]
     names += [argument.arg for argument in every.kwonlyargs]
     return names + [rest.arg for rest in (every.vararg, every.kwarg) if rest]
+
+
+def required(function: Function) -> int:
+    """How many parameters have no default."""
+    every = function.args
+    by_position = len(every.posonlyargs) + len(every.args) - len(every.defaults)
+    return by_position + every.kw_defaults.count(None)
 
 
 def is_method(module: Module, function: Function) -> bool:
@@ -127,6 +147,11 @@ def is_view(module: Module, function: Function) -> bool:
 def _constant_key(project: Project, module: Module, function: Function, call: ast.Call,
                   prefix: str) -> Iterator[Finding]:
     names = parameters(module, function)
+    if any(route.func.attr in ERRORS for route in routes(function)):   # type: ignore[attr-defined]
+        return  # one page for all errors is what is meant
+    given = arguments(call) or {}
+    if {"unless", "forced_update"} & set(given) and not required(function):
+        return  # they may say how to ask, and not for what
     variables = [route for route in routes(function) if route.args and "<" in text_of(route.args[0])]
     if not names and not variables:
         return
@@ -169,7 +194,7 @@ def _key_of_all(module: Module, function: Function, prefix: str) -> str:
     for argument in [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]:
         if argument:
             argument.annotation = None
-    fields = "".join(f":{{{name}!r}}" for name in parameters(module, function))
+    fields = "".join(f":{{{name}!r}}" for name in all_parameters(module, function))
     quote = '"' if '"' not in prefix else "'"
     prefix = prefix.replace("{", "{{").replace("}", "}}")
     return f"lambda {ast.unparse(taken)}: f{quote}{prefix}{fields}{quote}"
@@ -276,8 +301,8 @@ def find_objects(project: Project, module: Module, workers: int) -> Iterator[Fin
                 yield Finding(rules.PROCESS_CACHE, module, node,
                               f"a SimpleCache: {workers} workers have {workers} caches",
                               mend=_onebox_object(module, node))
-    for setting in settings(module):
-        if setting.name == "CACHES" and isinstance(setting.value, ast.Dict):
+    for setting, _ in in_force(project, module, {"CACHES"}):
+        if isinstance(setting.value, ast.Dict):
             yield from _django(project, module, setting.value, workers)
 
 

@@ -46,6 +46,7 @@ def read_project(paths: list[str], environment: dict[str, str]) -> Project:
                 project.add(file, os.path.normpath(file))
         else:
             project.add(Path(path), os.path.normpath(path))
+    project.load_imports()
     if any(imports(project, package) for package in READ_DOTENV):
         for file in {project.folder / ".env", folder / ".env"}:
             project.variables.update(variables_of(file))

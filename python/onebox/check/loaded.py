@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from onebox.check.sources import FUNCTIONS, Function, Module, Own, Project
-from onebox.check.values import is_main, name_of
+from onebox.check.sources import FUNCTIONS, Function, Module, Own, Project, imported_by
+from onebox.check.values import Runs, is_main, name_of, runs
 
 FACTORY = re.compile(r"(create|make|build|init)_(wsgi_)?(app|application)|(app|application)_factory")
 APPS = {"flask.Flask", "bottle.Bottle", "bottle.default_app", "falcon.App", "falcon.API",
@@ -16,6 +16,7 @@ APPS = {"flask.Flask", "bottle.Bottle", "bottle.default_app", "falcon.App", "fal
         "apiflask.APIFlask", "flask_openapi3.OpenAPI"}
 BEFORE_REQUESTS = {"before_first_request", "before_app_first_request"}
 STANDS_STILL = {"sleep", "join", "pause", "wait", "run_forever", "input"}
+LOCKS = {"flock", "lockf", "FileLock", "SoftFileLock", "acquire", "lock"}
 SCRIPTS = {"__main__", "manage"}
 
 
@@ -85,18 +86,15 @@ class Loaded:
                 waiting += self.leads_to(module, node)
 
     def leads_to(self, module: Module, node: ast.AST) -> Iterator[tuple[Module, ast.AST]]:
-        """Files that it imports, and the function that it calls."""
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from self._file(module, 0, alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            yield from self._file(module, node.level, node.module or "")
-            for alias in node.names:
-                dotted = f"{node.module}.{alias.name}" if node.module else alias.name
-                yield from self._file(module, node.level, dotted)
+        """Files that it imports, and the function that it calls: where every worker gets there."""
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if not is_guarded(self.project, module, node):
+                for level, dotted in imported_by(node):
+                    for found in self.project.files_of(module, level, dotted):
+                        yield found, found.tree
         elif isinstance(node, ast.Call):
             meaning = self.project.meaning(module, node.func)
-            if isinstance(meaning, Own):
+            if isinstance(meaning, Own) and not is_guarded(self.project, module, node):
                 called = meaning.binding.node
                 if isinstance(called, FUNCTIONS):
                     yield meaning.module, called
@@ -104,12 +102,38 @@ class Loaded:
                     yield from ((meaning.module, one) for one in called.body
                                 if isinstance(one, FUNCTIONS) and one.name == "__init__")
 
-    def _file(self, module: Module, level: int, dotted: str) -> Iterator[tuple[Module, ast.AST]]:
-        parts = dotted.split(".") if dotted else []
-        for count in range(0 if level else 1, len(parts) + 1):  # a package before what is in it
-            found = self.project.imported(module, level, ".".join(parts[:count]))
-            if found:
-                yield found, found.tree
+
+def is_guarded(project: Project, module: Module, node: ast.AST) -> bool:
+    """Whether it may be that one process alone gets there: by a condition, or by a lock."""
+    if runs(project, module, node, neutral=_asks_whether_it_runs) is not Runs.ALWAYS:
+        return True
+    scope = next(module.scopes(node))
+    if scope not in project.locked:
+        project.locked[scope] = any(isinstance(other, ast.Call) and _locks(project, module, other)
+                                    for other in executed(scope))
+    return project.locked[scope]
+
+
+def _locks(project: Project, module: Module, call: ast.Call) -> bool:
+    """A call that takes a lock, or a function of the app's that does."""
+    if _is_lock(module, call.func):
+        return True
+    meaning = project.meaning(module, call.func)
+    return isinstance(meaning, Own) and isinstance(meaning.binding.node, FUNCTIONS) and any(
+        isinstance(one, ast.Call) and _is_lock(meaning.module, one.func)
+        for one in ast.walk(meaning.binding.node))
+
+
+def _is_lock(module: Module, function: ast.expr) -> bool:
+    if name_of(function) == "bind":  # of a port, which only one process gets
+        return isinstance(function, ast.Attribute) and "sock" in name_of(function.value).lower()
+    return name_of(function) in LOCKS
+
+
+def _asks_whether_it_runs(test: ast.expr) -> bool:
+    """`if not scheduler.running`, `if scheduler.state == 0`: of this process alone."""
+    return any(isinstance(node, ast.Attribute) and node.attr in ("running", "state")
+               for node in ast.walk(test))
 
 
 def executed(scope: ast.AST) -> Iterator[ast.AST]:

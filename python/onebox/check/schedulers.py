@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from onebox.check import rules
 from onebox.check.findings import Change, Finding, import_line, mend, replaced
-from onebox.check.loaded import Loaded, executed
+from onebox.check.loaded import Loaded, is_guarded
 from onebox.check.settings import settings
-from onebox.check.sources import FUNCTIONS, Module, Own, Project
-from onebox.check.values import Runs, evaluate, name_of, runs
+from onebox.check.sources import Module, Own, Project
+from onebox.check.values import evaluate
 
 CLASSES = {f"apscheduler.schedulers.{module}.{name}" for module, name in (
     ("background", "BackgroundScheduler"), ("gevent", "GeventScheduler"),
@@ -18,7 +18,6 @@ OF_FLASK = {"flask_apscheduler.APScheduler", "flask_apscheduler.scheduler.APSche
 OTHERS = {f"apscheduler.schedulers.{module}.{name}" for module, name in (
     ("blocking", "BlockingScheduler"), ("base", "BaseScheduler"), ("tornado", "TornadoScheduler"),
     ("twisted", "TwistedScheduler"), ("qt", "QtScheduler"))}
-LOCKS = {"flock", "lockf", "FileLock", "SoftFileLock", "acquire", "lock", "bind", "GET_LOCK"}
 POOLS = {f"concurrent.futures.{module}{name}": name for module in ("", "thread.", "process.")
          for name in ("ThreadPoolExecutor", "ProcessPoolExecutor")}
 OURS = "onebox.apscheduler"
@@ -38,7 +37,7 @@ def find_started(project: Project, workers: int) -> Iterator[Finding]:
         if node.func.attr != "start":
             continue
         made = project.call_of(module, node.func.value, CLASSES | OF_FLASK, bare=True)
-        if made is None or _is_guarded(project, module, node) or _is_paused(project, module, node):
+        if made is None or is_guarded(project, module, node) or _is_paused(project, module, node):
             continue
         owner, call, name = made
         given = {one.arg for one in call.keywords}
@@ -48,29 +47,6 @@ def find_started(project: Project, workers: int) -> Iterator[Finding]:
         what = f"{module.source(node)} runs in each of {workers} workers: every job {workers} times"
         yield Finding(rules.SCHEDULER, module, node, what, mend=_ours(owner, call, name)
                       if owner is module else ())
-
-
-def _is_guarded(project: Project, module: Module, node: ast.AST) -> bool:
-    """Whether it may be that one process alone gets there: by a condition, or by a lock."""
-    if runs(project, module, node, neutral=_asks_whether_it_runs) is not Runs.ALWAYS:
-        return True
-    scope = next(module.scopes(node))
-    for other in executed(scope):
-        if isinstance(other, ast.Call):
-            if name_of(other.func) in LOCKS:
-                return True
-            meaning = project.meaning(module, other.func)  # a function of the app's that takes a lock
-            if isinstance(meaning, Own) and isinstance(meaning.binding.node, FUNCTIONS):
-                if any(isinstance(one, ast.Attribute) and one.attr in LOCKS
-                       for one in ast.walk(meaning.binding.node)):
-                    return True
-    return False
-
-
-def _asks_whether_it_runs(test: ast.expr) -> bool:
-    """`if not scheduler.running`, `if scheduler.state == 0`: of this process alone."""
-    return any(isinstance(node, ast.Attribute) and node.attr in ("running", "state")
-               for node in ast.walk(test))
 
 
 def _is_paused(project: Project, module: Module, call: ast.Call) -> bool:

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from onebox.check import rules
 from onebox.check.findings import Finding, import_line, mend, replaced
 from onebox.check.settings import Setting, in_force
 from onebox.check.sources import Module, Own, Project
-from onebox.check.values import Lookup, Runs, evaluate, lookup
+from onebox.check.values import Lookup, Runs, evaluate, lookup, name_of
 
 NAMES = {"SECRET_KEY", "JWT_SECRET_KEY", "WTF_CSRF_SECRET_KEY", "SECURITY_PASSWORD_SALT"}
 DRAWS = {"os.urandom", "os.getrandom", "secrets.token_hex", "secrets.token_bytes",
@@ -19,6 +20,10 @@ DRAWS = {"os.urandom", "os.getrandom", "secrets.token_hex", "secrets.token_bytes
          "cryptography.fernet.Fernet.generate_key",
          "django.core.management.utils.get_random_secret_key",
          "django.utils.crypto.get_random_string"}
+TAKE_CONFIG = {"update", "from_mapping", "configure", "Config", "dict"}
+CONFIG = re.compile(r"config|settings|default|options")
+WRITE = {"print", "write", "write_text", "write_bytes", "writelines", "dump", "dumps",
+         "set_key", "format"}
 ASIDE = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef)
 FALLBACK = ("{variable} is not set here. Where it is missing when the app runs too, nothing tells: "
             "each process draws its own key, and what one has signed the next refuses.")
@@ -26,6 +31,8 @@ FALLBACK = ("{variable} is not set here. Where it is missing when the app runs t
 
 def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
     for setting, when in in_force(project, module, NAMES):
+        if _is_handed_out(module, setting):
+            continue
         value = _followed(project, module, setting.value)
         drawn = _draw_in(project, module, value)
         if drawn is None:
@@ -49,6 +56,27 @@ def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
         yield Finding(rules.SECRET_KEY, module, setting.place, what,
                       FALLBACK.format(variable=variable) if asked else "",
                       mend=_mend(module, setting, variable))
+
+
+def _is_handed_out(module: Module, setting: Setting) -> bool:
+    """A script that makes a key to keep it: prints it, or writes it into a file."""
+    if isinstance(setting.container, ast.Dict):
+        for parent in module.ancestors(setting.container):
+            if isinstance(parent, ast.Return):
+                return False
+            if isinstance(parent, ast.Call):
+                return name_of(parent.func) not in TAKE_CONFIG
+            if isinstance(parent, (ast.Assign, ast.AnnAssign)):
+                target = parent.targets[0] if isinstance(parent, ast.Assign) else parent.target
+                return not CONFIG.search(name_of(target).lower())
+        return True
+    if not isinstance(setting.place, ast.Assign) or not isinstance(setting.place.targets[0], ast.Name):
+        return False
+    return any(isinstance(parent, ast.JoinedStr)
+               or (isinstance(parent, ast.Call) and name_of(parent.func) in WRITE)
+               for node in module.nodes
+               if isinstance(node, ast.Name) and node.id == setting.name
+               for parent in module.ancestors(node))
 
 
 def _mend(module: Module, setting: Setting, variable: str) -> tuple:

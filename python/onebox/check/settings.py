@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onebox.check.sources import Module, Project
-from onebox.check.values import Runs, name_of, runs, text_of
+from onebox.check.values import Runs, is_production, name_of, runs, text_of
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 KEYWORD_CALLS = {"update", "from_mapping", "dict", "Config", "setdefault"}
@@ -69,10 +69,23 @@ def _called(node: ast.Call) -> Iterator[Setting]:
 def in_force(project: Project, module: Module, names: set[str]) -> Iterator[tuple[Setting, Runs]]:
     """Those of these names that are set in production."""
     for setting in settings(module):
-        if setting.name in names:
+        if setting.name in names and not _is_overridden(project, module, setting):
             when = runs(project, module, setting.place)
             if when is not Runs.NEVER:
                 yield setting, when
+
+
+def _is_overridden(project: Project, module: Module, setting: Setting) -> bool:
+    """Whether production has its own value: in a class beneath this one, or in a file of its own."""
+    if isinstance(setting.container, ast.ClassDef):
+        return any(isinstance(node, ast.ClassDef) and is_production(node.name)
+                   and any(name_of(base) == setting.container.name for base in node.bases)
+                   and any(other.container is node and other.name == setting.name
+                           for other in settings(module)) for node in module.nodes)
+    if not isinstance(setting.container, ast.Module) or is_production(module.path.stem):
+        return False
+    return setting.name in project.of_all("set in production", lambda other: (
+        one.name for one in settings(other) if is_production(other.path.stem)))
 
 
 def is_read(project: Project, names: set[str]) -> bool:

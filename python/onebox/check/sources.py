@@ -16,7 +16,7 @@ STEPS_MAX = 6             # from a name to what it stands for
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef, ast.Module)
+LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 class Unreadable(Exception):
@@ -65,6 +65,10 @@ class Module:
         for node in self.nodes:
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
+        self.leaving: dict[ast.AST, list[ast.If]] = {}  # by what they stand in: `if ...: return`
+        for node in self.nodes:
+            if isinstance(node, ast.If) and not node.orelse and isinstance(node.body[-1], LEAVES):
+                self.leaving.setdefault(self.parents[node], []).append(node)
         self.bindings: dict[ast.AST, dict[str, list[Binding]]] = {}
         self._bind_all()
 
@@ -86,6 +90,15 @@ class Module:
             elif isinstance(parent, ast.Lambda) and node is parent.body:
                 yield parent
             node = parent
+
+    def is_before(self, first: ast.AST, node: ast.AST) -> bool:
+        """Of two statements in one parent: whether one goes before the other in the same block."""
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(self.parents[first], name, None)
+            if isinstance(block, list) and any(first is one for one in block):
+                places = [one for one in block if one is first or one is node]
+                return len(places) == 2 and places[0] is first
+        return False
 
     def offset(self, line: int, column: int) -> int:
         """The index in the text, of a line from 1 and a column in bytes of UTF-8."""
@@ -173,6 +186,24 @@ def bound_by(node: ast.AST) -> Iterator[Bound]:
             yield node.name, node, None
 
 
+def imported_by(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Level and name of each module that a statement imports, or may."""
+    if isinstance(node, ast.Import):
+        yield from ((0, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.level, node.module or ""
+        for alias in node.names:
+            yield node.level, f"{node.module}.{alias.name}" if node.module else alias.name
+
+
+def named_modules(module: Module) -> Iterator[tuple[int, str]]:
+    for node in module.nodes:
+        yield from imported_by(node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr == "from_object" and node.args and isinstance(node.args[0], ast.Constant):
+                yield 0, str(node.args[0].value)
+
+
 def decoded(data: bytes) -> str:
     """As Python itself reads a file: its encoding is said in it, its lines end in any way."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -189,6 +220,7 @@ class Project:
         self.unreadable: list[Unreadable] = []
         self._loaded: dict[Path, Module | None] = {}
         self._imported: dict[tuple[Path, int, str], Module | None] = {}
+        self.locked: dict[ast.AST, bool] = {}  # what has been found of the scopes, by loaded.py
         self._of_all: dict[str, tuple[set[Module], set[str]]] = {}
 
     def add(self, path: Path, shown: str) -> None:
@@ -199,6 +231,24 @@ class Project:
             return
         if module not in self.checked:
             self.checked.append(module)
+
+    def load_imports(self) -> None:
+        """Loads what the files import, and what configuration they name, also through others."""
+        waiting, seen = list(self.checked), set(self.checked)
+        while waiting:
+            module = waiting.pop()
+            for level, dotted in named_modules(module):
+                for found in self.files_of(module, level, dotted):
+                    if found not in seen:
+                        seen.add(found)
+                        waiting.append(found)
+
+    def files_of(self, module: Module, level: int, dotted: str) -> Iterator[Module]:
+        """The files that an import of this name runs: a package before what is in it."""
+        parts = dotted.split(".") if dotted else []
+        for count in range(0 if level else 1, len(parts) + 1):
+            if found := self.imported(module, level, ".".join(parts[:count])):
+                yield found
 
     def _load(self, path: Path, shown: str) -> Module:
         path = path.resolve()

@@ -179,6 +179,10 @@ def is_for_development(name: str) -> bool:
     return bool(words_of(name) & DEVELOPMENT) and not words_of(name) & PRODUCTION
 
 
+def is_production(name: str) -> bool:
+    return bool(words_of(name) & PRODUCTION)
+
+
 def runs(project: Project, module: Module, node: ast.AST,
          neutral: Any = lambda test: False) -> Runs:
     """Whether the line of a node runs in production. A condition that is `neutral` counts as none."""
@@ -211,22 +215,14 @@ def _under(project: Project, module: Module, parent: ast.AST, node: ast.AST, neu
 def _after(project: Project, module: Module, parent: ast.AST, node: ast.AST, neutral: Any) -> Runs:
     """What stands behind `if ...: return`."""
     least = Runs.ALWAYS
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(parent, name, None)
-        if not isinstance(block, list) or not any(node is one for one in block):
+    for before in module.leaving.get(parent, ()):
+        if not module.is_before(before, node):
             continue
-        for before in block:
-            if before is node:
-                break
-            leaves = isinstance(before, ast.If) and not before.orelse and isinstance(
-                before.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
-            if leaves:
-                test = before.test   # type: ignore[attr-defined]
-                found = Runs.NEVER if neutral(test) else decide(project, module, test)
-                if found is Runs.ALWAYS:
-                    return Runs.NEVER
-                if found is Runs.SOMETIMES:
-                    least = Runs.SOMETIMES
+        found = Runs.NEVER if neutral(before.test) else decide(project, module, before.test)
+        if found is Runs.ALWAYS:
+            return Runs.NEVER
+        if found is Runs.SOMETIMES:
+            least = Runs.SOMETIMES
     return least
 
 
