@@ -319,6 +319,7 @@ Status Front::Start() {
                  .clock = handover_.clock,
                  .log = handover_.log,
                  .metrics = handover_.metrics,
+                 .more_metrics = handover_.more_metrics,
                  .access_log = access_log_.get(),
                  .dispatch = dispatch_,
                  .router = router_,

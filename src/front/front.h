@@ -1,6 +1,8 @@
 #pragma once
 // The front: every client connection, static files, and the one queue before the app.
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "front/settings.h"
@@ -21,6 +23,7 @@ struct Handover {
   const Clock& clock;
   telemetry::Log& log;
   telemetry::Metrics& metrics;
+  std::function<std::string()> more_metrics = {};  // what /metrics says besides; from any reactor
 };
 
 // Serves until it is told to drain (0), or cannot (1).

@@ -448,7 +448,8 @@ void Shard::AnswerAdmin(Connection& connection,
     return;
   }
   const auto names = RefusalNames();
-  const std::string text = telemetry::Exposition(shared_.metrics, names);
+  std::string text = telemetry::Exposition(shared_.metrics, names);
+  if (shared_.more_metrics) text += shared_.more_metrics();
   Answer(
       connection,
       {.status = 200, .keep_alive = keep_alive, .body = text, .type = telemetry::kExpositionType});

@@ -45,6 +45,7 @@ struct Shared {
   const Clock& clock;
   telemetry::Log& log;
   telemetry::Metrics& metrics;
+  const std::function<std::string()>& more_metrics;
   telemetry::LogWriter* access_log;  // null: off
   Dispatch& dispatch;
   const Router& router;

@@ -15,6 +15,7 @@ int RunFront(const front::Settings& settings,
              const FrontLog& log,
              const Clock& clock,
              telemetry::Metrics& metrics,
+             std::function<std::string()> more_metrics,
              supervise::FrontHeritage heritage) {
   SetCrashRole("front");
   os::RaiseDescriptorLimit();
@@ -33,7 +34,8 @@ int RunFront(const front::Settings& settings,
                      .waits_for_worker = heritage.waits_for_worker,
                      .clock = clock,
                      .log = *own_log.value(),
-                     .metrics = metrics});
+                     .metrics = metrics,
+                     .more_metrics = std::move(more_metrics)});
 }
 
 }  // namespace onebox::main

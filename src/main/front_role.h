@@ -1,6 +1,9 @@
 #pragma once
 // The life of the front's process.
 
+#include <functional>
+#include <string>
+
 #include "base/clock.h"
 #include "front/settings.h"
 #include "supervise/heritage.h"
@@ -18,11 +21,13 @@ struct FrontLog {
   telemetry::LogLevel level;
 };
 
-// Serves until the supervisor says drain, or is gone. The exit status.
+// Serves until the supervisor says drain, or is gone. `more_metrics`: what /metrics says besides. The
+// exit status.
 int RunFront(const front::Settings& settings,
              const FrontLog& log,
              const Clock& clock,
              telemetry::Metrics& metrics,
+             std::function<std::string()> more_metrics,
              supervise::FrontHeritage heritage);
 
 }  // namespace onebox::main

@@ -12,6 +12,7 @@
 #include "cache/cache.h"
 #include "front/front.h"
 #include "front/router.h"
+#include "main/cache_metrics.h"
 #include "main/command_line.h"
 #include "main/config.h"
 #include "main/environment.h"
@@ -359,6 +360,7 @@ struct Place {
   const std::string& python_side;
   const Clock& clock;
   telemetry::Metrics& metrics;
+  cache::Cache& cache;
   const std::vector<os::HandedOver>& handed_over;
 };
 
@@ -409,11 +411,13 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   }
   box.front_print = FrontPrint(decided.all.settings, decided.config);
   box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
-    return RunFront(config.front,
-                    {.path = config.error_log, .level = config.log_level},
-                    place.clock,
-                    place.metrics,
-                    std::move(heritage));
+    return RunFront(
+        config.front,
+        {.path = config.error_log, .level = config.log_level},
+        place.clock,
+        place.metrics,
+        [&place] { return CacheMetrics(place.cache); },
+        std::move(heritage));
   };
   return box;
 }
@@ -473,9 +477,9 @@ Result<int> Serve(Decided decided,
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
-  const cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory)));
+  cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory)));
   const Successor successor(caller, shared.memory().get());
-  const Place place{line, caller, python_side, clock, metrics, handed_over};
+  const Place place{line, caller, python_side, clock, metrics, shared, handed_over};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,

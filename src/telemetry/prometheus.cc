@@ -145,6 +145,10 @@ std::string Exposition(const Metrics& metrics, std::span<const std::string_view>
   return out;
 }
 
+void AppendLabelValue(std::string& out, std::string_view value) {
+  AppendEscaped(out, value, Place::kLabel);
+}
+
 std::string MetricsReference() {
   std::string out =
       "# Metrics\n\n"

@@ -13,6 +13,9 @@ namespace onebox::telemetry {
 // family that never counted are left out.
 std::string Exposition(const Metrics& metrics, std::span<const std::string_view> refusals);
 
+// What a label's value stands as between its quotes.
+void AppendLabelValue(std::string& out, std::string_view value);
+
 // What Exposition is sent as.
 inline constexpr std::string_view kExpositionType = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -183,6 +183,14 @@ def test_the_command_shows_what_is_there_and_how_often_it_helps(filled):
     assert figures["top"][0]["key"] == "'motd'"
 
 
+def test_the_metrics_say_the_same(filled):
+    metrics = filled.metrics()
+    assert metrics["onebox_cache_entries"] == 5 and metrics["onebox_cache_entries_kept"] == 1
+    assert metrics["onebox_cache_bytes"] > 4_000_000
+    assert metrics['onebox_cache_hits_total{name="app:motd"}'] == 9
+    assert metrics['onebox_cache_misses_total{name="app:nothing"}'] == 1
+
+
 def test_the_command_gets_deletes_purges_and_clears(filled):
     assert ask(filled, "get", "motd").stdout == "Hello\n"
     assert ask(filled, "get", "motd", "--json").stdout == '"Hello"\n'
