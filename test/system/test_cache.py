@@ -87,6 +87,7 @@ def test_its_size_is_no_matter_of_a_reload(cached):
     assert call(running, "get", "shared") is None, "it is another cache"
 
 
+@pytest.mark.once  # the sanitizers keep what is given back
 def test_the_cache_is_no_workers_memory(cached):
     running = cached(toml='[app]\nmemory_soft = "120 MiB"\n[cache]\nmemory = "128 MiB"\n')
 
