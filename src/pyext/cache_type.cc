@@ -626,6 +626,7 @@ std::shared_ptr<cache::Cache>& Common() {
       new std::shared_ptr<cache::Cache>;  // for ever: threads may run until the end
   return *common;
 }
+bool common_is_of_box = false;
 constexpr std::size_t kAloneBytes = std::size_t{64} << 20;  // taken as it is used
 
 bool MakeCache(std::size_t bytes, std::shared_ptr<cache::Cache>& out) {
@@ -657,6 +658,10 @@ std::shared_ptr<cache::Cache> FindMemory(PyObject* memory) {
   }
   std::shared_ptr<cache::Cache> own;
   return MakeCache(number, own) ? own : nullptr;
+}
+
+PyObject* IsShared(PyObject* self, void* /*none*/) {
+  return PyBool_FromLong(common_is_of_box && Of(self).cache == Common() ? 1 : 0);
 }
 
 PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
@@ -766,6 +771,11 @@ PyMethodDef* Methods() {
 }
 
 PyGetSetDef attributes[] = {
+    {"shared",
+     IsShared,
+     nullptr,
+     "Whether it is the memory that all workers of a box share.",
+     nullptr},
     {"value_bytes_max",
      ValueBytesMax,
      nullptr,
@@ -816,6 +826,7 @@ PyObject* ShareCache(PyObject* /*module*/, PyObject* descriptor) {
     return nullptr;
   }
   Common() = std::make_shared<cache::Cache>(std::move(opened).value());
+  common_is_of_box = true;
   Py_RETURN_NONE;
 }
 
