@@ -121,6 +121,12 @@ Status SetMode(const std::string& path, unsigned mode) {
   return Done();
 }
 
+Status MakePrivateFile(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.valid() || ::fchmod(file.get(), 0600) != 0) return SystemError(path, errno);
+  return Done();
+}
+
 Result<std::string> RealPath(const std::string& path) {
   char resolved[PATH_MAX];
   if (::realpath(path.c_str(), resolved) == nullptr) return SystemError(path, errno);

@@ -43,6 +43,9 @@ Status MakeFolders(const std::string& path);
 // Who may use it: 0600 is its owner alone.
 Status SetMode(const std::string& path, unsigned mode);
 
+// Made empty where it is not there; its owner's alone (mode 0600) in either case. Not a link.
+Status MakePrivateFile(const std::string& path);
+
 // Absolute, without links and dots; an Error if it is not there.
 Result<std::string> RealPath(const std::string& path);
 
