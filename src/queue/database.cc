@@ -14,6 +14,28 @@ namespace {
 // Another program's look at the file is short: nobody shall notice it. Longer is an Error.
 constexpr int kBusyMilliseconds = 100;
 
+// SQLite does not always know the errno, but always what it was doing.
+const char* DoingAt(int code) {
+  switch (code) {
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+      return "reading";
+    case SQLITE_IOERR_WRITE:
+      return "writing";
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+      return "waiting for the disk";
+    case SQLITE_IOERR_TRUNCATE:
+      return "truncating";
+    case SQLITE_IOERR_SHMMAP:
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMSIZE:
+      return "sharing memory with other readers";
+    default:
+      return (code & 0xff) == SQLITE_CANTOPEN ? "opening" : "a call of the system";
+  }
+}
+
 }  // namespace
 
 void Database::Close::operator()(sqlite3* file) const {
@@ -96,9 +118,10 @@ Error Database::ErrorOf(int code) const {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return {Blame::kOperator, Retry::kYes, EBUSY, path_ + " is locked by another program"};
+    case SQLITE_CONSTRAINT:  // what it holds already contradicts itself
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return Damaged(sqlite3_errstr(code));
+      return Damaged(sqlite3_errmsg(file_.get()));
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
@@ -108,14 +131,15 @@ Error Database::ErrorOf(int code) const {
       return {Blame::kSystem,
               Retry::kYes,
               system_error,
-              fmt::format("{}: {}{}{}",
+              fmt::format("{}: {} failed, SQLite's code {}{}{}",
                           path_,
-                          sqlite3_errstr(code),
+                          DoingAt(code),
+                          code,
                           system_error != 0 ? ": " : "",
                           system_error != 0 ? os::ErrorText(system_error) : "")};
     case SQLITE_NOMEM:
       return {Blame::kSystem, Retry::kYes, ENOMEM, path_ + ": no memory"};
-    default:  // a misuse, a broken constraint, wrong SQL
+    default:  // a misuse, wrong SQL
       const CrashStory story(sqlite3_errmsg(file_.get()));
       CHECK(code == SQLITE_OK);
       return {};

@@ -91,13 +91,11 @@ constexpr std::array<const char*, kSchemaVersion> kSteps = {R"sql(
 // Before anything is read: a damaged page is told, not followed; nothing in the file is run.
 constexpr const char* kWary = "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF";
 
-// 32 MiB of pages in memory; the log is copied into the file each 16 MiB, and keeps its space: on
-// a full disk there is room in it for acknowledgements.
+// 32 MiB of pages in memory.
 constexpr const char* kSettings =
     "PRAGMA foreign_keys = ON;"
     "PRAGMA temp_store = MEMORY;"
-    "PRAGMA cache_size = -32768;"
-    "PRAGMA wal_autocheckpoint = 4096;";
+    "PRAGMA cache_size = -32768;";
 
 Result<std::uint64_t> Number(Database& database, const char* pragma) {
   const std::string text = TRY(database.Ask(pragma));
@@ -147,7 +145,7 @@ Status Migrate(Database& database) {
   for (std::uint64_t version = TRY(Number(database, "PRAGMA user_version"));
        version < kSchemaVersion;
        ++version) {
-    const Status taken = TakeStep(database, version);
+    Status taken = TakeStep(database, version);
     if (!taken.ok()) {
       database.Rollback();
       return taken;
@@ -156,11 +154,13 @@ Status Migrate(Database& database) {
   return Done();
 }
 
-Status LimitSize(Database& database, std::uint64_t bytes_max) {
+Status LimitSize(Database& database, const FileSize& size) {
   const std::uint64_t page_bytes = TRY(Number(database, "PRAGMA page_size"));
-  const std::string limit = fmt::format("PRAGMA max_page_count = {}",
-                                        std::max<std::uint64_t>(16, bytes_max / page_bytes));
-  return database.Execute(limit.c_str());
+  const std::string limits =
+      fmt::format("PRAGMA max_page_count = {}; PRAGMA wal_autocheckpoint = {}",
+                  std::max<std::uint64_t>(16, size.bytes_max / page_bytes),
+                  std::max<std::uint64_t>(1, size.log_bytes / page_bytes));
+  return database.Execute(limits.c_str());
 }
 
 Result<std::unique_ptr<Database>> OpenAndCheck(const std::string& path) {
@@ -172,7 +172,7 @@ Result<std::unique_ptr<Database>> OpenAndCheck(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> OpenQueueFile(const std::string& path, std::uint64_t bytes_max) {
+Result<std::unique_ptr<Database>> OpenQueueFile(const std::string& path, const FileSize& size) {
   TRY(os::MakePrivateFile(path));
   auto database = TRY(OpenAndCheck(path));
   if (TRY(database->Ask("PRAGMA journal_mode = WAL")) != "wal") {
@@ -180,7 +180,7 @@ Result<std::unique_ptr<Database>> OpenQueueFile(const std::string& path, std::ui
   }
   TRY(database->Execute(kSettings));
   TRY(Migrate(*database));
-  TRY(LimitSize(*database, bytes_max));
+  TRY(LimitSize(*database, size));
   return database;
 }
 

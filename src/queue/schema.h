@@ -14,10 +14,16 @@ namespace onebox::queue {
 inline constexpr std::uint32_t kApplicationId = 0x4f4e4251;  // "ONBQ"
 inline constexpr std::uint32_t kSchemaVersion = 1;
 
+struct FileSize {
+  std::uint64_t bytes_max = 0;  // it grows no larger; from 64 KiB
+  // When the log has so many bytes it is copied into the file, and written from its beginning. It
+  // keeps its space: on a full disk there is room in it for acknowledgements.
+  std::uint64_t log_bytes = 0;
+};
+
 // Opens the file, or makes it with mode 0600. A file of another program, of a later version, or one
 // that is damaged is an Error that says what to do, and is left as it is. Takes as long as reading
 // the whole file does: each page is checked. Nobody else may have the file open.
-// `bytes_max`: the file grows no larger; from 64 KiB.
-Result<std::unique_ptr<Database>> OpenQueueFile(const std::string& path, std::uint64_t bytes_max);
+Result<std::unique_ptr<Database>> OpenQueueFile(const std::string& path, const FileSize& size);
 
 }  // namespace onebox::queue

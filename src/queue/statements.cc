@@ -8,11 +8,14 @@ namespace {
 // Of the numbers in the texts, `state = 2` waits, 3 runs, 7 is dead, and from 4 on a task has ended:
 // they stand there because an index with a condition serves only who asks with the same words.
 
-// Read by StatusOf() in store_queries.cc.
+// Read by StatusIn() in store_people.cc. {0} stands for them, and {1} for them in a list of many
+// tasks, where of an outcome its last 4 KiB are enough.
 constexpr const char* kStatusColumns =
     "task.id, task.state, queue.name, task.name, task.priority, task.attempts, task.deaths, "
     "task.members_left, task.group_task, task.parent, task.enqueued, task.eta, task.begun, "
-    "task.ended, task.lease_end, task.token, task.holder, task.progress, outcome.bytes";
+    "task.ended, task.lease_end, task.token, task.holder, task.progress, task.cancel_asked, ";
+constexpr const char* kOutcome = "outcome.bytes";
+constexpr const char* kOutcomesEnd = "substr(outcome.bytes, -4096)";
 
 struct Text {
   Statement Statements::*statement;
@@ -27,7 +30,8 @@ constexpr Text kTexts[] = {
      "SELECT queue, state, priority, count(*), sum(bytes) FROM task GROUP BY queue, state, "
      "priority"},
 
-    {&Statements::read_reserved, "SELECT id FROM reserved"},
+    {&Statements::read_reserved,
+     "SELECT id, (SELECT coalesce(max(id), 0) FROM task) FROM reserved"},
     {&Statements::reserve_ids, "UPDATE reserved SET id = ?1"},
     {&Statements::add_task,
      "INSERT INTO task (id, queue, state, priority, eta, token, attempts, deaths, cancel_asked,"
@@ -94,32 +98,34 @@ constexpr Text kTexts[] = {
     {&Statements::drop_task, "DELETE FROM task WHERE id = ?1"},
     {&Statements::find_expired,
      "SELECT id FROM task INDEXED BY task_expiring"
-     " WHERE state = 2 AND expires IS NOT NULL AND expires <= ?1 ORDER BY expires LIMIT ?2"},
+     " WHERE state = 2 AND expires IS NOT NULL AND expires <= ?1 ORDER BY expires, id LIMIT ?2"},
     {&Statements::find_swept,
      "SELECT id FROM task INDEXED BY task_ended WHERE state >= 4 AND keep_until <= ?1"
-     " ORDER BY keep_until LIMIT ?2"},
+     " ORDER BY keep_until, id LIMIT ?2"},
     {&Statements::keep_longer, "UPDATE task SET keep_until = ?2 WHERE id = ?1"},
     {&Statements::find_swept_keys,
      "SELECT kind, key FROM key INDEXED BY key_kept"
-     " WHERE keep_until IS NOT NULL AND keep_until <= ?1 ORDER BY keep_until LIMIT ?2"},
+     " WHERE keep_until IS NOT NULL AND keep_until <= ?1 ORDER BY keep_until, kind, key LIMIT ?2"},
     {&Statements::first_waiting,
-     "SELECT id FROM task INDEXED BY task_waiting WHERE state = 2 AND queue = ?1 LIMIT ?2"},
+     "SELECT id FROM task INDEXED BY task_waiting WHERE state = 2 AND queue = ?1"
+     " ORDER BY priority, eta, id LIMIT ?2"},
     {&Statements::first_dead,
-     "SELECT id FROM task INDEXED BY task_dead WHERE state = 7 AND queue = ?1 LIMIT ?2"},
+     "SELECT id FROM task INDEXED BY task_dead WHERE state = 7 AND queue = ?1"
+     " ORDER BY id LIMIT ?2"},
 
     {&Statements::status,
-     "SELECT {} FROM task JOIN queue ON queue.id = task.queue"
+     "SELECT {0} FROM task JOIN queue ON queue.id = task.queue"
      " LEFT JOIN outcome ON outcome.task = task.id WHERE task.id = ?1"},
     {&Statements::dead_letters,
-     "SELECT {} FROM task INDEXED BY task_dead JOIN queue ON queue.id = task.queue"
+     "SELECT {1} FROM task INDEXED BY task_dead JOIN queue ON queue.id = task.queue"
      " LEFT JOIN outcome ON outcome.task = task.id"
      " WHERE task.state = 7 AND task.queue = ?1 AND task.id > ?2 ORDER BY task.id LIMIT ?3"},
     {&Statements::members,
-     "SELECT {} FROM task INDEXED BY task_member JOIN queue ON queue.id = task.queue"
+     "SELECT {0} FROM task INDEXED BY task_member JOIN queue ON queue.id = task.queue"
      " LEFT JOIN outcome ON outcome.task = task.id"
      " WHERE task.group_task = ?1 AND task.id > ?2 ORDER BY task.id LIMIT ?3"},
     {&Statements::running,
-     "SELECT {} FROM task INDEXED BY task_running JOIN queue ON queue.id = task.queue"
+     "SELECT {1} FROM task INDEXED BY task_running JOIN queue ON queue.id = task.queue"
      " LEFT JOIN outcome ON outcome.task = task.id"
      " WHERE task.state = 3 AND task.id > ?1 ORDER BY task.id LIMIT ?2"},
 };
@@ -129,11 +135,21 @@ static_assert(sizeof(Statements) == sizeof(Statement) * std::size(kTexts));
 
 }  // namespace
 
+std::vector<std::string> Statements::Texts() {
+  const std::string whole = std::string(kStatusColumns) + kOutcome;
+  const std::string cut = std::string(kStatusColumns) + kOutcomesEnd;
+  std::vector<std::string> texts;
+  for (const Text& text : kTexts) {
+    texts.push_back(fmt::format(fmt::runtime(text.sql), whole, cut));
+  }
+  return texts;
+}
+
 Result<Statements> Statements::Prepare(Database& database) {
   Statements prepared;
-  for (const Text& text : kTexts) {
-    const std::string sql = fmt::format(fmt::runtime(text.sql), kStatusColumns);
-    prepared.*text.statement = TRY(database.Prepare(sql));
+  const std::vector<std::string> texts = Texts();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    prepared.*kTexts[i].statement = TRY(database.Prepare(texts[i]));
   }
   return prepared;
 }

@@ -1,6 +1,9 @@
 #pragma once
 // Every SQL statement that the store runs while it works, prepared.
 
+#include <string>
+#include <vector>
+
 #include "base/result.h"
 #include "queue/database.h"
 #include "queue/statement.h"
@@ -11,6 +14,7 @@ namespace onebox::queue {
 // in this order. Those that give a task's status have the columns of kStatusColumns there.
 struct Statements {
   static Result<Statements> Prepare(Database& database);
+  static std::vector<std::string> Texts();  // in the same order
 
   // queues
   Statement add_queue;

@@ -17,7 +17,8 @@ Result<std::unique_ptr<Store>> Store::Open(const std::string& path, const Limits
     if (lock.error().system_error != EWOULDBLOCK) return std::move(lock).error();
     return OperatorError(path + " is in use by another broker");
   }
-  auto database = TRY(OpenQueueFile(path, limits.file_bytes_max));
+  auto database =
+      TRY(OpenQueueFile(path, {.bytes_max = limits.file_bytes_max, .log_bytes = limits.log_bytes}));
   auto statements = TRY(Statements::Prepare(*database));
   std::unique_ptr<Store> store(
       new Store(limits, std::move(lock).value(), std::move(database), std::move(statements)));
@@ -41,7 +42,9 @@ Store::~Store() {
 Status Store::Load() {
   TRY(Count(queues_));
   Rows reserved = statements_.read_reserved.Query();
-  if (!TRY(reserved.Next())) return database_->Damaged("no next id");
+  if (!TRY(reserved.Next()) || reserved.Integer(0) <= reserved.Integer(1)) {
+    return database_->Damaged("ids that were given are not reserved");
+  }
   ids_ = kept_ids_ = {reserved.Integer(0), reserved.Integer(0)};
   return Done();
 }
@@ -138,6 +141,12 @@ Result<std::optional<TaskRow>> Store::Find(TaskId id) {
   row.unique_key = rows.Bytes(12);
   row.dedupe_key = rows.Bytes(13);
   return std::optional(std::move(row));
+}
+
+Result<TaskRow> Store::Row(TaskId id) {
+  auto row = TRY(Find(id));
+  if (!row) return database_->Damaged("a task is named and not there");
+  return std::move(*row);
 }
 
 Result<std::optional<TaskRow>> Store::FindHeld(const Held& held) {

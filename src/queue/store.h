@@ -27,7 +27,8 @@ struct Limits {
   std::uint64_t payload_bytes_max = 1 << 20;
   std::uint64_t result_bytes_max = 1 << 20;  // and of a traceback
   std::uint64_t queues_max = 256;
-  std::uint64_t file_bytes_max = std::uint64_t{16} << 30;  // beside it is the log: some 20 MiB
+  std::uint64_t file_bytes_max = std::uint64_t{16} << 30;  // of the file itself
+  std::uint64_t log_bytes = 16 << 20;                      // of the log beside it, or a little more
   std::uint32_t deaths_max = 3;  // a task whose worker died so often is a dead letter
   Duration dedupe_keep = std::chrono::hours(24 * 7);  // from its acknowledgement
   Duration dead_keep = std::chrono::hours(24 * 30);
@@ -39,10 +40,13 @@ struct Limits {
 //
 // An operation is done as a whole and then returns, or gives an Error and has done nothing: the disk
 // is full, cannot be written, or another program is in the way. Trying again may help, and no Error
-// stops the store from working once the cause is gone. A batch is one transaction. What is said to
-// somebody else is on the disk when the call returns: new tasks, ends, cancels. What only has to
-// outlive this process is with the kernel then: leases, renewals, what is swept. After the machine
-// has lost its power no holder lives, and a lease that is forgotten is returned.
+// stops the store from working once the cause is gone. (Where the wait for the disk itself failed and
+// the process dies before its next change, the operation may yet be found done.)
+//
+// A batch is one transaction. What is said to somebody else is on the disk when the call returns: new
+// tasks, ends, cancels. What only has to outlive this process is with the kernel then: leases,
+// renewals, what is swept. After the machine has lost its power no holder lives, and a task whose lease
+// is forgotten waits.
 // See docs/decisions/0019-what-the-queue-writes.md.
 //
 // What takes a limit takes 1 to kBatchMax. Any bytes may come in a task's views; what does not fit
@@ -50,6 +54,8 @@ struct Limits {
 class Store final {
  public:
   static constexpr std::uint32_t kBatchMax = 10'000;
+  // Ids are taken from the file in blocks, so that not each batch writes there.
+  static constexpr TaskId kIdBlock = 4096;
 
   // Reads the whole file once, to see that it is not damaged; see queue/schema.h for what is refused.
   static Result<std::unique_ptr<Store>> Open(const std::string& path, const Limits& limits);
@@ -88,7 +94,8 @@ class Store final {
   struct LeaseTerms {
     std::uint32_t limit = 1;
     WallTime until{};
-    std::int64_t holder = 0;  // for Running(): who has it
+    std::uint64_t bytes_max = 16 << 20;  // with the payload that reaches it no more are given
+    std::int64_t holder = 0;             // for Running(): who has it
   };
   // By priority, then by ETA, then by id. None where the queue is paused, or not there. Those that it
   // finds expired are ended; where they are many, it may give fewer than there are.
@@ -126,7 +133,8 @@ class Store final {
   // --- what people ask
 
   Result<std::optional<TaskStatus>> StatusOf(TaskId id);
-  // Up to `limit` in the order of their ids, from the first after `after`.
+  // Up to `limit` in the order of their ids, from the first after `after`. Members() have their whole
+  // results; of other outcomes in a list there are the last 4 KiB.
   struct Page {
     TaskId after = kNoTask;
     std::uint32_t limit = 100;
@@ -168,7 +176,7 @@ class Store final {
 
   // store.cc: the file, transactions, counts
   Status Load();
-  Status Count(Queues& queues);
+  Status Count(Queues& into);
   Status Enter(Durability durability);
   Status Leave();
   void Undo(const Error& error);
@@ -200,12 +208,14 @@ class Store final {
     });
   }
   Result<std::optional<TaskRow>> Find(TaskId id);
+  Result<TaskRow> Row(TaskId id);  // of a task that an index or another row names
   Result<std::optional<TaskRow>> FindHeld(const Held& held);
   void CountIn(const TaskRow& row);
   void CountOut(const TaskRow& row);
 
   // store_enqueue.cc
   std::optional<Error> WhyNot(const NewTask& task) const;
+  std::optional<Error> WhyNoQueue(std::string_view queue) const;
   std::optional<Error> WhyNoRoom(std::string_view queue,
                                  std::uint64_t tasks,
                                  std::uint64_t bytes) const;
@@ -222,6 +232,7 @@ class Store final {
   Result<std::vector<Leased>> FindDue(const Queue& queue,
                                       int priority,
                                       std::uint32_t limit,
+                                      std::uint64_t& bytes_left,
                                       WallTime now);
   Status TakeLease(Leased& task, Queue& queue, const LeaseTerms& terms, WallTime now);
   Result<Outcome> RenewOne(const Renewal& renewal);

@@ -132,8 +132,8 @@ Status Store::MemberDone(TaskId group, WallTime now) {
     const bool held = TRY(rows.Next());
     if (!held || rows.Integer(0) > 0) return Done();  // cancelled before, or others are left
   }
-  const auto callback = TRY(Find(group));
-  return WaitAgain(*callback, std::max(callback->eta, now));
+  const TaskRow callback = TRY(Row(group));
+  return WaitAgain(callback, std::max(callback.eta, now));
 }
 
 Status Store::MemberLost(TaskId group, WallTime now) {
@@ -154,8 +154,8 @@ Result<std::uint32_t> Store::Sweep(std::uint32_t limit, WallTime now) {
   return Within(Durability::kKernel, [&]() -> Result<std::uint32_t> {
     const auto expired = TRY(IntegersOf(statements_.find_expired.Query(now, limit)));
     for (const TaskId id : expired) {
-      const auto row = TRY(Find(id));
-      TRY(End(*row, State::kExpired, now));
+      const TaskRow row = TRY(Row(id));
+      TRY(End(row, State::kExpired, now));
     }
     auto swept = static_cast<std::uint32_t>(expired.size());
     if (swept == limit) return swept;
@@ -170,17 +170,17 @@ Result<std::uint32_t> Store::Sweep(std::uint32_t limit, WallTime now) {
 }
 
 Status Store::SweepTask(TaskId id, WallTime now) {
-  const auto row = TRY(Find(id));
-  if (row->group != kNoTask && row->state == State::kDone) {
-    const auto callback = TRY(Find(row->group));
+  const TaskRow row = TRY(Row(id));
+  if (row.group != kNoTask && row.state == State::kDone) {
+    const auto callback = TRY(Find(row.group));
     if (callback && callback->state < kFirstEnded) {
-      return statements_.keep_longer.Run(id, now + std::max(row->result_keep, kMemberKeep));
+      return statements_.keep_longer.Run(id, now + std::max(row.result_keep, kMemberKeep));
     }
   }
-  if (row->state == State::kDead) {
-    CountOut(*row);
+  if (row.state == State::kDead) {
+    CountOut(row);
     TRY(statements_.drop_payload.Run(id));
-    if (row->group != kNoTask) TRY(MemberLost(row->group, now));
+    if (row.group != kNoTask) TRY(MemberLost(row.group, now));
   }
   return Remove(id);
 }

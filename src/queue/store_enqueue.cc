@@ -10,9 +10,6 @@
 namespace onebox::queue {
 namespace {
 
-// Ids are taken from the file in blocks, so that not each batch writes there.
-constexpr TaskId kIdBlock = 4096;
-
 Error Refused(std::string why) {
   return {Blame::kApp, Retry::kNever, 0, std::move(why)};
 }
@@ -58,13 +55,16 @@ std::optional<Error> Store::WhyNot(const NewTask& task) const {
   return std::nullopt;
 }
 
+std::optional<Error> Store::WhyNoQueue(std::string_view queue) const {
+  if (queues_.Find(queue) != nullptr || queues_.size() < limits_.queues_max) return std::nullopt;
+  return Full(fmt::format("there are {} queues, as many as queues_max", queues_.size()));
+}
+
 std::optional<Error> Store::WhyNoRoom(std::string_view queue,
                                       std::uint64_t tasks,
                                       std::uint64_t bytes) const {
+  if (auto error = WhyNoQueue(queue)) return error;
   const Queue* const found = queues_.Find(queue);
-  if (found == nullptr && queues_.size() >= limits_.queues_max) {
-    return Full(fmt::format("there are {} queues, as many as queues_max", queues_.size()));
-  }
   const Counts counts = found != nullptr ? found->counts : Counts();
   if (counts.live() + tasks > limits_.tasks_max) {
     return Full(fmt::format("queue {} is full: it has {} tasks, tasks_max is {}",

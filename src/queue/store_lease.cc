@@ -31,22 +31,23 @@ Result<std::vector<Leased>> Store::Lease(std::string_view queue,
 Result<std::vector<Leased>> Store::LeaseFrom(Queue& queue, const LeaseTerms& terms, WallTime now) {
   std::vector<Leased> leased;
   std::uint32_t expired = 0;
+  std::uint64_t bytes_left = terms.bytes_max;
   for (int priority = kPriorityMax; priority >= 0; --priority) {
     while (queue.counts.waiting[static_cast<std::size_t>(priority)] > 0) {
       const auto wanted = terms.limit - static_cast<std::uint32_t>(leased.size());
-      if (wanted == 0 || expired >= kExpiredMax) return leased;
-      auto due = TRY(FindDue(queue, priority, wanted, now));
+      if (wanted == 0 || bytes_left == 0 || expired >= kExpiredMax) return leased;
+      auto due = TRY(FindDue(queue, priority, wanted, bytes_left, now));
       for (Leased& task : due) {
         if (task.expires && *task.expires <= now) {
           ++expired;
-          const auto row = TRY(Find(task.held.id));
-          TRY(End(*row, State::kExpired, now));
+          const TaskRow row = TRY(Row(task.held.id));
+          TRY(End(row, State::kExpired, now));
         } else {
           TRY(TakeLease(task, queue, terms, now));
           leased.push_back(std::move(task));
         }
       }
-      if (due.size() < wanted) break;  // no more of this priority
+      if (due.size() < wanted && bytes_left > 0) break;  // no more of this priority
     }
   }
   return leased;
@@ -55,14 +56,16 @@ Result<std::vector<Leased>> Store::LeaseFrom(Queue& queue, const LeaseTerms& ter
 Result<std::vector<Leased>> Store::FindDue(const Queue& queue,
                                            int priority,
                                            std::uint32_t limit,
+                                           std::uint64_t& bytes_left,
                                            WallTime now) {
   std::vector<Leased> due;
   Rows rows = statements_.find_due.Query(queue.id, priority, now, limit);
-  while (TRY(rows.Next())) {
+  while (bytes_left > 0 && TRY(rows.Next())) {
     Leased& task = due.emplace_back();
     task.held = {rows.Integer(0), rows.Integer(1)};
     task.name = rows.Bytes(2);
     task.payload = rows.Bytes(3);
+    bytes_left -= std::min<std::uint64_t>(bytes_left, task.payload.size());
     task.priority = priority;
     task.eta = rows.Time(4);
     task.enqueued = rows.Time(5);
@@ -133,8 +136,8 @@ Result<std::uint32_t> Store::ReturnPassed(std::uint32_t limit, WallTime now) {
   return Within(Durability::kKernel, [&]() -> Result<std::uint32_t> {
     const auto passed = TRY(IntegersOf(statements_.find_passed_leases.Query(now, limit)));
     for (const TaskId id : passed) {
-      const auto row = TRY(Find(id));
-      TRY(Return(*row, Lost::kLeasePassed, now));
+      const TaskRow row = TRY(Row(id));
+      TRY(Return(row, Lost::kLeasePassed, now));
     }
     return static_cast<std::uint32_t>(passed.size());
   });

@@ -29,7 +29,8 @@ TaskStatus StatusIn(const Rows& rows) {
   task.token = rows.Integer(15);
   task.holder = rows.Integer(16);
   if (!rows.IsNull(17)) task.progress = rows.Real(17);
-  task.outcome = rows.Bytes(18);
+  task.cancel_asked = rows.Integer(18) != 0;
+  task.outcome = rows.Bytes(19);
   return task;
 }
 
@@ -107,7 +108,7 @@ Result<std::uint32_t> Store::CancelAll(const std::vector<TaskId>& tasks, WallTim
 
 Status Store::SetPaused(std::string_view queue, QueueFigures::Paused paused) {
   if (auto error = WhyNot({.queue = queue, .name = queue})) return std::move(*error);
-  if (auto error = WhyNoRoom(queue, 0, 0)) return std::move(*error);
+  if (auto error = WhyNoQueue(queue)) return std::move(*error);
   return Within(Durability::kDisk, [&]() -> Status {
     Queue& found = queues_.ToChange(TRY(QueueFor(queue)));
     TRY(statements_.pause_queue.Run(found.id, paused == QueueFigures::Paused::kYes));

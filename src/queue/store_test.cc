@@ -147,6 +147,15 @@ TEST_F(Order, GivesNoMoreThanAsked) {
   EXPECT_EQ(Take(100, At(1)).size(), 3U);
 }
 
+TEST_F(Order, GivesNoMoreBytesThanAsked) {
+  for (int i = 0; i < 4; ++i) {
+    Put(Task("12345678"));
+  }
+  const auto leased = store_->Lease("mail", {.limit = 9, .until = At(9), .bytes_max = 10}, At(1));
+  EXPECT_EQ(leased.value().size(), 2U);
+  EXPECT_EQ(Take(9, At(1)).size(), 2U);
+}
+
 // --- a task's way
 
 class Way : public StoreTest {};
@@ -613,6 +622,16 @@ TEST_F(People, SeeAndRetryDeadLetters) {
   EXPECT_EQ(again.attempt, 1U);
 }
 
+TEST_F(People, SeeTheEndOfALongTracebackInAList) {
+  const TaskId id = Put(Task("x"));
+  const std::string traceback = std::string(5000, 't') + "the end";
+  const Failure failure{TakeOne(At(1)).held, traceback, std::nullopt};
+  ASSERT_TRUE(store_->Fail({&failure, 1}, At(2)).ok());
+  const auto page = store_->DeadLetters("mail", {.limit = 1}).value();
+  EXPECT_EQ(page.at(0).outcome, traceback.substr(traceback.size() - 4096));
+  EXPECT_EQ(Status(id).outcome, traceback);
+}
+
 TEST_F(People, PurgeInSteps) {
   const std::vector<NewTask> tasks(5, Task("x"));
   ASSERT_TRUE(store_->Enqueue(tasks, At(0)).ok());
@@ -774,6 +793,7 @@ TEST_F(SmallStore, LetsTheNextOfAChainInAboveItsLimits) {
   const NextTask next[] = {{Task("3")}, {Task("4")}};
   const Acknowledgement done{leased.held, "", next};
   EXPECT_EQ(store_->Acknowledge({&done, 1}, At(2)).value()[0].next.size(), 2U);
+  EXPECT_TRUE(store_->SetPaused("mail", Paused::kYes).ok()) << "though it is more than full";
 }
 
 TEST_F(SmallStore, RefusesALargeResultAndKeepsTheLease) {

@@ -151,7 +151,8 @@ struct TaskStatus {
   std::optional<WallTime> ended;
   std::optional<WallTime> lease_end;  // while it runs
   Token token = 0;                    // of the last lease
-  std::int64_t holder = 0;            // who has it, or had it last
+  bool cancel_asked = false;
+  std::int64_t holder = 0;  // who has it, or had it last
   std::optional<double> progress;
   std::string outcome;  // the result, or the traceback of the last failure
 };
