@@ -63,7 +63,7 @@ do_system() { # [PRESET] [FILE...] [PYTEST ARGUMENT...] tests of the whole progr
   cmake --preset "$preset" > /dev/null
   cmake --build --preset "$preset" --target onebox
   if [[ ${1:-} != test/system/* ]]; then
-    which=(-n "$(nproc)" test/system)  # most of their time they wait
+    which=(-n "$((2 * $(nproc)))" test/system)  # most of their time they wait
     if [ "$preset" != release ]; then
       which+=(-m "not once" "--ignore=$beyond")
     elif ! "$beyond/get" python; then
