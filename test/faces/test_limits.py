@@ -154,6 +154,15 @@ class Contract(unittest.TestCase):
             storage.clear_sliding_window("a", 1000)
             self.assertTrue(storage.acquire_sliding_window_entry("a", 10, 1000, 10))
 
+    @unittest.skipUnless(SlidingWindowCounterRateLimiter, "limits 4 has sliding windows")
+    def test_a_hit_that_another_was_quicker_than_is_taken_back(self):
+        storage = fresh()
+        self.assertTrue(storage.acquire_sliding_window_entry("a", 3, 36000, 3))
+        with mock.patch.object(storage, "_sliding", return_value=(0, 0.0, 2, 36000.0)):
+            self.assertFalse(storage.acquire_sliding_window_entry("a", 3, 36000))
+        self.assertEqual(storage.get_sliding_window("a", 36000)[2], 3)
+
+
 class Limiter(unittest.TestCase):
     def app(self, strategy):
         app = flask.Flask("test_limits")

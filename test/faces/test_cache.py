@@ -1,0 +1,98 @@
+"""Are counters and locks of onebox.cache exact for all processes of the box, whoever dies?"""
+import os
+import signal
+import tempfile
+import time
+import unittest
+import uuid
+from pathlib import Path
+
+from onebox.cache import Cache, LockLost
+from processes import in_processes
+
+
+def in_a_fork(work):
+    """The pid of a process that has begun the work, and has said so."""
+    ready_read, ready_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work(lambda: os.write(ready_write, b"."))
+        finally:
+            os._exit(0)
+    os.close(ready_write)
+    assert os.read(ready_read, 1) == b"."
+    os.close(ready_read)
+    return pid
+
+
+def end(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+class Shared(unittest.TestCase):
+    def setUp(self):
+        self.cache = Cache(uuid.uuid4().hex)
+
+    def test_no_increment_is_lost_and_none_is_given_twice(self):
+        def work(number):
+            return [self.cache.increment(("count", "of", 1), 1, initial=0) for _ in range(5000)]
+
+        sums = sum(in_processes(4, work), [])
+        self.assertEqual(sorted(sums), list(range(1, 20_001)))
+        self.assertEqual(self.cache.get(("count", "of", 1)), 20_000)
+
+    def test_a_lock_is_one_s_at_a_time(self):
+        """It guards a file that is read, and then written: without it, counts are lost."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "count")
+            path.write_text("0")
+
+            def work(number):
+                for _ in range(200):
+                    with self.cache.lock("file"):
+                        count = int(path.read_text())
+                        time.sleep(0)  # a place where another may run
+                        path.write_text(str(count + 1))
+
+            in_processes(4, work)
+            self.assertEqual(path.read_text(), "800")
+
+    def test_who_does_not_get_the_lock_in_time_is_told(self):
+        with self.cache.lock("a"):
+            self.assertIs(self.cache.lock("a").acquire(wait=0), False)
+            with self.assertRaises(TimeoutError):
+                with self.cache.lock("a", wait=0.01):
+                    self.fail("two have it")
+            with self.cache.lock("another", wait=0):
+                pass
+        self.assertIs(self.cache.lock("a").acquire(wait=0), True)
+
+    def test_the_lock_of_a_dead_process_is_free_when_its_lease_ends(self):
+        def work(tell):
+            assert self.cache.lock("a", lease=1).acquire(wait=0)
+            tell()
+            time.sleep(60)
+
+        began = time.monotonic()
+        end(in_a_fork(work))
+        with self.cache.lock("a", wait=30):
+            self.assertGreaterEqual(time.monotonic() - began, 0.9)
+
+    def test_a_lock_that_was_lost_is_told(self):
+        with self.assertRaises(LockLost):
+            with self.cache.lock("a", lease=0.05):
+                time.sleep(0.1)
+                self.assertTrue(self.cache.lock("a", lease=60).acquire(wait=1))
+        self.assertIs(self.cache.lock("a").acquire(wait=0), False, "the other still has it")
+
+    def test_the_value_of_a_dead_loader_is_loaded_by_another(self):
+        def work(tell):
+            def load():
+                tell()
+                time.sleep(60)
+            self.cache.get_or_set("a", load, 60, lease=1)
+
+        end(in_a_fork(work))
+        self.assertEqual(self.cache.get_or_set("a", lambda: "loaded", 60, lease=1), "loaded")
