@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import hashlib
+import operator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +25,12 @@ def seconds(timeout: float | timedelta) -> float:
 
 
 def add_number(cache: Cache, key: Any, delta: Any, *, initial: int | None = None,
-               ttl: float | None = None, keep: bool = False) -> Any:
+               ttl: float | None = None, keep: bool = False,
+               plus: Callable[[Any, Any], Any] = operator.add) -> Any:
     """The sum, which is there now; None where nothing was there and no `initial` is given.
 
-    What is there keeps the time that it has. Nothing is ever lost, but where two make a number out
-    of a None at the same time."""
+    What is there keeps the time that it has. `plus` is asked where it is no int of 64 bits. Nothing
+    is ever lost, but where two make a number out of a None at the same time."""
     try:
         return cache.increment(key, delta, initial=initial, ttl=ttl, keep=keep)
     except (TypeError, OverflowError):
@@ -41,7 +44,7 @@ def add_number(cache: Cache, key: Any, delta: Any, *, initial: int | None = None
                 return initial + delta
             continue
         value, left, _fresh = found
-        total = (value or 0) + delta
+        total = plus(value, delta)
         if cache.set(key, total, ttl=left, keep=keep, equals=value):
             return total
     raise CacheError(f"{key!r} was changed by others whenever {delta!r} was to be added to it")

@@ -71,7 +71,8 @@ class OneboxCache(BaseCache):
     def inc(self, key: str, delta: int = 1) -> int | None:
         """The sum. A new key has the default timeout; one that is there keeps its time."""
         try:
-            return add_number(self._cache, self._key(key), delta, initial=0, ttl=self._ttl(None))
+            return add_number(self._cache, self._key(key), delta, initial=0, ttl=self._ttl(None),
+                              plus=lambda value, delta: (value or 0) + delta)
         except CacheError:
             return None
 

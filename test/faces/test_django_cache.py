@@ -76,6 +76,7 @@ TABLE = {
     "decr of nothing": lambda c: c.decr("a"),
     "incr of a float": lambda c: (c.set("a", 1.5), c.incr("a"), c.get("a")),
     "incr beyond 64 bits": lambda c: (c.set("a", 2 ** 63 - 1), c.incr("a"), c.get("a")),
+    "incr of None": lambda c: (c.set("a", None), c.incr("a")),
     "incr of a str": lambda c: (c.set("a", "x"), c.incr("a")),
     "timeout 0 is not kept": lambda c: (c.set("a", 1), c.set("a", 2, 0), c.get("a"),
                                         c.has_key("a")),
