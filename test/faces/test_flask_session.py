@@ -4,11 +4,13 @@ import re
 import time
 import unittest
 import uuid
+from unittest import mock
 
 import flask
 from markupsafe import Markup
 
 from onebox import sessions
+from onebox.cache import CacheError
 from onebox.flask_session import Session, revoke, revoke_user
 from processes import in_processes
 
@@ -299,6 +301,20 @@ class Sessions(unittest.TestCase):
         self.assertEqual(self.client.get("/get/_user").text, "None")
         self.client.get("/user/7")
         self.assertEqual(self.client.get("/get/_user").text, "7")
+
+    def test_a_lock_that_is_stuck_logs_nobody_out_and_lets_nobody_in(self):
+        """get() of the cache finds nothing then."""
+        self.client.get("/user/7")
+        sid = self.sid()
+        self.revoke_user(7)
+        cache = self.kept._cache
+        for hidden in ("session", "user"):
+            def get(key, hidden=hidden):
+                return None if key[0] == hidden else type(cache).get(cache, key)
+            with self.subTest(hidden), mock.patch.object(cache, "get", get):
+                self.assertRaises(CacheError, self.kept.find, sid)
+                self.assertIsNone(self.kept.find("not there"))
+        self.assertIsNone(self.kept.find(sid))
 
     # --- settings
 

@@ -3,6 +3,7 @@
 The tests are those of test/faces: they have the cache in their own process, and in forks of it."""
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,3 +30,29 @@ def run(python, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_with_what_debian_has(name):
     run(PYTHON, name)
+
+
+def asked(running, count, path, *fields):
+    """What is answered to so many requests at once, and by how many workers."""
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: running.get(path, *fields), range(count)))
+    return answers, len({answer["x-worker"] for answer in answers})
+
+
+@pytest.mark.parametrize("worker_class", ["threads", "gevent"])
+def test_workers_share_them(serve, worker_class):
+    running = serve("shared:app", workers=2, worker_class=worker_class)
+    answers, workers = asked(running, 60, "/limited")
+    assert workers == 2
+    assert sorted(answer.status for answer in answers) == [200] * 7 + [429] * 53
+    answers, _ = asked(running, 200, "/count")
+    assert sorted(int(answer.body) for answer in answers) == list(range(1, 201))
+    running.get("/made")
+    answers, _ = asked(running, 50, "/made")
+    assert len({answer.body for answer in answers}) == 1
+    cookie = running.get("/login/7")["set-cookie"].split(";")[0]
+    answers, workers = asked(running, 50, "/me", f"Cookie: {cookie}")
+    assert ({answer.body for answer in answers}, workers) == ({b"7"}, 2)
+    running.get("/revoke/7")
+    answers, _ = asked(running, 50, "/me", f"Cookie: {cookie}")
+    assert {answer.body for answer in answers} == {b"None"}
