@@ -7,6 +7,7 @@ import uuid
 from unittest import mock
 
 import flask
+from flask.sessions import SessionInterface
 from markupsafe import Markup
 
 from onebox import sessions
@@ -127,12 +128,19 @@ class Sessions(unittest.TestCase):
             self.assertIn(part, cookie)
         self.assertNotIn("Expires", cookie)
 
+    @unittest.skipUnless(hasattr(SessionInterface, "get_cookie_partitioned"), "Flask 3.1 has it")
+    def test_a_partitioned_cookie(self):
+        self.app.config.update(SESSION_COOKIE_PARTITIONED=True, SESSION_COOKIE_SECURE=True)
+        self.assertIn("Partitioned", cookie_of(self.client.get("/set/a/1")))
+
     def test_an_empty_session_leaves_no_trace(self):
         before = self.kept._cache.figures()["entries_kept"]
         answer = self.client.get("/nothing")
         self.assertEqual((cookie_of(answer), answer.headers.get("Vary")), ("", None))
         answer = self.client.get("/get/a")
         self.assertEqual((cookie_of(answer), answer.headers.get("Vary")), ("", "Cookie"))
+        answer = self.meanwhile(lambda: setattr(flask.session, "permanent", True))
+        self.assertNotIn("Expires", cookie_of(answer).replace("Expires=Thu, 01 Jan 1970", ""))
         self.assertEqual(self.kept._cache.figures()["entries_kept"], before)
 
     def test_emptied_it_is_gone_and_so_is_the_cookie(self):
