@@ -74,7 +74,9 @@ class ShardKilled : public testing::Test {
     EXPECT_EQ(Get(shard, "session"), session_);
     for (int i = 0; i < kOthers; ++i) {
       const auto found = Get(shard, Other(i));
-      if (found) EXPECT_EQ(*found, OtherValue(i));
+      if (found) {
+        EXPECT_EQ(*found, OtherValue(i));
+      }
     }
   }
 
