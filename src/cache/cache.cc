@@ -149,7 +149,10 @@ Shard& Cache::ShardOf(const Key& key) {
 template <typename Given, typename Use>
 Given Cache::Locked(const Key& key, Wait wait, Time now, Given busy, Use use) {
   Shard& shard = ShardOf(key);
-  if (!(wait == Wait::kNot ? shard.TryLock() : shard.Lock(kPatience, now))) return busy;
+  const bool locked = wait == Wait::kNot         ? shard.TryLock()
+                      : wait == Wait::kForOthers ? shard.Lock(kPatience, now)
+                                                 : shard.LockPatiently(kLongPatience);
+  if (!locked) return busy;
   Given given = use(shard);
   shard.Unlock();
   return given;

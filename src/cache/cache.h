@@ -23,10 +23,12 @@ inline constexpr const char* kMemoryName = "onebox-cache";  // /proc shows it
 inline constexpr std::size_t kCacheBytesMin = std::size_t{2} << 20;
 inline constexpr std::size_t kCacheBytesMax = std::size_t{1} << 40;
 
-// Whether a call waits for another process that has the lock: kBusy at once, or after kPatience. A holder
-// is done within microseconds, unless he does not run: on a busy machine for a good part of a second.
-enum class Wait : unsigned char { kNot, kForOthers };
-inline constexpr Duration kPatience = std::chrono::seconds(1);
+// Whether a call waits for another process that has the lock: kBusy at once; after kPatience; or, for what
+// may not be passed over, after kLongPatience. A holder is done within microseconds, unless he does not
+// run: on a busy machine for a good part of a second.
+enum class Wait : unsigned char { kNot, kForOthers, kPatiently };
+inline constexpr Duration kPatience = std::chrono::milliseconds(200);
+inline constexpr Duration kLongPatience = std::chrono::seconds(2);
 
 // Memory that any process may map, and use at the same time as all others, threads too. Whoever dies in
 // the middle of a call leaves what was there before, or what he was putting there. Times are of the

@@ -1,5 +1,7 @@
 #include "cache/cache.h"
 
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,6 +52,39 @@ TEST_F(CacheTest, HasWhatWasPutThere) {
   EXPECT_TRUE(Remove("a"));
   EXPECT_FALSE(Remove("a"));
   EXPECT_EQ(Get("a"), std::nullopt);
+}
+
+// ForEach() has the lock while it shows an entry.
+TEST_F(CacheTest, WaitsLongerForWhatMayNotBePassedOver) {
+  ASSERT_EQ(Set("a", "one"), Outcome::kDone);
+  std::mutex mutex;
+  std::condition_variable news;
+  bool holds = false, asked = false;
+  std::thread holder([&] {
+    cache_.ForEach(clock_.Now(), [&](const Entry&, std::string_view) {
+      std::unique_lock lock(mutex);
+      holds = true;
+      news.notify_all();
+      news.wait(lock, [&] { return asked; });
+      news.wait_for(lock, 3 * kPatience, [] { return false; });  // longer than others wait
+    });
+  });
+  std::unique_lock lock(mutex);
+  news.wait(lock, [&] { return holds; });
+  lock.unlock();
+  const auto set = [&](Wait wait) {
+    return cache_.Set(KeyOf("a"), {.bytes = "two"}, {}, clock_.Now(), wait);
+  };
+  EXPECT_EQ(set(Wait::kNot), Outcome::kBusy);
+  EXPECT_EQ(set(Wait::kForOthers), Outcome::kBusy);
+  lock.lock();
+  asked = true;
+  news.notify_all();
+  lock.unlock();
+  EXPECT_EQ(set(Wait::kForOthers), Outcome::kBusy) << "others have just waited in vain";
+  EXPECT_EQ(set(Wait::kPatiently), Outcome::kDone);
+  holder.join();
+  EXPECT_EQ(Get("a"), "two");
 }
 
 TEST_F(CacheTest, TakesValuesOfEverySize) {

@@ -65,6 +65,10 @@ bool Shard::Lock(Duration patience, Time now) {
   return false;
 }
 
+bool Shard::LockPatiently(Duration patience) {
+  return Concluded(memory_.head().lock.Lock(patience));
+}
+
 bool Shard::Concluded(shm::RobustLock::Taken taken) {
   if (taken == shm::RobustLock::Taken::kFromTheDead) PutInOrder();
   return taken != shm::RobustLock::Taken::kNo;

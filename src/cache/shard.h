@@ -91,8 +91,11 @@ class Shard final {
   // New memory, zero bytes, before anybody else knows it.
   void Format();
 
-  // False where another has had it for longer than `patience`. What a dead holder left is put in order.
+  // False where another has had it for longer than `patience`, or somebody else found that within the last
+  // second. What a dead holder left is put in order.
   bool Lock(Duration patience, Time now);
+  // The same, whatever somebody else found.
+  bool LockPatiently(Duration patience);
   bool TryLock();
   void Unlock();
   // What Lock() does where the holder before has died: undoes or completes what he had begun.

@@ -43,11 +43,11 @@ Inside& Of(PyObject* self) {
 
 // At once where nobody else has the lock; else without the GIL.
 template <typename Use>
-auto WithLock(Use use, decltype(use(Wait::kNot)) busy) {
+auto WithLock(Use use, decltype(use(Wait::kNot)) busy, Wait else_wait = Wait::kForOthers) {
   auto given = use(Wait::kNot);
   if (given != busy) return given;
   const WithoutGil others;
-  return use(Wait::kForOthers);
+  return use(else_wait);
 }
 
 // A key's bytes and what they are called, for as long as one call. No Python code runs meanwhile.
@@ -321,7 +321,8 @@ PyObject* Set(PyObject* self, PyObject* arguments, PyObject* keywords) {
                                  now,
                                  wait);
       },
-      Outcome::kBusy);
+      Outcome::kBusy,
+      storing.keep != 0 ? Wait::kPatiently : Wait::kForOthers);
   return Conclude(inside, outcome, value.bytes.size(), storing.keep != 0);
 }
 
@@ -341,7 +342,8 @@ PyObject* Remove(PyObject* self, PyObject* arguments, PyObject* keywords) {
       [&](Wait wait) {
         return inside.cache->Remove(*key.key, storing.WhenItHolds(), inside.clock.Now(), wait);
       },
-      Outcome::kBusy);
+      Outcome::kBusy,
+      Wait::kPatiently);
   return Conclude(
       inside, outcome, 0, true);  // that something old is still there is no small matter
 }
@@ -369,7 +371,8 @@ PyObject* Touch(PyObject* self, PyObject* arguments, PyObject* keywords) {
         return inside.cache->Touch(
             *key.key, storing.LifetimeFrom(now), storing.WhenItHolds(), now, wait);
       },
-      Outcome::kBusy);
+      Outcome::kBusy,
+      Wait::kPatiently);
   return Conclude(inside, outcome, 0, true);
 }
 
@@ -416,7 +419,8 @@ PyObject* Add(PyObject* self, PyObject* arguments, PyObject* keywords) {
         return inside.cache->Add(
             *key.key, number, initial == Py_None ? nullptr : &begin, now, wait, sum);
       },
-      Outcome::kBusy);
+      Outcome::kBusy,
+      Wait::kPatiently);
   if (outcome == Outcome::kDone) return PyLong_FromLongLong(sum);
   if (outcome == Outcome::kRefused) Py_RETURN_NONE;
   return Conclude(inside, outcome, sizeof sum, true);
