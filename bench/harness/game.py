@@ -3,10 +3,13 @@ import os
 import re
 import socket
 import time
+import urllib.parse
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Mapping, Optional, Sequence
+
+import pymysql
 
 from harness.groups import FAILURES, Run, named_alike, progress, say
 from harness.load import Sample, Wrk, measure
@@ -19,7 +22,8 @@ from harness.table import (BASE, CPU, ERRORS, P50, P99, REQUESTS, Column, Goal, 
 NATION = ROOT / "examples/nation"
 PEERS = ROOT / "bench/peers"
 STACK = "nginx+gunicorn-gevent"
-SERVERS = {BASE: "none", STACK: "gevent"}  # by what up.sh is to start of it
+OWN_CACHE = "onebox, its own cache"  # in place of Redis
+SERVERS = {BASE: "none", OWN_CACHE: "none", STACK: "gevent"}  # by what up.sh is to start of it
 PORTS = (0, 25, 80, 306, 379, 545)  # of the stack, from its first
 DATABASES = ("mariadb", "redis")
 UP_SECONDS = 600
@@ -50,12 +54,12 @@ QUICK = Scale(users=1000, players=50, connections=100, think_ms=1000)
 class Stack(Running):
     """What up.sh has started, each part under its name; Onebox beside it where that is the app."""
 
-    def __init__(self, folder: Path, url: str, commands: Sequence[str],
+    def __init__(self, folder: Path, url: str, commands: Sequence[str], database: str,
                  onebox: Optional[Running] = None) -> None:
         parts = {path.name: int(path.read_text().split()[0])
                  for path in sorted((folder / "pids").iterdir())}
         super().__init__(url, commands, list(parts.values()))
-        self.parts, self.onebox = parts, onebox
+        self.parts, self.database, self.onebox = parts, database, onebox
 
     def cpu(self) -> Cpu:
         found = dict(self.onebox.cpu().parts) if self.onebox else {}
@@ -125,16 +129,27 @@ def running(run: Run, name: str, scale: Scale, environment: Mapping[str, str],
             raise StartFailed(f"up.sh failed:\n{said[-2000:]}")
         settings = read_exports(state / "env")
         if SERVERS[name] != "none":
-            yield Stack(state, settings["NATION_URL"], [shown])
+            yield Stack(state, settings["NATION_URL"], [shown], settings["NATION_DB_URL"])
             return
         place.folder.mkdir(parents=True)
+        if name == OWN_CACHE:
+            del settings["NATION_REDIS_URL"]
         app = OneboxApp("app:create_app()", NATION, TOML, settings, workers="auto", threads=4)
         onebox = start_onebox(app, place, stack)
-        yield Stack(state, onebox.url, [shown, *onebox.commands], onebox)
+        yield Stack(state, onebox.url, [shown, *onebox.commands], settings["NATION_DB_URL"], onebox)
 
 
 def take_down(environment: Mapping[str, str], folder: Path) -> None:
     script([PEERS / "down.sh"], environment, folder / "down.log", DOWN_SECONDS)
+
+
+def statements(url: str) -> int:
+    """That the database has executed since its start, this one too."""
+    parts = urllib.parse.urlsplit(url)
+    with pymysql.connect(host=parts.hostname, port=parts.port or 3306, user=parts.username,
+                         password=parts.password or "") as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+        return int(cursor.fetchone()[1])
 
 
 def settle(stack: Stack) -> None:
@@ -163,6 +178,8 @@ def game(run: Run) -> Section:
     loads = {"saturation": 0, "think": scale.think_ms}
     taken: dict[str, dict[str, list[Sample]]] = {
         load: {name: [] for name in names} for load in loads}
+    asked: dict[str, dict[str, list[float]]] = {
+        load: {name: [] for name in names} for load in loads}
     (run.folder / "game").mkdir(mode=0o755)
     environment = {"NATION_RUN": str(run.folder / "game"), "NATION_PORT": str(free_ports())}
     players = run.folder / "players"
@@ -185,7 +202,10 @@ def game(run: Run) -> Section:
                                   arguments=[str(players), str(think)])
                         warm_up(stack, players, run)
                         settle(stack)
+                        before = statements(stack.database)
                         sample = measure(stack, wrk, seconds, run.folder / "wrk.log", None, warm=0)
+                        asked[load][name].append(
+                            (statements(stack.database) - before) / max(1, sample.counted.requests))
                         taken[load][name].append(sample)
                         progress(f"{cell} {load}", len(taken[load][name]), rounds, sample)
                         said.append(wrk.shown(stack.url, seconds))
@@ -195,7 +215,18 @@ def game(run: Run) -> Section:
                 section.failures[cell] = str(error).replace(str(run.folder), "FOLDER")
                 say(f"{cell}: failed: {str(error).strip().splitlines()[-1]}")
     describe(section, scale, taken, notes)
+    section.tables.append(queries_table(asked))
     return section
+
+
+def queries_table(asked: Mapping[str, Mapping[str, list[float]]]) -> str:
+    lines = ["| statements that the database executes for a request | " + " | ".join(asked) + " |",
+             "|---|" + "---:|" * len(asked)]
+    for name in next(iter(asked.values())):
+        found = [f"{median(by_server[name]):.3f}" if by_server[name] else ""
+                 for by_server in asked.values()]
+        lines.append(f"| {name} | " + " | ".join(found) + " |")
+    return "\n".join(lines)
 
 
 def log_in(url: str, scale: Scale, players: Path, folder: Path) -> None:

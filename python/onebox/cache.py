@@ -9,13 +9,12 @@ Cache(codec="pickle") whatever pickle can say. Times are in seconds.
 """
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pickle
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from onebox import _onebox

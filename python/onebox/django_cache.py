@@ -71,7 +71,7 @@ class OneboxCache(BaseCache):
                                       jitter=0)
 
     def clear(self) -> None:
-        self._cache.clear()
+        self._cache.clear(kept=bool(self._keep))
 
     def _key(self, key: str, version: int | None) -> Any:
         full = self.make_key(key, version=version)

@@ -124,7 +124,7 @@ class OneboxStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
             return False
 
     def reset(self) -> int | None:
-        self._cache.clear()
+        self._cache.clear(kept=True)
         return None
 
 

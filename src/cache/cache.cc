@@ -207,6 +207,16 @@ Outcome Cache::Add(const Key& key,
   });
 }
 
+std::size_t Cache::RemoveKept(std::string_view prefix, Time now) {
+  std::size_t removed = 0;
+  for (Shard& shard : shards_) {
+    if (!shard.Lock(kPatience, now)) continue;
+    removed += shard.RemoveKept(prefix);
+    shard.Unlock();
+  }
+  return removed;
+}
+
 // --- loading
 
 Cache::Loading Cache::GetOrClaim(const Key& key,

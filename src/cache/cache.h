@@ -94,6 +94,9 @@ class Cache final {
   void Await(const Key& key, std::uint32_t turn, Duration timeout);
   std::uint32_t TurnOf(const Key& key);
 
+  // What is kept and whose keys begin so; parts that are busy are left out. Gives how many.
+  std::size_t RemoveKept(std::string_view prefix, Time now);
+
   struct Row {
     std::size_t number = 0;  // as Entry::row
     std::string name;        // empty: of all others

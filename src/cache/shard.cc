@@ -401,6 +401,29 @@ Outcome Shard::Remove(const Key& key, const Condition& condition, Time now) {
   return Outcome::kDone;
 }
 
+std::size_t Shard::RemoveKept(std::string_view prefix) {
+  std::size_t removed = 0;
+  std::string key;
+  std::uint32_t block = HeadOf(memory_, Queue::kKept).newest;
+  for (std::uint32_t steps = 0; block != kNoBlock && memory_.Check(steps < memory_.blocks());
+       ++steps) {
+    const Entry& entry = memory_.EntryAt(block);
+    const std::uint32_t older = entry.older;
+    key.resize(entry.key_bytes);
+    ChainCursor cursor(memory_, block);
+    cursor.Skip(entry.tags * sizeof(TagMark));
+    cursor.Read(reinterpret_cast<std::byte*>(key.data()), key.size());
+    if (entry.codec != kClaimCodec && key.starts_with(prefix)) {
+      const Place place = PlaceOf(block);
+      if (memory_.broken()) break;
+      Discard(place);
+      ++removed;
+    }
+    block = older;
+  }
+  return removed;
+}
+
 Outcome Shard::Touch(const Key& key, Lifetime lifetime, const Condition& condition, Time now) {
   const Place place = FindThere(key, now);
   if (place.block == kNoBlock || !Holds(condition, place.block)) return Outcome::kRefused;

@@ -108,6 +108,8 @@ class Shard final {
   // kRefused where it is not there, too.
   Outcome Remove(const Key& key, const Condition& condition, Time now);
   Outcome Touch(const Key& key, Lifetime lifetime, const Condition& condition, Time now);
+  // What is kept whose keys begin so. Gives how many.
+  std::size_t RemoveKept(std::string_view prefix);
   // Adds to a number; where nothing is there `initial` is put there first. `sum` with kDone.
   Outcome Add(const Key& key,
               std::int64_t number,

@@ -30,7 +30,7 @@ constexpr std::string_view kUsage =
   onebox cache get KEY         print a value
   onebox cache delete KEY      remove it
   onebox cache purge TAG       remove all with that tag
-  onebox cache clear           remove all of the namespace
+  onebox cache clear           remove all of the namespace, but what is kept until it expires
 
   --namespace NAME             of the key or tag [app]
   --state DIR                  of the box; else that of the current folder's app, or the only one
@@ -258,7 +258,8 @@ Result<std::string> Clear(cache::Cache& cache, const CacheLine& line) {
   std::string bytes;
   cache::AppendNamespace(line.name_space, bytes);
   cache.Purge(bytes);
-  return fmt::format("nothing of the namespace {} is there any more\n", line.name_space);
+  return fmt::format("nothing of the namespace {} is there any more, but what is kept\n",
+                     line.name_space);
 }
 
 Result<std::string> Show(cache::Cache& cache, const CacheLine& line) {

@@ -108,10 +108,17 @@ bool SecondsOf(PyObject* object, const char* what, std::optional<Duration>& out)
 struct Marks {
   std::vector<cache::TagMark> marks;
 
-  // Of the namespace, and of these tags, as they are now. False with an exception.
-  bool Take(const Inside& inside, PyObject* tags) {
-    marks.assign(1, inside.cache->MarkOf(inside.name_space_bytes));
-    if (tags == nullptr || tags == Py_None) return true;
+  // Of the namespace, and of these tags, as they are now. What is kept has none: two tags may share a
+  // mark, and nobody's purge may take it. False with an exception.
+  bool Take(const Inside& inside, PyObject* tags, bool keep) {
+    if (!keep) marks.assign(1, inside.cache->MarkOf(inside.name_space_bytes));
+    if (tags == nullptr || tags == Py_None || (keep && PyObject_IsTrue(tags) == 0)) return true;
+    if (keep) {
+      if (PyErr_Occurred() == nullptr) {
+        PyErr_SetString(PyExc_ValueError, "what is kept has no tags: it is deleted, or expires");
+      }
+      return false;
+    }
     if (PyUnicode_Check(tags)) {
       PyErr_SetString(PyExc_TypeError, "tags are several: a list or tuple of str");
       return false;
@@ -304,7 +311,7 @@ PyObject* Set(PyObject* self, PyObject* arguments, PyObject* keywords) {
   Marks marks;
   cache::Value value;
   NamedKey key;
-  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags) ||
+  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags, storing.keep != 0) ||
       !Encode(inside.coder, object, value) || !key.Make(inside, name)) {
     return nullptr;
   }
@@ -404,7 +411,7 @@ PyObject* Add(PyObject* self, PyObject* arguments, PyObject* keywords) {
       return nullptr;
     }
   }
-  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags) ||
+  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags, storing.keep != 0) ||
       !key.Make(inside, name))
     return nullptr;
   const Time now = inside.clock.Now();
@@ -433,8 +440,20 @@ PyObject* Purge(PyObject* self, PyObject* tag) {
   Py_RETURN_NONE;
 }
 
-PyObject* Clear(PyObject* self, PyObject* /*none*/) {
-  Of(self).cache->Purge(Of(self).name_space_bytes);
+PyObject* Clear(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"kept", nullptr};
+  int kept = 0;
+  if (PyArg_ParseTupleAndKeywords(
+          arguments, keywords, "|$p:clear", const_cast<char**>(names), &kept) == 0) {
+    return nullptr;
+  }
+  Inside& inside = Of(self);
+  const auto cache = inside.cache;
+  cache->Purge(inside.name_space_bytes);
+  if (kept != 0) {
+    const WithoutGil others;
+    cache->RemoveKept(inside.name_space_bytes, inside.clock.Now());
+  }
   Py_RETURN_NONE;
 }
 
@@ -463,7 +482,7 @@ PyObject* Claim(PyObject* self, PyObject* arguments) {
   std::optional<Duration> lease;
   Marks marks;
   NamedKey key;
-  if (!SecondsOf(lease_object, "lease", lease) || !marks.Take(inside, tags) ||
+  if (!SecondsOf(lease_object, "lease", lease) || !marks.Take(inside, tags, false) ||
       !key.Make(inside, name))
     return nullptr;
   cache::Value value;
@@ -744,7 +763,12 @@ PyMethodDef* Methods() {
        "where nothing "
        "is there and no `initial` was given."},
       {"purge", Purge, METH_O, "purge(tag)\n--\n\nNothing with that tag is there any more."},
-      {"clear", Clear, METH_NOARGS, "clear()\n--\n\nNothing of this namespace is there any more."},
+      {"clear",
+       AsMethod(Clear),
+       METH_VARARGS | METH_KEYWORDS,
+       "clear(*, kept=False)\n--\n\nNothing of this namespace is there any more; what is kept "
+       "stays, but "
+       "with kept=True."},
       {"claim",
        Claim,
        METH_VARARGS,

@@ -43,6 +43,23 @@ class Shared(unittest.TestCase):
         self.assertEqual(sorted(sums), list(range(1, 20_001)))
         self.assertEqual(self.cache.get(("count", "of", 1)), 20_000)
 
+    def test_what_is_kept_goes_with_no_purge_of_others(self):
+        """Marks of tags and namespaces collide: with so many, some would have met each of these."""
+        for number in range(1000):
+            self.cache.set(number, number, keep=True)
+        for number in range(20_000):
+            self.cache.purge(f"user {number}")
+            Cache(f"another {number}").clear()
+        self.assertEqual(len(self.cache.get_many(range(1000))), 1000)
+        self.cache.clear()
+        self.assertEqual(len(self.cache.get_many(range(1000))), 1000)
+        Cache("another").clear(kept=True)
+        self.assertEqual(len(self.cache.get_many(range(1000))), 1000)
+        self.cache.clear(kept=True)
+        self.assertEqual(self.cache.get_many(range(1000)), {})
+        with self.assertRaisesRegex(ValueError, "what is kept has no tags"):
+            self.cache.set(1, 1, keep=True, tags=["user 1"])
+
     def test_a_lock_is_one_s_at_a_time(self):
         """It guards a file that is read, and then written: without it, counts are lost."""
         with tempfile.TemporaryDirectory() as folder:

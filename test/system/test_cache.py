@@ -206,6 +206,7 @@ def test_the_command_gets_deletes_purges_and_clears(filled):
     assert call(filled, "get", "motd") == "Hello"
     assert ask(filled, "clear").returncode == 0
     assert call(filled, "get", "motd") is None
+    assert call(filled, "get", "visits") == 5, "it is kept"
     assert ask(filled, "get", "motd", "--namespace", "other").returncode == 1
 
 

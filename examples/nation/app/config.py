@@ -48,12 +48,23 @@ def engine_options(url, env):
 
 
 def cache_settings(state, env):
-    """Redis where there is one, else files: both are one cache for all processes."""
+    """Redis where there is one, else Onebox's where that serves, else files: each is one cache for all
+    processes."""
     if env.get("NATION_CACHE", "1") == "0":
         return {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
     if env.get("NATION_REDIS_URL"):
         return {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": env["NATION_REDIS_URL"],
                 "CACHE_DEFAULT_TIMEOUT": 300}
+    if served_by_onebox():
+        return {"CACHE_TYPE": "onebox.flask_caching.OneboxCache", "CACHE_DEFAULT_TIMEOUT": 300}
     # Threshold 0: no count of the files is kept, which several processes would get wrong.
     return {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(state / "cache"),
             "CACHE_THRESHOLD": 0, "CACHE_DEFAULT_TIMEOUT": 300}
+
+
+def served_by_onebox():
+    try:
+        from onebox.cache import Cache
+    except ImportError:  # another server, a script, a test
+        return False
+    return Cache().shared
