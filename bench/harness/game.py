@@ -22,7 +22,7 @@ from harness.table import (BASE, CPU, ERRORS, P50, P99, REQUESTS, Column, Goal, 
 NATION = ROOT / "examples/nation"
 PEERS = ROOT / "bench/peers"
 STACK = "nginx+gunicorn-gevent"
-OWN_CACHE = "onebox, its own cache"  # in place of Redis
+OWN_CACHE = "onebox-own-cache"  # in place of Redis
 SERVERS = {BASE: "none", OWN_CACHE: "none", STACK: "gevent"}  # by what up.sh is to start of it
 PORTS = (0, 25, 80, 306, 379, 545)  # of the stack, from its first
 DATABASES = ("mariadb", "redis")
