@@ -100,23 +100,25 @@ std::size_t TakeRun(ShardMemory& shard, std::size_t bytes) {
   }
   ShardHead& head = shard.head();
   head.search_from = run.first / kBitsPerWord;
-  if (!shard.Check(head.free_blocks >= run.blocks)) return 0;
-  shm::Mutation mutation(shard.undo(), shard.bytes());
+  if (!shard.Check(head.free_blocks >= run.blocks && run.first != kNoBlock &&
+                   run.blocks <= shard.blocks() && run.first <= shard.blocks() - run.blocks)) {
+    return 0;
+  }
+  shm::Mutation mutation = shard.Change();
   SetBits(shard, mutation, run, true);
-  Extent& extent = shard.NewExtentAt(run.first);
-  mutation.Set(extent, Extent(head.being_made, run.blocks));
+  mutation.Set(shard.NewExtentAt(run.first), Extent(head.being_made, run.blocks));
   mutation.Set(head.free_blocks, head.free_blocks - run.blocks);
   mutation.Set(head.being_made, run.first);
-  return shard.BytesOf(extent).size();
+  return shard.RunAt(run.first).bytes().size();
 }
 
 void FreeDiscarded(ShardMemory& shard) {
   ShardHead& head = shard.head();
   while (head.discarded != kNoBlock && !shard.broken()) {
     const std::uint32_t first = head.discarded;
-    const Extent extent = shard.ExtentAt(first);
-    if (!shard.Check(extent.blocks() <= Extent::kBlocksMax)) return;
-    shm::Mutation mutation(shard.undo(), shard.bytes());
+    const Extent extent = shard.RunAt(first).extent;
+    if (shard.broken()) return;
+    shm::Mutation mutation = shard.Change();
     SetBits(shard, mutation, {first, extent.blocks()}, false);
     mutation.Set(head.free_blocks, head.free_blocks + extent.blocks());
     mutation.Set(head.discarded, extent.next());
@@ -125,15 +127,15 @@ void FreeDiscarded(ShardMemory& shard) {
 
 void DiscardWhatWasBeingMade(ShardMemory& shard) {
   FreeDiscarded(shard);
-  shm::Mutation mutation(shard.undo(), shard.bytes());
+  shm::Mutation mutation = shard.Change();
   mutation.Set(shard.head().discarded, shard.head().being_made);
   mutation.Set(shard.head().being_made, kNoBlock);
 }
 
 ChainCursor::ChainCursor(ShardMemory& shard, std::uint32_t block) : shard_(shard) {
-  Extent& extent = shard.ExtentAt(block);
-  next_ = extent.next();
-  left_ = shard.BytesOf(extent).subspan(sizeof(Entry) - sizeof(Extent));
+  const ShardMemory::Run run = shard.RunAt(block);
+  next_ = run.extent.next();
+  left_ = run.bytes().subspan(sizeof(Entry) - sizeof(Extent));
 }
 
 template <typename Each>
@@ -141,9 +143,9 @@ void ChainCursor::Walk(std::size_t bytes, Each each) {
   while (bytes > 0) {
     if (left_.empty()) {
       if (!shard_.Check(next_ != kNoBlock)) return;
-      Extent& extent = shard_.ExtentAt(next_);
-      next_ = extent.next();
-      left_ = shard_.BytesOf(extent);
+      const ShardMemory::Run run = shard_.RunAt(next_);
+      next_ = run.extent.next();
+      left_ = run.bytes();
     }
     const std::size_t size = std::min(bytes, left_.size());
     if (!each(left_.first(size))) return;
@@ -160,6 +162,13 @@ void ChainCursor::Read(std::byte* to, std::size_t bytes) {
   Walk(bytes, [&to](std::span<std::byte> part) {
     std::memcpy(to, part.data(), part.size());
     to += part.size();
+    return true;
+  });
+}
+
+void ChainCursor::AppendTo(std::string& to, std::size_t bytes) {
+  Walk(bytes, [&to](std::span<std::byte> part) {
+    to.append(reinterpret_cast<const char*>(part.data()), part.size());
     return true;
   });
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "cache/shard_memory.h"
 
@@ -33,6 +34,7 @@ class ChainCursor final {
 
   void Skip(std::size_t bytes);
   void Read(std::byte* to, std::size_t bytes);
+  void AppendTo(std::string& to, std::size_t bytes);
   bool Equals(const std::byte* other, std::size_t bytes);
   // Into blocks that nobody reads yet.
   void Write(const std::byte* from, std::size_t bytes);

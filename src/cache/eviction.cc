@@ -45,7 +45,7 @@ struct Cell {
 std::array<Cell, kRowsOfSketch> CellsOf(ShardMemory& shard, std::uint64_t hash) {
   const auto sketch = shard.sketch();
   // The lowest bits have chosen the bucket, the highest the shard.
-  const std::uint64_t line = (hash >> 24) % (sketch.size() / kSketchLineWords);
+  const std::uint64_t line = hash >> 24 & (sketch.size() / kSketchLineWords - 1);
   std::uint64_t* words = &sketch[line * kSketchLineWords];
   std::array<Cell, kRowsOfSketch> cells{};
   for (std::size_t row = 0; row < kRowsOfSketch; ++row) {
@@ -56,7 +56,7 @@ std::array<Cell, kRowsOfSketch> CellsOf(ShardMemory& shard, std::uint64_t hash) 
 }
 
 void Move(ShardMemory& shard, std::uint32_t block, Queue queue) {
-  shm::Mutation mutation(shard.undo(), shard.bytes());
+  shm::Mutation mutation = shard.Change();
   RemoveFromQueue(shard, mutation, block);
   AppendToQueue(shard, mutation, block, queue);
 }
@@ -69,9 +69,9 @@ bool TakeTouch(Entry& entry) {
 
 // The oldest of the protected that was not asked for meanwhile is on probation again.
 void Demote(ShardMemory& shard) {
-  const QueueHead& head = HeadOf(shard, Queue::kProtected);
-  for (std::uint32_t left = head.entries; left > 0 && !shard.broken(); --left) {
-    const std::uint32_t block = head.oldest;
+  for (std::uint32_t left = HeadOf(shard, Queue::kProtected).entries; left > 0; --left) {
+    const std::uint32_t block = OldestOf(shard, Queue::kProtected);
+    if (!shard.Check(block != kNoBlock)) return;
     const bool stays = TakeTouch(shard.EntryAt(block)) && left > 1;
     Move(shard, block, stays ? Queue::kProtected : Queue::kProbation);
     if (!stays) return;
@@ -134,7 +134,9 @@ bool FitsWindow(ShardMemory& shard, std::uint32_t blocks) {
 
 std::uint32_t LeavesWindow(ShardMemory& shard, std::uint32_t blocks) {
   const QueueHead& window = HeadOf(shard, Queue::kWindow);
-  return window.blocks + blocks > RoomForAll(shard) / kWindowShare ? window.oldest : kNoBlock;
+  return window.blocks + blocks > RoomForAll(shard) / kWindowShare
+             ? OldestOf(shard, Queue::kWindow)
+             : kNoBlock;
 }
 
 bool FitsMain(ShardMemory& shard, std::uint32_t blocks) {
@@ -145,15 +147,17 @@ bool FitsMain(ShardMemory& shard, std::uint32_t blocks) {
 
 std::uint32_t Oldest(ShardMemory& shard, std::int64_t now) {
   const std::uint32_t block = OldestOfMain(shard, now);
-  return block != kNoBlock ? block : HeadOf(shard, Queue::kWindow).oldest;
+  return block != kNoBlock ? block : OldestOf(shard, Queue::kWindow);
 }
 
 std::uint32_t OldestOfMain(ShardMemory& shard, std::int64_t now) {
-  const QueueHead& probation = HeadOf(shard, Queue::kProbation);
   const QueueHead& protected_ones = HeadOf(shard, Queue::kProtected);
   while (!shard.broken()) {
-    if (probation.oldest == kNoBlock) Demote(shard);
-    const std::uint32_t block = probation.oldest;
+    std::uint32_t block = OldestOf(shard, Queue::kProbation);
+    if (block == kNoBlock) {
+      Demote(shard);
+      block = OldestOf(shard, Queue::kProbation);
+    }
     if (block == kNoBlock) return kNoBlock;
     Entry& entry = shard.EntryAt(block);
     if (!TakeTouch(entry) || entry.expires <= now) return block;

@@ -19,13 +19,22 @@ std::uint32_t& FromNewer(ShardMemory& shard, QueueHead& head, const Entry& entry
 
 }  // namespace
 
+std::uint32_t OldestOf(ShardMemory& shard, Queue queue) {
+  const std::uint32_t block = HeadOf(shard, queue).oldest;
+  if (block == kNoBlock) return kNoBlock;
+  const Entry& entry = shard.EntryAt(block);
+  return shard.Check(entry.queue == queue && entry.older == kNoBlock) ? block : kNoBlock;
+}
+
 void AppendToQueue(ShardMemory& shard, shm::Mutation& mutation, std::uint32_t block, Queue queue) {
   Entry& entry = shard.EntryAt(block);
   QueueHead& head = HeadOf(shard, queue);
+  std::uint32_t& end = head.newest == kNoBlock ? head.oldest : shard.EntryAt(head.newest).newer;
+  shard.Check(end == kNoBlock);
   mutation.Set(entry.queue, queue);
   mutation.Set(entry.older, head.newest);
   mutation.Set(entry.newer, kNoBlock);
-  mutation.Set(head.newest == kNoBlock ? head.oldest : shard.EntryAt(head.newest).newer, block);
+  mutation.Set(end, block);
   mutation.Set(head.newest, block);
   Count(mutation, head, entry, true);
 }

@@ -18,5 +18,7 @@ void ReplaceInQueue(ShardMemory& shard,
 inline QueueHead& HeadOf(ShardMemory& shard, Queue queue) {
   return shard.head().queues[static_cast<std::size_t>(queue)];
 }
+// kNoBlock where it is empty. Who takes this one out again and again comes to an end.
+std::uint32_t OldestOf(ShardMemory& shard, Queue queue);
 
 }  // namespace onebox::cache

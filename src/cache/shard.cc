@@ -59,7 +59,9 @@ bool Shard::TryLock() {
 bool Shard::Lock(Duration patience, Time now) {
   if (TryLock()) return true;
   auto& given_up = memory_.head().given_up;
-  if (given_up.load(std::memory_order_relaxed) > Nanoseconds(now)) return false;
+  const std::int64_t until = given_up.load(std::memory_order_relaxed);
+  const bool given = until > Nanoseconds(now) && until <= Nanoseconds(now + kGivenUpFor);
+  if (given) return false;  // a later time is none that was written by who gave up
   if (Concluded(memory_.head().lock.Lock(patience))) return true;
   given_up.store(Nanoseconds(now + kGivenUpFor), std::memory_order_relaxed);
   return false;
@@ -83,7 +85,7 @@ void Shard::PutInOrder() {
   if (!memory_.undo().Empty() || head.being_made != kNoBlock || head.discarded != kNoBlock) {
     Raise(head.undone);
   }
-  memory_.undo().Undo(memory_.bytes());
+  memory_.Check(memory_.undo().Undo(memory_.changing()));
   DiscardWhatWasBeingMade(memory_);
   FreeDiscarded(memory_);
 }
@@ -164,15 +166,16 @@ Answer Shard::Get(const Key& key, Time now, Value& value) {
     return Answer::kAbsent;
   }
   Entry& entry = memory_.EntryAt(place.block);
-  if (!memory_.Check(entry.blocks < memory_.blocks() &&
-                     entry.value_bytes <= entry.blocks * kBlockBytes)) {
-    return Answer::kAbsent;
-  }
+  const std::size_t bytes = entry.value_bytes;
+  if (!memory_.Check(bytes <= value_bytes_max())) return Answer::kAbsent;
   value.codec = entry.codec;
   value.expires.reset();
   if (entry.expires != kNever) value.expires = Time(Duration(entry.expires));
-  value.bytes.resize(entry.value_bytes);
-  ReadValue(place.block, reinterpret_cast<std::byte*>(value.bytes.data()), value.bytes.size());
+  value.bytes.clear();
+  value.bytes.reserve(bytes);
+  ChainCursor cursor(memory_, place.block);
+  cursor.Skip(BytesBefore(entry));
+  cursor.AppendTo(value.bytes, bytes);
   if (memory_.broken()) return Answer::kAbsent;
   ++entry.hits;
   NoteUse(memory_, entry);
@@ -186,7 +189,7 @@ void Shard::Discard(Place place) {
   FreeDiscarded(memory_);
   const Entry& entry = memory_.EntryAt(place.block);
   {
-    shm::Mutation mutation(memory_.undo(), memory_.bytes());
+    shm::Mutation mutation = memory_.Change();
     mutation.Set(*place.link, entry.in_bucket);
     RemoveFromQueue(memory_, mutation, place.block);
     if (entry.codec == kClaimCodec) mutation.Set(memory_.head().claims, memory_.head().claims - 1);
@@ -243,7 +246,10 @@ bool Shard::MakeRoom(const Newcomer& newcomer, Time now) {
   }
   while (memory_.head().free_blocks < newcomer.blocks) {
     const std::uint32_t oldest = Oldest(memory_, Nanoseconds(now));
-    if (oldest == kNoBlock) return false;
+    if (oldest == kNoBlock) {
+      memory_.CountsAgree();
+      return false;
+    }
     if (newcomer.frequency &&
         !WinsAgainst(memory_, *newcomer.frequency, oldest, Nanoseconds(now))) {
       MakeYoung(memory_, oldest);
@@ -256,13 +262,13 @@ bool Shard::MakeRoom(const Newcomer& newcomer, Time now) {
 
 // Looks at the oldest of what is kept: it goes where it has expired, else it becomes the newest.
 void Shard::SweepKept(Time now) {
-  const std::uint32_t block = HeadOf(memory_, Queue::kKept).oldest;
+  const std::uint32_t block = OldestOf(memory_, Queue::kKept);
   if (block == kNoBlock) return;
   if (!IsThere(block, now)) {
     if (const Place place = PlaceOf(block); !memory_.broken()) Discard(place);
     return;
   }
-  shm::Mutation mutation(memory_.undo(), memory_.bytes());
+  shm::Mutation mutation = memory_.Change();
   RemoveFromQueue(memory_, mutation, block);
   AppendToQueue(memory_, mutation, block, Queue::kKept);
 }
@@ -279,6 +285,7 @@ bool Shard::MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now) {
   };
   const std::uint32_t seen_max = std::min<std::uint32_t>(kept.entries, kSweptForRoomMax);
   for (std::uint32_t i = 0; !fits(); ++i) {
+    if (i == seen_max) memory_.CountsAgree();
     if (i == seen_max || memory_.broken()) return false;
     SweepKept(now);
   }
@@ -286,6 +293,7 @@ bool Shard::MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now) {
 }
 
 bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
+  if (!memory_.Check(memory_.head().being_made == kNoBlock)) return false;
   const std::size_t all = sizeof(Entry) - sizeof(Extent) + BytesBehind(key, value);
   std::uint32_t blocks = 0;
   for (std::size_t taken = 0; taken < all;) {
@@ -335,7 +343,7 @@ void Shard::Link(const Key& key, Keep keep) {
   const bool kept = keep == Keep::kUntilItExpires;
   const Queue queue = kept ? Queue::kKept : Queue::kWindow;
   {
-    shm::Mutation mutation(memory_.undo(), memory_.bytes());
+    shm::Mutation mutation = memory_.Change();
     if (old.block == kNoBlock) {
       std::uint32_t& bucket = memory_.BucketOf(key.hash);
       mutation.Set(entry.in_bucket, bucket);
@@ -429,7 +437,7 @@ Outcome Shard::Touch(const Key& key, Lifetime lifetime, const Condition& conditi
   if (place.block == kNoBlock || !Holds(condition, place.block)) return Outcome::kRefused;
   Entry& entry = memory_.EntryAt(place.block);
   const std::int64_t expires = lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever;
-  shm::Mutation mutation(memory_.undo(), memory_.bytes());
+  shm::Mutation mutation = memory_.Change();
   mutation.Set(entry.expires, expires);
   mutation.Set(entry.fresh,
                lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires);
@@ -459,7 +467,7 @@ Outcome Shard::Add(const Key& key,
   DropClaim(key);
   ChainCursor cursor(memory_, place.block);
   cursor.Skip(BytesBefore(entry));
-  shm::Mutation mutation(memory_.undo(), memory_.bytes());
+  shm::Mutation mutation = memory_.Change();
   cursor.Overwrite(mutation, reinterpret_cast<const std::byte*>(&sum), sizeof sum);
   return Outcome::kDone;
 }

@@ -18,7 +18,7 @@ class Places final {
   bool AddChain(std::uint32_t block, std::uint32_t& blocks) {
     blocks = 0;
     while (block != kNoBlock) {
-      const Extent extent = shard_.ExtentAt(block);
+      const Extent extent = shard_.RunAt(block).extent;
       if (shard_.broken()) return false;
       for (std::uint32_t i = 0; i < extent.blocks(); ++i) {
         if (!Add(block + i)) return false;
@@ -59,7 +59,8 @@ void Shard::ForEach(Time now, const Each& each) {
     for (std::uint32_t steps = 0; block != kNoBlock && memory_.Check(steps < memory_.blocks());
          ++steps) {
       const Entry& entry = memory_.EntryAt(block);
-      if (IsThere(block, now) && entry.codec != kClaimCodec) {
+      if (IsThere(block, now) && entry.codec != kClaimCodec &&
+          memory_.Check(entry.key_bytes <= kKeyBytesMax)) {
         key.resize(entry.key_bytes);
         ChainCursor cursor(memory_, block);
         cursor.Skip(entry.tags * sizeof(TagMark));

@@ -48,23 +48,29 @@ ShardPlan PlanShard(std::size_t shard_bytes) {
 ShardMemory::ShardMemory(std::span<std::byte> bytes)
     : bytes_(bytes), plan_(PlanShard(bytes.size())) {}
 
-Extent& ShardMemory::ExtentAt(std::uint32_t block) {
-  auto* extent = reinterpret_cast<Extent*>(
-      BlockAt(Check(block != kNoBlock && block < plan_.blocks) ? block : 0));
-  if (extent->blocks() == 0 || extent->blocks() > plan_.blocks - block) {
-    Check(false);
-    extent = reinterpret_cast<Extent*>(BlockAt(0));
+ShardMemory::Run ShardMemory::RunAt(std::uint32_t block) {
+  if (block != kNoBlock && block < plan_.blocks) {
+    const Run run{BlockAt(block), *reinterpret_cast<Extent*>(BlockAt(block))};
+    if (run.extent.blocks() != 0 && run.extent.blocks() <= plan_.blocks - block) return run;
   }
-  return *extent;
+  Check(false);
+  return {BlockAt(0), Extent(kNoBlock, 1)};
 }
 
-Entry& ShardMemory::EntryAt(std::uint32_t block) {
-  return *reinterpret_cast<Entry*>(&ExtentAt(block));
-}
-
-std::span<std::byte> ShardMemory::BytesOf(Extent& extent) {
-  return {reinterpret_cast<std::byte*>(&extent + 1),
-          extent.blocks() * kBlockBytes - sizeof(Extent)};
+bool ShardMemory::CountsAgree() {
+  std::size_t free = 0;
+  for (const std::uint64_t word : map())
+    free += static_cast<std::size_t>(std::popcount(~word));
+  std::size_t counted = head().free_blocks;
+  for (const QueueHead& queue : head().queues)
+    counted += queue.blocks;
+  std::uint32_t block = head().being_made;
+  for (std::uint32_t steps = 0; block != kNoBlock && !broken_ && steps < plan_.blocks; ++steps) {
+    const Extent extent = RunAt(block).extent;
+    counted += extent.blocks();
+    block = extent.next();
+  }
+  return Check(free == head().free_blocks && counted == plan_.blocks - 1);
 }
 
 void ShardMemory::Reset() {

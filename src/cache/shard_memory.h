@@ -42,6 +42,13 @@ class ShardMemory final {
   std::uint32_t blocks() const { return plan_.blocks; }
   std::span<std::byte> bytes() { return bytes_; }
   shm::UndoLog& undo() { return head().undo; }
+  // What Mutations change: all behind the lock, and what is counted.
+  std::span<std::byte> changing() { return bytes_.subspan(offsetof(ShardHead, free_blocks)); }
+  shm::Mutation Change() {
+    Check(undo().Empty());
+    undo().Forget();
+    return {undo(), changing()};
+  }
 
   std::uint32_t& BucketOf(std::uint64_t hash) {
     return buckets()[static_cast<std::uint32_t>(hash) & (plan_.buckets - 1)];
@@ -52,13 +59,21 @@ class ShardMemory final {
                              : 0];
   }
 
-  // The run that begins at a block, which lies within the shard as a whole.
-  Extent& ExtentAt(std::uint32_t block);
+  // A run of blocks that lies within the shard as a whole.
+  struct Run {
+    std::byte* at = nullptr;
+    Extent extent{kNoBlock, 0};
+
+    // What it holds behind its extent.
+    std::span<std::byte> bytes() const {
+      return {at + sizeof(Extent), extent.blocks() * kBlockBytes - sizeof(Extent)};
+    }
+  };
+  // That which begins at the block.
+  Run RunAt(std::uint32_t block);
+  Entry& EntryAt(std::uint32_t block) { return *reinterpret_cast<Entry*>(RunAt(block).at); }
   // REQUIRES: the block is the shard's.
   Extent& NewExtentAt(std::uint32_t block) { return *reinterpret_cast<Extent*>(BlockAt(block)); }
-  Entry& EntryAt(std::uint32_t block);
-  // What an extent holds behind its head.
-  std::span<std::byte> BytesOf(Extent& extent);
 
   // Remembers that something made no sense.
   bool Check(bool makes_sense) {
@@ -66,6 +81,9 @@ class ShardMemory final {
     return makes_sense;
   }
   bool broken() const { return broken_; }
+  // Whether every block is counted once, as free, in a queue or in the chain that is being made: where no
+  // room was found, it may be a count that is to blame.
+  bool CountsAgree();
 
   // Empty, as new.
   void Reset();

@@ -20,19 +20,23 @@ class UndoLog final {
   static constexpr std::size_t kChangesMax = 256;
 
   // For the next who has the lock after a holder's death: everything as it was before the Mutation that
-  // had begun. `memory`: the same as the Mutation's. May die itself, and be called again.
-  void Undo(std::span<std::byte> memory) {
-    // What a scribbler left is no reason to write outside.
-    for (std::size_t left = count_ < kChangesMax ? count_ : kChangesMax; left > 0; --left) {
-      const Change& change = changes_[left - 1];
+  // had begun. `memory`: the same as the Mutation's. May die itself, and be called again. False where
+  // what stands here makes no sense, because a process has scribbled over it; nothing is written
+  // outside of the memory.
+  bool Undo(std::span<std::byte> memory) {
+    bool makes_sense = count_ <= kChangesMax;
+    for (std::size_t left = makes_sense ? count_ : kChangesMax; left > 0; --left) {
+      const Change change = changes_[left - 1];
       if (change.size > sizeof change.old || change.offset > memory.size() ||
           memory.size() - change.offset < change.size) {
+        makes_sense = false;
         continue;
       }
       std::memcpy(memory.data() + change.offset, &change.old, change.size);
     }
     Fence();
     count_ = 0;
+    return makes_sense;
   }
   bool Empty() const { return count_ == 0; }
   // Whatever was overwritten is given up: all of it is made anew.
@@ -60,9 +64,8 @@ class UndoLog final {
 // has the lock. Up to UndoLog::kChangesMax words of 8 bytes: more is a bug.
 class Mutation final {
  public:
-  Mutation(UndoLog& log, std::span<std::byte> memory) : log_(log), memory_(memory) {
-    CHECK(log_.Empty());
-  }
+  // REQUIRES: the log is empty.
+  Mutation(UndoLog& log, std::span<std::byte> memory) : log_(log), memory_(memory) {}
   ~Mutation() {
     UndoLog::Fence();
     log_.count_ = 0;
@@ -92,22 +95,23 @@ class Mutation final {
   }
 
   // How many more words it takes.
-  std::size_t Left() const { return UndoLog::kChangesMax - log_.count_; }
+  std::size_t Left() const { return UndoLog::kChangesMax - count_; }
 
  private:
   void Remember(const std::byte* place, std::size_t size) {
     CHECK(Left() > 0);
-    UndoLog::Change& change = log_.changes_[log_.count_];
+    UndoLog::Change& change = log_.changes_[count_];
     change = {
         static_cast<std::uint32_t>(place - memory_.data()), static_cast<std::uint32_t>(size), 0};
     std::memcpy(&change.old, place, size);
     UndoLog::Fence();
-    ++log_.count_;
+    log_.count_ = ++count_;
     UndoLog::Fence();
   }
 
   UndoLog& log_;
   std::span<std::byte> memory_;
+  std::uint32_t count_ = 0;  // ours: a scribbler in the log leads nowhere
 };
 
 }  // namespace onebox::shm
