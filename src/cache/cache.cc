@@ -38,7 +38,8 @@ struct Layout {
 Layout LayOut(std::size_t bytes) {
   Layout layout;
   const std::size_t wanted = std::clamp(bytes / kShardBytesWanted, kShardsMin, kShardsUsual);
-  layout.shards = std::max(std::bit_floor(wanted), std::bit_ceil(bytes / kShardBytesMax));
+  layout.shards = std::max(std::bit_floor(wanted),
+                           std::bit_ceil((bytes + kShardBytesMax - 1) / kShardBytesMax));
   layout.tag_cells =
       std::bit_floor(std::clamp(bytes / kBytesPerTagCell, kTagCellsMin, kTagCellsMax));
   layout.shard_bytes = (bytes - layout.ShardsAt()) / layout.shards / 64 * 64;
@@ -52,10 +53,13 @@ Cache::Cache(os::Fd memory, os::Mapping mapping)
   const CacheHead& cache = head();
   const Layout layout{cache.shards, cache.shard_bytes, cache.tag_cells};
   const std::span<std::byte> all(mapping_.data(), mapping_.size());
+  seed_ = cache.seed;
+  cells_ = {reinterpret_cast<std::atomic<std::uint32_t>*>(all.data() + layout.CellsAt()),
+            layout.tag_cells};
   shards_.reserve(layout.shards);
   for (std::size_t i = 0; i < layout.shards; ++i)
     shards_.emplace_back(
-        all.subspan(layout.ShardsAt() + i * layout.shard_bytes, layout.shard_bytes), cells());
+        all.subspan(layout.ShardsAt() + i * layout.shard_bytes, layout.shard_bytes), cells_);
 }
 
 Result<Cache> Cache::Create(std::size_t bytes) {
@@ -83,6 +87,7 @@ Result<Cache> Cache::Open(os::Fd memory) {
   if (head.magic != kMagic || head.version != kVersion || !std::has_single_bit(layout.shards) ||
       !std::has_single_bit(layout.tag_cells) || layout.tag_cells > kTagCellsMax ||
       layout.shard_bytes < kShardBytesMin || layout.shard_bytes > kShardBytesMax ||
+      layout.shard_bytes % kBlockBytes != 0 ||
       layout.shards > kCacheBytesMax / layout.shard_bytes) {
     return OperatorError("this memory is no cache of this version of Onebox");
   }
@@ -94,22 +99,16 @@ bool Cache::IsOf(std::size_t bytes) const {
   return LayOut(bytes).Bytes() == mapping_.size();
 }
 
-std::span<std::atomic<std::uint32_t>> Cache::cells() const {
-  const Layout layout{head().shards, head().shard_bytes, head().tag_cells};
-  return {reinterpret_cast<std::atomic<std::uint32_t>*>(mapping_.data() + layout.CellsAt()),
-          layout.tag_cells};
-}
-
 // --- names
 
 Key Cache::KeyOf(std::string_view bytes, std::string_view name) {
   CHECK(bytes.size() <= kKeyBytesMax);
-  return {bytes, XXH3_64bits_withSeed(bytes.data(), bytes.size(), head().seed), RowOf(name)};
+  return {bytes, XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed_), RowOf(name)};
 }
 
 std::uint8_t Cache::RowOf(std::string_view name) {
   if (name.empty() || name.size() > RowName::kBytesMax) return 0;
-  const std::uint64_t hash = XXH3_64bits_withSeed(name.data(), name.size(), head().seed) | 1;
+  const std::uint64_t hash = XXH3_64bits_withSeed(name.data(), name.size(), seed_) | 1;
   for (int i = 0; i < kRowsTried; ++i) {
     const std::size_t row = 1 + (hash / 2 + static_cast<std::size_t>(i)) % (kRows - 1);
     RowName& known = head().row_names[row];
@@ -127,13 +126,13 @@ std::uint8_t Cache::RowOf(std::string_view name) {
 }
 
 std::atomic<std::uint32_t>& Cache::CellOf(std::string_view tag) const {
-  const std::uint64_t hash = XXH3_64bits_withSeed(tag.data(), tag.size(), ~head().seed);
-  return cells()[hash & (head().tag_cells - 1)];
+  const std::uint64_t hash = XXH3_64bits_withSeed(tag.data(), tag.size(), ~seed_);
+  return cells_[hash & (cells_.size() - 1)];
 }
 
 TagMark Cache::MarkOf(std::string_view tag) const {
   std::atomic<std::uint32_t>& cell = CellOf(tag);
-  return {static_cast<std::uint32_t>(&cell - cells().data()), cell.load(std::memory_order_acquire)};
+  return {static_cast<std::uint32_t>(&cell - cells_.data()), cell.load(std::memory_order_acquire)};
 }
 
 void Cache::Purge(std::string_view tag) {
@@ -143,7 +142,7 @@ void Cache::Purge(std::string_view tag) {
 // --- one key
 
 Shard& Cache::ShardOf(const Key& key) {
-  return shards_[(key.hash >> 56) & (shards_.size() - 1)];
+  return shards_[(key.hash >> 48) & (shards_.size() - 1)];
 }
 
 template <typename Given, typename Use>
@@ -159,12 +158,17 @@ Given Cache::Locked(const Key& key, Wait wait, Time now, Given busy, Use use) {
 }
 
 template <typename Use>
-Outcome Cache::Changed(const Key& key, Wait wait, Time now, Use use) {
-  const Outcome outcome = Locked(key, wait, now, Outcome::kBusy, use);
-  if (outcome != Outcome::kDone) return outcome;
-  ShardHead& shard = ShardOf(key).head();
-  shard.turn.fetch_add(1);
-  if (shard.waiting.load() != 0) os::WakeWaiting(shard.turn);
+Outcome Cache::Changed(const Key& key, Wait wait, Time now, Tell tell, Use use) {
+  bool somebody_waits = false;
+  const Outcome outcome = Locked(key, wait, now, Outcome::kBusy, [&](Shard& shard) {
+    const std::uint32_t claims = shard.head().claims;
+    const Outcome used = use(shard);
+    // A claim may end where nothing else is done: as where a key is removed that is not there yet.
+    if ((used == Outcome::kDone && tell == Tell::kWhenDone) || shard.head().claims < claims)
+      somebody_waits = shard.RaiseTurn();
+    return used;
+  });
+  if (somebody_waits) os::WakeWaiting(ShardOf(key).head().turn);
   return outcome;
 }
 
@@ -178,12 +182,15 @@ Outcome Cache::Set(const Key& key,
                    const Condition& condition,
                    Time now,
                    Wait wait) {
-  return Changed(
-      key, wait, now, [&](Shard& shard) { return shard.Set(key, value, condition, now); });
+  return Changed(key, wait, now, Tell::kWhenDone, [&](Shard& shard) {
+    return shard.Set(key, value, condition, now);
+  });
 }
 
 Outcome Cache::Remove(const Key& key, const Condition& condition, Time now, Wait wait) {
-  return Changed(key, wait, now, [&](Shard& shard) { return shard.Remove(key, condition, now); });
+  return Changed(key, wait, now, Tell::kWhenDone, [&](Shard& shard) {
+    return shard.Remove(key, condition, now);
+  });
 }
 
 Outcome Cache::Touch(const Key& key,
@@ -202,7 +209,7 @@ Outcome Cache::Add(const Key& key,
                    Time now,
                    Wait wait,
                    std::int64_t& sum) {
-  return Locked(key, wait, now, Outcome::kBusy, [&](Shard& shard) {
+  return Changed(key, wait, now, Tell::kOfClaims, [&](Shard& shard) {
     return shard.Add(key, number, initial, now, sum);
   });
 }
@@ -227,7 +234,7 @@ Cache::Loading Cache::GetOrClaim(const Key& key,
   using Next = Loading::Next;
   Loading busy{.next = wait == Wait::kNot ? Next::kBusy : Next::kWithout};
   return Locked(key, wait, now, busy, [&](Shard& shard) {
-    Loading loading{.answer = shard.Get(key, now, value), .turn = shard.head().turn.load()};
+    Loading loading{.answer = shard.Get(key, now, value), .turn = TurnOf(key)};
     if (loading.answer == Answer::kFresh) {
       loading.next = Next::kUse;
       return loading;
@@ -237,10 +244,11 @@ Cache::Loading Cache::GetOrClaim(const Key& key,
       loading.next = loading.answer == Answer::kStale ? Next::kUse : Next::kWait;
       return loading;
     }
-    loading.token = head().tokens.fetch_add(1, std::memory_order_relaxed) + 1;
-    const Claim ours{loading.token, static_cast<std::uint64_t>(os::ThisProcess())};
-    const bool claimed = shard.SetClaim(key, ours, now + lease, now) == Outcome::kDone;
-    loading.next = claimed ? Next::kLoad : Next::kWithout;
+    const std::uint64_t token = head().tokens.fetch_add(1, std::memory_order_relaxed) + 1;
+    const Claim ours{token, static_cast<std::uint64_t>(os::ThisProcess())};
+    if (shard.SetClaim(key, ours, now + lease, now) != Outcome::kDone) return loading;
+    loading.next = Next::kLoad;
+    loading.token = token;
     return loading;
   });
 }
@@ -250,34 +258,38 @@ Outcome Cache::Fulfil(const Key& key,
                       const NewValue& value,
                       Time now,
                       Wait wait) {
-  return Changed(
-      key, wait, now, [&](Shard& shard) { return shard.Fulfil(key, token, value, now); });
+  return Changed(key, wait, now, Tell::kWhenDone, [&](Shard& shard) {
+    return shard.Fulfil(key, token, value, now);
+  });
 }
 
 Outcome Cache::GiveUp(const Key& key, std::uint64_t token, Time now, Wait wait) {
-  return Changed(key, wait, now, [&](Shard& shard) { return shard.GiveUp(key, token, now); });
+  return Changed(
+      key, wait, now, Tell::kWhenDone, [&](Shard& shard) { return shard.GiveUp(key, token, now); });
 }
 
 std::uint32_t Cache::TurnOf(const Key& key) {
-  return ShardOf(key).head().turn.load();
+  return ShardOf(key).head().turn.load() & ~kSomebodyWaits;
 }
 
 void Cache::Await(const Key& key, std::uint32_t turn, Duration timeout) {
-  ShardHead& shard = ShardOf(key).head();
-  shard.waiting.fetch_add(1);
-  os::WaitForChange(shard.turn, turn, timeout);
-  shard.waiting.fetch_sub(1);
+  std::atomic<std::uint32_t>& word = ShardOf(key).head().turn;
+  std::uint32_t expected = turn;
+  const std::uint32_t waited_for = turn | kSomebodyWaits;
+  if (word.compare_exchange_strong(expected, waited_for) || expected == waited_for)
+    os::WaitForChange(word, waited_for, timeout);
 }
 
 // --- for those who look
 
-Cache::Figures Cache::Count() {
+Cache::Figures Cache::Count(Time now) {
   Figures figures;
   figures.bytes = mapping_.size();
   std::array<Row, kRows> rows;
   for (Shard& shard : shards_) {
-    const ShardHead& head = shard.head();  // without its lock: figures of a moment, nearly
-    const std::uint32_t blocks = shard.memory().blocks();
+    if (!shard.Lock(kPatience, now)) continue;
+    const ShardHead& head = shard.head();
+    const std::uint32_t blocks = shard.memory().blocks() - 1;  // without that which is nobody's
     figures.bytes_used += std::size_t{blocks - std::min(head.free_blocks, blocks)} * kBlockBytes;
     const QueueHead& kept = head.queues[static_cast<std::size_t>(Queue::kKept)];
     figures.bytes_kept += std::size_t{kept.blocks} * kBlockBytes;
@@ -293,6 +305,7 @@ Cache::Figures Cache::Count() {
       rows[i].sets += head.rows[i].sets.load(std::memory_order_relaxed);
       rows[i].evictions += head.rows[i].evictions.load(std::memory_order_relaxed);
     }
+    shard.Unlock();
   }
   for (std::size_t i = 0; i < kRows; ++i) {
     if (rows[i].hits + rows[i].misses + rows[i].sets == 0) continue;

@@ -108,7 +108,8 @@ class Cache final {
     std::uint64_t emptied = 0;  // shards that made no sense any more
     std::vector<Row> rows;      // those that were asked for, or set
   };
-  Figures Count();
+  // Without the shards that are busy, as ForEach().
+  Figures Count(Time now);
   // One shard after the other, each locked meanwhile; those that are busy are left out: how many.
   std::size_t ForEach(Time now, const Shard::Each& each);
   bool CheckInvariants();
@@ -117,7 +118,6 @@ class Cache final {
   Cache(os::Fd memory, os::Mapping mapping);
 
   CacheHead& head() const { return *reinterpret_cast<CacheHead*>(mapping_.data()); }
-  std::span<std::atomic<std::uint32_t>> cells() const;
   std::atomic<std::uint32_t>& CellOf(std::string_view tag) const;
   Shard& ShardOf(const Key& key);
   std::uint8_t RowOf(std::string_view name);
@@ -126,12 +126,16 @@ class Cache final {
   // What `use` gives for the key's shard, or `busy`.
   template <typename Given, typename Use>
   Given Locked(const Key& key, Wait wait, Time now, Given busy, Use use);
-  // The same, and tells those who wait for the key.
+  // The same, and tells those who wait for the key when it is done, or when a claim alone has ended.
+  enum class Tell : unsigned char { kWhenDone, kOfClaims };
   template <typename Use>
-  Outcome Changed(const Key& key, Wait wait, Time now, Use use);
+  Outcome Changed(const Key& key, Wait wait, Time now, Tell tell, Use use);
 
   os::Fd memory_;
   os::Mapping mapping_;
+  // As they were when it was opened: a process may scribble over them later.
+  std::span<std::atomic<std::uint32_t>> cells_;
+  std::uint64_t seed_ = 0;
   std::vector<Shard> shards_;
 };
 

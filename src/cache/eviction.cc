@@ -134,9 +134,8 @@ bool FitsWindow(ShardMemory& shard, std::uint32_t blocks) {
 
 std::uint32_t LeavesWindow(ShardMemory& shard, std::uint32_t blocks) {
   const QueueHead& window = HeadOf(shard, Queue::kWindow);
-  return window.blocks + blocks > RoomForAll(shard) / kWindowShare
-             ? OldestOf(shard, Queue::kWindow)
-             : kNoBlock;
+  return window.blocks + blocks > RoomForAll(shard) / kWindowShare ? OldestOf(shard, Queue::kWindow)
+                                                                   : kNoBlock;
 }
 
 bool FitsMain(ShardMemory& shard, std::uint32_t blocks) {

@@ -14,7 +14,7 @@ namespace onebox::cache {
 
 // Processes of several versions may map the same memory: a change here is a new version.
 inline constexpr std::uint64_t kMagic = 0x31'48'43'58'4f'42'4e'4f;  // "ONBXOCH1"
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 inline constexpr std::size_t kBlockBytes = 64;
 inline constexpr std::uint32_t kNoBlock = 0;  // block 0 of a shard is nobody's
@@ -80,10 +80,12 @@ struct RowCounts {
   std::atomic<std::uint64_t> hits, misses, sets, evictions;
 };
 
+inline constexpr std::uint32_t kSomebodyWaits = 1;  // of a turn; who raises it wakes them
+
 struct ShardHead {
   shm::RobustLock lock;
-  std::atomic<std::uint32_t> turn;     // raised when somebody who waits should look again
-  std::atomic<std::uint32_t> waiting;  // how many wait for it
+  std::atomic<std::uint32_t> turn;  // raised by two when those who wait should look again
+  std::uint32_t unused;
   std::atomic<std::int64_t>
       given_up;                       // until then nobody waits for the lock: its holder is stopped
   std::atomic<std::uint64_t> undone;  // how often a holder died within a change
@@ -99,6 +101,7 @@ struct ShardHead {
   std::uint32_t search_from;  // where the last run of blocks was found, in words of the map
   std::uint32_t asked;        // how often since the last epoch began
   std::uint8_t epoch;
+  std::int64_t kept_full_until;  // until then no room is looked for among what is kept
   std::array<RowCounts, kRows> rows;
   shm::UndoLog undo;
 };

@@ -13,12 +13,14 @@ namespace {
 
 // A claim on a key is an entry of its own, in the same shard, which the bits of the hash that are left
 // here choose.
-constexpr std::uint64_t kClaimBits = 0x00ff'5bd1'e995'a4d3;
+constexpr std::uint64_t kClaimBits = 0x0000'5bd1'e995'a4d3;
 // Where a holder does not go on, callers do without for as long before they wait for it once more.
 constexpr Duration kGivenUpFor = std::chrono::seconds(1);
 // How many of the kept entries are looked at for each new one: what has expired goes in time.
 constexpr int kSweptAtOnce = 4;
 constexpr int kSweptForRoomMax = 4096;
+// Where that has found no room, the next who come do without it for so long.
+constexpr Duration kSweptAgainAfter = std::chrono::milliseconds(100);
 
 std::int64_t Nanoseconds(Time time) {
   return time.time_since_epoch().count();
@@ -49,7 +51,7 @@ void Raise(std::atomic<std::uint64_t>& count) {
 
 void Shard::Format() {
   memory_.head().lock.Initialise();
-  memory_.Reset();
+  memory_.Begin();
 }
 
 bool Shard::TryLock() {
@@ -96,6 +98,12 @@ void Shard::Unlock() {
     memory_.Reset();
   }
   memory_.head().lock.Unlock();
+}
+
+bool Shard::RaiseTurn() {
+  auto& turn = memory_.head().turn;
+  const std::uint32_t next = (turn.load(std::memory_order_relaxed) | kSomebodyWaits) + 1;
+  return (turn.exchange(next) & kSomebodyWaits) != 0;
 }
 
 // --- looking
@@ -283,13 +291,19 @@ bool Shard::MakeRoomToKeep(const Key& key, std::uint32_t blocks, Time now) {
     const std::uint32_t given_back = counted ? memory_.EntryAt(old.block).blocks : 0;
     return kept.blocks + blocks <= memory_.blocks() / 2 + given_back;
   };
-  const std::uint32_t seen_max = std::min<std::uint32_t>(kept.entries, kSweptForRoomMax);
-  for (std::uint32_t i = 0; !fits(); ++i) {
-    if (i == seen_max) memory_.CountsAgree();
-    if (i == seen_max || memory_.broken()) return false;
+  if (fits()) return true;
+  std::int64_t& kept_full_until = memory_.head().kept_full_until;
+  const std::int64_t again = Nanoseconds(now + kSweptAgainAfter);
+  if (kept_full_until > Nanoseconds(now) && kept_full_until <= again) return false;
+  for (std::uint32_t left = std::min<std::uint32_t>(kept.entries, kSweptForRoomMax);
+       left > 0 && !memory_.broken();
+       --left) {
     SweepKept(now);
+    if (fits()) return true;
   }
-  return true;
+  memory_.CountsAgree();
+  kept_full_until = again;
+  return false;
 }
 
 bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
@@ -382,7 +396,7 @@ Outcome Shard::Put(const Key& key, const NewValue& value, Time now) {
   }
   if (MakeRoom(newcomer, now) && WriteEntry(key, value, now)) {
     Link(key, value.keep);
-    Raise(memory_.head().rows[key.row].sets);
+    if (value.codec != kClaimCodec) Raise(memory_.head().rows[key.row].sets);
     return Outcome::kDone;
   }
   DiscardWhatWasBeingMade(memory_);

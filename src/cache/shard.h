@@ -100,6 +100,8 @@ class Shard final {
   void Unlock();
   // What Lock() does where the holder before has died: undoes or completes what he had begun.
   void PutInOrder();
+  // Those who wait for one of its keys are to look again. Whether there are any: they are to be woken.
+  bool RaiseTurn();
 
   std::size_t value_bytes_max() { return std::size_t{memory_.blocks()} * kBlockBytes / 4; }
 

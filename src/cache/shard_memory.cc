@@ -73,29 +73,33 @@ bool ShardMemory::CountsAgree() {
   return Check(free == head().free_blocks && counted == plan_.blocks - 1);
 }
 
+void ShardMemory::Begin() {
+  ShardHead& shard = head();
+  shard.free_blocks = plan_.blocks - 1;
+  map()[0] = 1;  // block 0
+  for (std::uint32_t beyond = plan_.blocks; beyond % 64 != 0; ++beyond)
+    map().back() |= std::uint64_t{1} << (beyond % 64);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  shard.whole = 1;
+}
+
 void ShardMemory::Reset() {
   ShardHead& shard = head();
   // Counts of what has been stay, and so does the lock, which is ours.
   shard.whole = 0;
   std::atomic_signal_fence(std::memory_order_seq_cst);  // whoever finds it so begins again
-  shard.free_blocks = plan_.blocks - 1;
   shard.being_made = shard.discarded = kNoBlock;
   shard.claims = 0;
   shard.queues = {};
   shard.search_from = shard.asked = 0;
   shard.epoch = 0;
+  shard.kept_full_until = 0;
   std::ranges::fill(map(), 0);
-  map()[0] = 1;  // block 0
-  for (std::uint32_t beyond = plan_.blocks; beyond % 64 != 0; ++beyond)
-    map().back() |= std::uint64_t{1} << (beyond % 64);
   std::ranges::fill(buckets(), kNoBlock);
   std::ranges::fill(sketch(), 0);
-  std::memset(BlockAt(0), 0, kBlockBytes);
-  *reinterpret_cast<Extent*>(BlockAt(0)) = Extent(kNoBlock, 1);
   undo().Forget();
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  shard.whole = 1;
   broken_ = false;
+  Begin();
 }
 
 }  // namespace onebox::cache

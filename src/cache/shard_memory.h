@@ -85,7 +85,8 @@ class ShardMemory final {
   // room was found, it may be a count that is to blame.
   bool CountsAgree();
 
-  // Empty, as new.
+  // Empty: where all of it is zero bytes, of which it touches few; and whatever it is.
+  void Begin();
   void Reset();
 
  private:

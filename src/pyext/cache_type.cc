@@ -606,7 +606,7 @@ bool SetItem(const Ref& dict, const char* name, std::uint64_t number) {
 }
 
 PyObject* Figures(PyObject* self, PyObject* /*none*/) {
-  const cache::Cache::Figures figures = Of(self).cache->Count();
+  const cache::Cache::Figures figures = Of(self).cache->Count(Of(self).clock.Now());
   Ref result = Ref::Take(PyDict_New());
   Ref rows = Ref::Take(PyDict_New());
   if (!result || !rows) return nullptr;
