@@ -54,16 +54,16 @@ enum class What : unsigned char {
 struct Operation {
   What what = What::kGet;
   int key = 0;
-  std::string bytes;
+  std::string bytes = {};
   std::uint8_t codec = 0;
   Keep keep = Keep::kWhileThereIsRoom;
   Condition::Presence presence = Condition::Presence::kAny;
   bool equals = false;  // it asks for the value of `equal_to`
-  std::string equal_to;
-  std::optional<Duration> lasts, fresh;
+  std::string equal_to = {};
+  std::optional<Duration> lasts = {}, fresh = {};
   std::int64_t number = 0;
   bool begins = false;
-  std::vector<std::uint32_t> tags;
+  std::vector<std::uint32_t> tags = {};
   std::uint64_t token = 0;
 };
 
@@ -71,9 +71,9 @@ struct Operation {
 struct Ending {
   Outcome outcome = Outcome::kDone;
   Answer answer = Answer::kAbsent;
-  Value value;
+  Value value = {};
   std::int64_t sum = 0;
-  std::optional<std::uint64_t> claim;
+  std::optional<std::uint64_t> claim = {};
 };
 
 constexpr std::uint32_t kTags = 6;
@@ -599,8 +599,7 @@ std::vector<Model> ModelsAfter(const Model& before, const Operation& operation) 
   for (const auto outcome : {Outcome::kDone, Outcome::kTooLarge, Outcome::kFull}) {
     for (const std::int64_t sum : before.SumsOf(operation)) {
       Model after = before;
-      const Ending ending{
-          .outcome = outcome, .value = {}, .sum = sum, .claim = before.ClaimOf(operation.key)};
+      const Ending ending{.outcome = outcome, .sum = sum, .claim = before.ClaimOf(operation.key)};
       if (after.Apply(operation, ending).empty()) models.push_back(after);
     }
   }
@@ -662,7 +661,7 @@ TEST(RandomOperations, OfTheKilledAreDoneOrAreNot) {
     for (std::uint32_t i = 0; i < done; ++i) {
       const Diary::Line& line = diary.lines[i];
       const Operation operation = DrawForTheKilled(drawing);
-      Ending ending{.outcome = line.outcome, .value = {}, .sum = line.sum};
+      Ending ending{.outcome = line.outcome, .sum = line.sum};
       if (line.has_claim) ending.claim = line.claim;
       ASSERT_EQ(model.Apply(operation, ending), "") << "operation " << i;
     }

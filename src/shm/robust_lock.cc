@@ -5,6 +5,10 @@
 
 #include "base/check.h"
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace onebox::shm {
 namespace {
 
@@ -15,6 +19,19 @@ timespec After(Duration patience) {
   ::clock_gettime(CLOCK_MONOTONIC, &time);
   const auto later = time.tv_nsec + patience.count();
   return {time.tv_sec + later / kNanosecondsPerSecond, later % kNanosecondsPerSecond};
+}
+
+int LockUntil(pthread_mutex_t& mutex, const timespec& until) {
+#ifdef __SANITIZE_THREAD__  // that of g++ 12 does not know the call
+  __tsan_mutex_pre_lock(&mutex, __tsan_mutex_try_lock);
+#endif
+  const int number = ::pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &until);
+#ifdef __SANITIZE_THREAD__
+  const bool taken = number == 0 || number == EOWNERDEAD;
+  __tsan_mutex_post_lock(
+      &mutex, __tsan_mutex_try_lock | (taken ? 0 : __tsan_mutex_try_lock_failed), 0);
+#endif
+  return number;
 }
 
 }  // namespace
@@ -32,7 +49,7 @@ RobustLock::Taken RobustLock::Lock(Duration patience) {
   const Taken taken = TryLock();
   if (taken != Taken::kNo || patience <= Duration::zero()) return taken;
   const timespec until = After(patience);
-  return Conclude(::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until));
+  return Conclude(LockUntil(mutex_, until));
 }
 
 RobustLock::Taken RobustLock::TryLock() {
