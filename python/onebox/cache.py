@@ -116,9 +116,8 @@ class Cache(_onebox.Cache):
             if loaded is not None or none_ttl is not None:
                 if lasts is not None:
                     lasts *= 1 - jitter * random.random()
-                kept = True
-                self.fulfil(key, token, loaded, marks=marks, fresh=lasts,
-                            ttl=None if lasts is None else lasts + stale)
+                kept = self.fulfil(key, token, loaded, marks=marks, fresh=lasts,
+                                   ttl=None if lasts is None else lasts + stale)
             return loaded
         finally:
             if not kept:

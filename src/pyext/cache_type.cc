@@ -50,6 +50,11 @@ auto WithLock(Use use, decltype(use(Wait::kNot)) busy, Wait else_wait = Wait::kF
   return use(else_wait);
 }
 
+constexpr std::size_t kScratchBytesMax = 64 << 10;
+void Shrink(std::string& scratch) {
+  if (scratch.capacity() > kScratchBytesMax) scratch = {};
+}
+
 // A key's bytes and what they are called, for as long as one call. No Python code runs meanwhile.
 struct NamedKey {
   std::string bytes, name;
@@ -64,6 +69,7 @@ struct NamedKey {
                    "a key of %zu bytes is longer than %zu",
                    bytes.size(),
                    cache::kKeyBytesMax);
+      Shrink(bytes);
       return false;
     }
     name.assign(inside.name_space);
@@ -82,11 +88,6 @@ cache::Value& ThisThreadsValue() {
   thread_local cache::Value value;
   return value;
 }
-constexpr std::size_t kScratchBytesMax = 64 << 10;
-void Shrink(std::string& scratch) {
-  if (scratch.capacity() > kScratchBytesMax) scratch = {};
-}
-
 // --- arguments
 
 // Seconds to come. False with an exception where they are not.
@@ -237,9 +238,10 @@ PyObject* Conclude(const Inside& inside, Outcome outcome, std::size_t bytes, boo
 
 // What cannot be read any more, as a class that has moved, is not there; the log says so.
 Ref DecodeOrNone(Inside& inside, PyObject* key, const cache::Value& value, bool& unreadable) {
+  const auto codec = static_cast<Codec>(value.codec);  // loads() may ask this cache, into `value`
   Ref decoded = Decode(inside.coder, value);
-  unreadable = !decoded && static_cast<Codec>(value.codec) == inside.coder.codec &&
-               PyErr_ExceptionMatches(PyExc_Exception) != 0;
+  unreadable =
+      !decoded && codec == inside.coder.codec && PyErr_ExceptionMatches(PyExc_Exception) != 0;
   if (unreadable) PyErr_WriteUnraisable(key);
   return decoded;
 }
@@ -503,7 +505,9 @@ PyObject* Claim(PyObject* self, PyObject* arguments) {
     if (!found && !unreadable) return nullptr;
     if (unreadable) {
       // As if nothing were there: the next asks again, and loads.
-      inside.cache->Remove(*key.key, {}, inside.clock.Now(), Wait::kForOthers);
+      WithLock(
+          [&](Wait wait) { return inside.cache->Remove(*key.key, {}, inside.clock.Now(), wait); },
+          Outcome::kBusy);
       return Claim(self, arguments);
     }
   }
@@ -606,7 +610,12 @@ bool SetItem(const Ref& dict, const char* name, std::uint64_t number) {
 }
 
 PyObject* Figures(PyObject* self, PyObject* /*none*/) {
-  const cache::Cache::Figures figures = Of(self).cache->Count(Of(self).clock.Now());
+  const auto cache = Of(self).cache;
+  const Time now = Of(self).clock.Now();
+  const cache::Cache::Figures figures = [&] {
+    const WithoutGil others;
+    return cache->Count(now);
+  }();
   Ref result = Ref::Take(PyDict_New());
   Ref rows = Ref::Take(PyDict_New());
   if (!result || !rows) return nullptr;
