@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "os/clock.h"
 #include "telemetry/prometheus.h"
 
 namespace onebox::main {
@@ -69,7 +70,7 @@ void AppendHeading(std::string& out,
 }  // namespace
 
 std::string CacheMetrics(cache::Cache& cache) {
-  const Figures figures = cache.Count();
+  const Figures figures = cache.Count(os::SystemClock().Now());
   std::string out;
   for (const Whole& row : kWhole) {
     AppendHeading(out, row.name, row.type, row.help);
