@@ -17,7 +17,7 @@ using Next = Cache::Loading::Next;
 class Claims : public CacheTest {
  protected:
   Cache::Loading Ask(std::string_view key = "key", Duration lease = 10s) {
-    return cache_.GetOrClaim(KeyOf(key), lease, Now(), Wait::kNot, value_);
+    return cache_.GetOrClaim(KeyOf(key), lease, Now(), Wait::kForOthers, value_);
   }
   std::uint64_t Claim(std::string_view key = "key", Duration lease = 10s) {
     const auto loading = Ask(key, lease);

@@ -1,6 +1,7 @@
 // Random operations beside a plain model, in one process and with processes that are killed: what may
 // give way may be forgotten, and nothing else; nothing is there that was not put there.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -268,6 +269,18 @@ Ending Real::Do(const Operation& operation) {
   return ending;
 }
 
+// Has the lock, and gives it back where a test fails too: memory may not go with a lock that is held.
+class Holding final {
+ public:
+  explicit Holding(Shard& shard) : shard_(shard) { CHECK(shard_.TryLock()); }
+  ~Holding() { shard_.Unlock(); }
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+
+ private:
+  Shard& shard_;
+};
+
 // What a plain map remembers.
 struct Held {
   std::string bytes;
@@ -528,13 +541,13 @@ TEST(RandomOperations, DoWhatAPlainMapDoes) {
   const std::uint64_t seed = DrawSeed();
   SCOPED_TRACE(fmt::format("ONEBOX_SEED={}", seed));
   int full = 0, evicted = 0;
-  for (std::uint64_t round = 0; round < 6; ++round) {
+  for (std::uint64_t round = 0; round < 4; ++round) {
     Real real;
     Shard& shard = real.shard();
     Model model(shard.value_bytes_max());
     Drawing drawing(seed + round, shard.value_bytes_max());
-    ASSERT_TRUE(shard.TryLock());
-    for (int i = 0; i < 1'500; ++i) {
+    const Holding holding(shard);
+    for (int i = 0; i < 1'000; ++i) {
       Operation operation = drawing.Draw();
       operation.equal_to = model.EqualTo(operation);
       const Ending ending = real.Do(operation);
@@ -548,7 +561,6 @@ TEST(RandomOperations, DoWhatAPlainMapDoes) {
     ASSERT_EQ(CompareAll(shard, model, real.now()), "");
     for (const RowCounts& row : shard.head().rows)
       evicted += static_cast<int>(row.evictions.load());
-    shard.Unlock();
     ASSERT_EQ(shard.head().emptied.load(), 0U);
   }
   EXPECT_GT(full, 0) << "else the limit of what is kept was never met";
@@ -643,7 +655,7 @@ TEST(RandomOperations, OfTheKilledAreDoneOrAreNot) {
       os::Mapping::Share(os::NewSharedMemory("test", sizeof(Diary)).value(), sizeof(Diary)).value();
   auto& diary = *new (mapping.data()) Diary;
   std::uint64_t operations = 0;
-  for (std::uint64_t round = 0; round < 60; ++round) {
+  for (std::uint64_t round = 0; round < 30; ++round) {
     SCOPED_TRACE(fmt::format("round {}", round));
     Drawing drawing(seed + round, shard.value_bytes_max());
     diary.done = 0;
@@ -654,7 +666,7 @@ TEST(RandomOperations, OfTheKilledAreDoneOrAreNot) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 5'000));
     ::kill(child, SIGKILL);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-    ASSERT_TRUE(shard.TryLock());
+    const Holding holding(shard);
     ASSERT_TRUE(shard.CheckInvariants());
     const std::uint32_t done = diary.done.load();
     operations += done;
@@ -673,10 +685,9 @@ TEST(RandomOperations, OfTheKilledAreDoneOrAreNot) {
     ASSERT_EQ(CompareAll(shard, model, real.now()), "");
     Operation wait{.what = What::kWait, .lasts = milliseconds(random() % 1'000)};
     model.Apply(wait, real.Do(wait));
-    shard.Unlock();
   }
   ASSERT_EQ(shard.head().emptied.load(), 0U);
-  EXPECT_GT(operations, 1'000U);
+  EXPECT_GT(operations, 100U);
 }
 
 // --- scribbling
@@ -691,6 +702,33 @@ TEST(RandomScribbling, LeavesAShardThatCanBeUsed) {
     const std::string told = fmt::format("ONEBOX_SEED={}, round {}", seed, round);
     const CrashStory story(told);
     properties::CheckScribbled(bytes);
+  }
+}
+
+// What random bytes hardly ever say.
+TEST(Scribbling, OverTheMapLeadsToNoBlockThatIsNone) {
+  const struct {
+    const char* why;
+    std::function<void(ShardMemory&)> scribble;
+  } cases[] = {
+      {"block 0", [](ShardMemory& memory) { memory.map().front() = 0; }},
+      {"blocks behind the last", [](ShardMemory& memory) { memory.map().back() = 0; }},
+  };
+  const properties::LonelyMemory memory;
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.why);
+    std::ranges::fill(memory.bytes(), std::byte{0});
+    Shard shard(memory.bytes(), {});
+    shard.Format();
+    ASSERT_TRUE(shard.TryLock());
+    c.scribble(shard.memory());
+    for (int i = 0; i < 2'000; ++i)
+      shard.Set(Real::KeyOf(std::to_string(i)), {.bytes = std::string(100, 'x')}, {}, Time{});
+    shard.Unlock();
+    EXPECT_GE(shard.head().emptied.load(), 1U);
+    ASSERT_TRUE(shard.TryLock());
+    EXPECT_TRUE(shard.CheckInvariants());
+    shard.Unlock();
   }
 }
 
