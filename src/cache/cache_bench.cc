@@ -14,10 +14,8 @@
 namespace onebox::cache {
 namespace {
 
-using std::chrono_literals::operator""h;
-
 constexpr std::size_t kBytes = std::size_t{64} << 20;
-const Time kNow{1h};
+constexpr Time kNow{std::chrono::hours(1)};
 
 // A cache with as many entries of that size as are asked for, and their keys as an app would name them.
 struct Filled {

@@ -214,9 +214,9 @@ TEST_F(Claims, OfThoseWhoLiveStand) {
     Ask("key", 1h);
     ::pause();
   });
-  const auto until = std::chrono::steady_clock::now() + 20s;
-  while (Figures().bytes_used == 0 && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(1ms);
+  const Time until = real_clock_.Now() + 20s;
+  while (Figures().bytes_used == 0 && real_clock_.Now() < until)
+    LetPass(1ms);
   EXPECT_EQ(Ask().next, Next::kWait);
   ::kill(child, SIGKILL);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
@@ -229,11 +229,11 @@ TEST_F(Claims, OfThoseWhoLiveStand) {
 Duration WaitWhile(Cache& cache, std::string_view key, std::uint32_t turn, auto change) {
   Duration waited{};
   std::thread waiter([&] {
-    const auto begin = std::chrono::steady_clock::now();
+    const Time begin = os::SystemClock().Now();
     cache.Await(cache.KeyOf(key, ""), turn, 20s);
-    waited = std::chrono::steady_clock::now() - begin;
+    waited = os::SystemClock().Now() - begin;
   });
-  std::this_thread::sleep_for(20ms);
+  LetPass(20ms);
   change();
   waiter.join();
   return waited;
@@ -267,9 +267,9 @@ TEST_F(Claims, WhoWaitsIsToldAtOnce) {
 TEST_F(Claims, WhoComesTooLateToWaitDoesNot) {
   const std::uint32_t turn = cache_.TurnOf(KeyOf("key"));
   Set("key", "x");
-  const auto begin = std::chrono::steady_clock::now();
+  const Time begin = real_clock_.Now();
   cache_.Await(KeyOf("key"), turn, 20s);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  EXPECT_LT(real_clock_.Now() - begin, 10s);
 }
 
 TEST_F(Claims, WaitingEndsInTime) {
@@ -283,13 +283,13 @@ TEST_F(Claims, WhoWaitsInAnotherProcessIsToldAndHisDeathCostsNothing) {
   const std::uint32_t turn = cache_.TurnOf(KeyOf("key"));
   const auto wait = [&] { cache_.Await(KeyOf("key"), turn, 20s); };
   const pid_t killed = Forked(wait), woken = Forked(wait);
-  std::this_thread::sleep_for(50ms);
+  LetPass(50ms);
   ::kill(killed, SIGKILL);
   ASSERT_EQ(::waitpid(killed, nullptr, 0), killed);
-  const auto begin = std::chrono::steady_clock::now();
+  const Time begin = real_clock_.Now();
   Set("key", "x");
   ASSERT_EQ(::waitpid(woken, nullptr, 0), woken);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  EXPECT_LT(real_clock_.Now() - begin, 10s);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "base/testing.h"
 #include "cache/properties.h"
 #include "cache/shard.h"
+#include "cache/testing.h"
 #include "os/mapping.h"
 
 namespace onebox::cache {
@@ -663,7 +664,7 @@ TEST(RandomOperations, OfTheKilledAreDoneOrAreNot) {
     if (child == 0) DoUntilKilled(real, drawing, diary);
     while (diary.done.load() == 0)
       std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 5'000));
+    LetPass(std::chrono::microseconds(random() % 5'000));
     ::kill(child, SIGKILL);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
     const Holding holding(shard);

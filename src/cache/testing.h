@@ -1,6 +1,8 @@
 #pragma once
 // CacheTest: a small cache and a clock that stands still, for the tests of this room.
 
+#include <atomic>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +11,8 @@
 
 #include "base/clock.h"
 #include "cache/cache.h"
+#include "os/clock.h"
+#include "os/futex.h"
 
 namespace onebox::cache {
 
@@ -16,6 +20,12 @@ using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""ns;
+
+// What other threads and processes do, they do in real time.
+inline void LetPass(Duration duration) {
+  std::atomic<std::uint32_t> nobodys = 0;
+  os::WaitForChange(nobodys, 0, duration);
+}
 
 class CacheTest : public testing::Test {
  protected:
@@ -52,6 +62,7 @@ class CacheTest : public testing::Test {
     EXPECT_EQ(Figures().emptied, 0U);
   }
 
+  os::SystemClock real_clock_;
   FakeClock clock_;
   Cache cache_ = Cache::Create(kCacheBytesMin).value();
 };

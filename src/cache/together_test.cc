@@ -15,13 +15,11 @@
 #include <unistd.h>
 
 #include "cache/cache.h"
+#include "cache/testing.h"
 #include "os/clock.h"
 
 namespace onebox::cache {
 namespace {
-
-using std::chrono_literals::operator""s;
-using std::chrono_literals::operator""ms;
 
 constexpr int kThreads = 3;
 constexpr int kProcesses = 4;
@@ -29,6 +27,7 @@ constexpr std::uint64_t kLetters = 8;
 
 void InThreads(const std::function<void(int)>& work) {
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i)
     threads.emplace_back(work, i);
   for (auto& thread : threads)
@@ -260,7 +259,7 @@ TEST_F(Together, ThreadsAndProcessesDoEverything) {
     std::vector<std::thread> threads;
     for (std::uint64_t i = 0; i < kThreads; ++i)
       threads.emplace_back([&, i] { DoEverything(seed * 10 + i, ends); });
-    std::this_thread::sleep_for(700ms);
+    LetPass(700ms);
     ends = true;
     for (auto& thread : threads)
       thread.join();
@@ -285,7 +284,7 @@ TEST_F(Together, OthersGoOnWhereSomeAreKilled) {
   for (int i = 0; i < 20; ++i) {
     const pid_t child = ::fork();
     if (child == 0) DoEverything(static_cast<std::uint64_t>(i), ends);
-    std::this_thread::sleep_for(10ms);
+    LetPass(10ms);
     ::kill(child, SIGKILL);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   }

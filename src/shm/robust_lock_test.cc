@@ -1,28 +1,36 @@
 #include "shm/robust_lock.h"
 
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <new>
 #include <thread>
-#include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/clock.h"
+#include "os/futex.h"
 #include "os/mapping.h"
 
 namespace onebox::shm {
 namespace {
 
-using std::chrono_literals::operator""s;
-using std::chrono_literals::operator""ms;
 using Taken = RobustLock::Taken;
 
 // What processes share.
 struct Shared {
-  RobustLock lock;
+  RobustLock lock = {};
   long count = 0;  // guarded by it
 };
+
+// What other threads and processes do, they do in real time.
+void LetPass(Duration duration) {
+  std::atomic<std::uint32_t> nobodys = 0;
+  os::WaitForChange(nobodys, 0, duration);
+}
 
 class RobustLockTest : public testing::Test {
  protected:
@@ -37,7 +45,7 @@ class RobustLockTest : public testing::Test {
   // A process that takes the lock, and ends without giving it back.
   void DieWithIt(Taken expected) {
     const pid_t child = Forked([&] {
-      if (shared_.lock.Lock(10s) != expected) ::_exit(1);
+      if (shared_.lock.Lock(std::chrono::seconds(10)) != expected) ::_exit(1);
       ::kill(::getpid(), SIGKILL);
     });
     int status = 0;
@@ -70,11 +78,12 @@ TEST_F(RobustLockTest, IsOnesAtATime) {
 TEST_F(RobustLockTest, WaitsNoLongerThanIsSaid) {
   ASSERT_EQ(shared_.lock.TryLock(), Taken::kYes);
   std::thread([&] {
-    const auto begin = std::chrono::steady_clock::now();
-    EXPECT_EQ(shared_.lock.Lock(0s), Taken::kNo);
-    EXPECT_EQ(shared_.lock.Lock(-1s), Taken::kNo);
-    EXPECT_EQ(shared_.lock.Lock(30ms), Taken::kNo);
-    EXPECT_GE(std::chrono::steady_clock::now() - begin, 30ms);
+    const os::SystemClock clock;
+    const Time begin = clock.Now();
+    EXPECT_EQ(shared_.lock.Lock(Duration::zero()), Taken::kNo);
+    EXPECT_EQ(shared_.lock.Lock(std::chrono::seconds(-1)), Taken::kNo);
+    EXPECT_EQ(shared_.lock.Lock(std::chrono::milliseconds(30)), Taken::kNo);
+    EXPECT_GE(clock.Now() - begin, std::chrono::milliseconds(30));
   }).join();
   shared_.lock.Unlock();
 }
@@ -82,10 +91,10 @@ TEST_F(RobustLockTest, WaitsNoLongerThanIsSaid) {
 TEST_F(RobustLockTest, WaitsForWhoGivesItBack) {
   ASSERT_EQ(shared_.lock.TryLock(), Taken::kYes);
   std::thread waiter([&] {
-    EXPECT_EQ(shared_.lock.Lock(20s), Taken::kYes);
+    EXPECT_EQ(shared_.lock.Lock(std::chrono::seconds(20)), Taken::kYes);
     shared_.lock.Unlock();
   });
-  std::this_thread::sleep_for(10ms);
+  LetPass(std::chrono::milliseconds(10));
   shared_.lock.Unlock();
   waiter.join();
 }
@@ -102,7 +111,7 @@ TEST_F(RobustLockTest, TellsOfEachDeath) {
   DieWithIt(Taken::kYes);
   DieWithIt(Taken::kFromTheDead);
   DieWithIt(Taken::kFromTheDead);
-  EXPECT_EQ(shared_.lock.Lock(10s), Taken::kFromTheDead);
+  EXPECT_EQ(shared_.lock.Lock(std::chrono::seconds(10)), Taken::kFromTheDead);
   shared_.lock.Unlock();
   EXPECT_EQ(shared_.lock.TryLock(), Taken::kYes);
   shared_.lock.Unlock();
@@ -119,10 +128,10 @@ TEST_F(RobustLockTest, TellsWhoWaitsWhileItsHolderDies) {
   char byte = 0;
   ASSERT_EQ(::read(ends[0], &byte, 1), 1);
   std::thread waiter([&] {
-    EXPECT_EQ(shared_.lock.Lock(20s), Taken::kFromTheDead);
+    EXPECT_EQ(shared_.lock.Lock(std::chrono::seconds(20)), Taken::kFromTheDead);
     shared_.lock.Unlock();
   });
-  std::this_thread::sleep_for(10ms);
+  LetPass(std::chrono::milliseconds(10));
   ::kill(child, SIGKILL);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   waiter.join();
@@ -140,7 +149,7 @@ TEST_F(RobustLockTest, GuardsWhatThreadsAndProcessesShare) {
   constexpr long kTimes = 5'000;
   const auto count = [&] {
     for (long i = 0; i < kTimes; ++i) {
-      while (shared_.lock.Lock(10s) == Taken::kNo) {
+      while (shared_.lock.Lock(std::chrono::seconds(10)) == Taken::kNo) {
       }
       ++shared_.count;
       shared_.lock.Unlock();
@@ -151,9 +160,7 @@ TEST_F(RobustLockTest, GuardsWhatThreadsAndProcessesShare) {
     one.join();
     two.join();
   };
-  std::vector<pid_t> children;
-  for (int i = 0; i < 2; ++i)
-    children.push_back(Forked(count_in_threads));
+  const std::array children = {Forked(count_in_threads), Forked(count_in_threads)};
   count_in_threads();
   for (const pid_t child : children)
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);

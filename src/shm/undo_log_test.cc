@@ -195,9 +195,9 @@ TEST(UndoLog, OfRandomBytesWritesNowhereElseAndEnds) {
   std::mt19937_64 random(seed);
   // In its own memory, as in a shard.
   struct Shared {
-    std::array<std::byte, 64> before;
+    std::array<std::byte, 64> before = {};
     UndoLog log;
-    std::array<std::byte, 64> behind;
+    std::array<std::byte, 64> behind = {};
   };
   for (int round = 0; round < 2'000; ++round) {
     const auto shared = std::make_unique<Shared>();
