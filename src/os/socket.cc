@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "base/ascii.h"
 #include "os/error.h"
 #include "os/file.h"
+#include "os/wait.h"
 
 namespace onebox::os {
 namespace {
@@ -184,6 +186,46 @@ Result<Fd> Connect(const SocketAddress& address, int type) {
     return SystemError(fmt::format("connect to {}", address.text()), errno);
   }
   return socket;
+}
+
+Result<Fd> ConnectWithin(const SocketAddress& address, Duration timeout) {
+  Fd socket(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return SystemError("socket", errno);
+  if (!address.is_unix()) TRY(SetOption(socket, IPPROTO_TCP, TCP_NODELAY, 1));
+  if (::connect(socket.get(), address.raw(), address.size()) == 0) return socket;
+  int error = errno;
+  if (error == EINPROGRESS) {
+    error = ETIMEDOUT;
+    if (WaitWritable(socket, timeout)) {
+      socklen_t size = sizeof error;
+      if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    }
+  }
+  if (error != 0) return SystemError(fmt::format("connect to {}", address.text()), error);
+  return socket;
+}
+
+Result<std::vector<SocketAddress>> Resolve(const std::string& host, std::uint16_t port) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+  addrinfo* first = nullptr;
+  const int failure = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wanted, &first);
+  if (failure == EAI_SYSTEM) return SystemError(fmt::format("look up {}", host), errno);
+  if (failure != 0) {
+    return Error{.blame = Blame::kSystem,
+                 .retry = Retry::kYes,
+                 .message = fmt::format("look up {}: {}", host, ::gai_strerror(failure))};
+  }
+  std::vector<SocketAddress> found;
+  for (const addrinfo* one = first; one != nullptr; one = one->ai_next) {
+    if (one->ai_family != AF_INET && one->ai_family != AF_INET6) continue;
+    sockaddr_storage raw{};
+    std::memcpy(&raw, one->ai_addr, one->ai_addrlen);
+    found.emplace_back(raw, one->ai_addrlen);
+  }
+  ::freeaddrinfo(first);
+  return found;
 }
 
 Result<unsigned> PeerUser(const Fd& socket) {

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "os/fd.h"
 
@@ -62,6 +63,13 @@ Result<std::optional<Accepted>> Accept(const Fd& listener);
 
 // Blocking; non-blocking afterwards is the caller's business.
 Result<Fd> Connect(const SocketAddress& address, int type);
+// A byte stream that does not block, with TCP_NODELAY where it has that: ETIMEDOUT after `timeout`,
+// EAGAIN at once where a unix socket's backlog is full.
+Result<Fd> ConnectWithin(const SocketAddress& address, Duration timeout);
+
+// The addresses of a host, in the order to try them: a name, or an IP address without brackets. Asks
+// the system's resolver and waits for it, 30 s and more where no name server answers.
+Result<std::vector<SocketAddress>> Resolve(const std::string& host, std::uint16_t port);
 
 // The user id of the process at the other end of a unix socket.
 Result<unsigned> PeerUser(const Fd& socket);

@@ -57,8 +57,12 @@ bool PeerClosed(const Fd& socket) {
   return (Poll(socket, POLLRDHUP, Duration::zero()) & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-void WaitWritable(const Fd& socket, Duration timeout) {
-  Poll(socket, POLLOUT, timeout);
+bool WaitWritable(const Fd& socket, Duration timeout) {
+  return Poll(socket, POLLOUT, timeout) != 0;
+}
+
+bool WaitReadable(const Fd& socket, Duration timeout) {
+  return Poll(socket, POLLIN, timeout) != 0;
 }
 
 Result<ReadySet> ReadySet::New() {

@@ -25,8 +25,10 @@ void Wake(const Fd& wakeup);
 // Whether the other end of a socket is closed.
 bool PeerClosed(const Fd& socket);
 
-// Until the socket takes a message again or is closed, for at most `timeout`.
-void WaitWritable(const Fd& socket, Duration timeout);
+// Until the socket takes a message again or is closed, for at most `timeout`; false: neither was seen.
+bool WaitWritable(const Fd& socket, Duration timeout);
+// Until there is something to read or the other end is closed, likewise.
+bool WaitReadable(const Fd& socket, Duration timeout);
 
 // Several descriptors, each watched for reading, edge-triggered. Closing one ends its watching.
 class ReadySet {
