@@ -62,9 +62,21 @@ Result<Connection> Connection::Open(const Address& address,
                                     const Clock& clock,
                                     Time deadline) {
   os::Fd connected = TRY(os::ConnectWithin(socket, deadline - clock.Now()));
-  Connection connection(std::move(connected), address.text(), options, clock);
+  Connection connection(std::move(connected), socket, address.text(), options, clock);
   TRY(connection.Greet(address, options, deadline));
   return connection;
+}
+
+Result<Connection> Connection::OpenAny(const Address& address,
+                                       const Options& options,
+                                       const Clock& clock,
+                                       Duration timeout) {
+  const auto places = TRY(Locate(address));
+  CHECK(!places.empty());
+  for (std::size_t i = 0;; ++i) {
+    auto opened = Open(address, places[i], options, clock, clock.Now() + timeout);
+    if (opened.ok() || i + 1 == places.size()) return opened;
+  }
 }
 
 Status Connection::Greet(const Address& address, const Options& options, Time deadline) {
@@ -171,7 +183,7 @@ Status Connection::ExpectNoMore() {
 
 Error Connection::Close(Error error) {
   socket_.Reset();
-  error.message = fmt::format("{}: {}", place_, error.message);
+  error.message = fmt::format("{}: {}", name_, error.message);
   return error;
 }
 

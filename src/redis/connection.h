@@ -64,6 +64,11 @@ class Connection final {
                                  const Options& options,
                                  const Clock& clock,
                                  Time deadline);
+  // The first of the address's places that answers, each within `timeout`. May wait for a resolver.
+  static Result<Connection> OpenAny(const Address& address,
+                                    const Options& options,
+                                    const Clock& clock,
+                                    Duration timeout);
   Connection(Connection&&) = default;
   Connection& operator=(Connection&&) = default;
 
@@ -83,12 +88,18 @@ class Connection final {
   Result<std::optional<Reply>> TryReceive();
   Result<Reply> Receive(Time deadline);
   const os::Fd& socket() const { return socket_; }
+  const os::SocketAddress& place() const { return place_; }
 
  private:
-  Connection(os::Fd socket, std::string place, const Options& options, const Clock& clock)
+  Connection(os::Fd socket,
+             const os::SocketAddress& place,
+             std::string name,
+             const Options& options,
+             const Clock& clock)
       : clock_(&clock),
         socket_(std::move(socket)),
-        place_(std::move(place)),
+        place_(place),
+        name_(std::move(name)),
         reader_(options.limits) {}
 
   Status Greet(const Address& address, const Options& options, Time deadline);
@@ -97,7 +108,8 @@ class Connection final {
 
   const Clock* clock_;
   os::Fd socket_;
-  std::string place_;  // of the server, for messages
+  os::SocketAddress place_;
+  std::string name_;  // of the server, for messages
   ReplyReader reader_;
 };
 

@@ -1,5 +1,6 @@
 #include "redis/connection.h"
 
+#include <atomic>
 #include <cerrno>
 #include <string>
 
@@ -195,7 +196,7 @@ TEST_F(ConnectionTest, EndsWhereTheServerStopsInTheMiddle) {
   const std::string answer = "*2\r\n$5\r\nabcde\r\n:12\r\n";
   enum class Then { kClose, kSilence };
   for (const Then then : {Then::kClose, Then::kSilence}) {
-    std::size_t cut = 0;
+    std::atomic<std::size_t> cut = 0;
     const FakeServer server([&](const os::Fd& socket) {
       if (!FakeServer::Greet(socket) || !FakeServer::AwaitCommands(socket, 1)) return;
       FakeServer::Write(socket, std::string_view(answer).substr(0, cut));

@@ -15,19 +15,6 @@ namespace {
 
 constexpr std::string_view kChannel = "__redis__:invalidate";
 
-// Any of the server's addresses.
-Result<Connection> OpenAny(const Address& address,
-                           const Connection::Options& options,
-                           const Clock& clock,
-                           Duration timeout) {
-  const auto places = TRY(Locate(address));
-  CHECK(!places.empty());
-  for (std::size_t i = 0;; ++i) {
-    auto opened = Connection::Open(address, places[i], options, clock, clock.Now() + timeout);
-    if (opened.ok() || i + 1 == places.size()) return opened;
-  }
-}
-
 Error Unexpected(const Reply& reply) {
   if (reply.is(Reply::Kind::kError)) return RefusalOf(reply);
   return {Blame::kSystem, Retry::kNever, EPROTO, "Redis sent what tracking does not know"};
@@ -99,7 +86,7 @@ Status Tracking::Track() {
 // `asked`: a time before which nothing that was confirmed was true.
 Result<Connection> Tracking::Establish(Time& asked) {
   Connection connection =
-      TRY(OpenAny(options_.address, options_.connection, clock_, options_.timeout));
+      TRY(Connection::OpenAny(options_.address, options_.connection, clock_, options_.timeout));
   const Time deadline = clock_.Now() + options_.timeout;
   const Reply id = TRY(connection.Call({"CLIENT", "ID"}, deadline));
   if (!id.is(Reply::Kind::kInteger)) return Unexpected(id);
