@@ -208,7 +208,7 @@ Result<Fd> ConnectWithin(const SocketAddress& address, Duration timeout) {
 Result<std::vector<SocketAddress>> Resolve(const std::string& host, std::uint16_t port) {
   addrinfo wanted{};
   wanted.ai_socktype = SOCK_STREAM;
-  wanted.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+  wanted.ai_flags = AI_NUMERICSERV;  // AI_ADDRCONFIG would find no ::1 where only loopback is
   addrinfo* first = nullptr;
   const int failure = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wanted, &first);
   if (failure == EAI_SYSTEM) return SystemError(fmt::format("look up {}", host), errno);

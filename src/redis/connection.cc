@@ -91,15 +91,20 @@ Status Connection::Greet(const Address& address, const Options& options, Time de
   const std::size_t needed = greeting.count();
   greeting.Add({"CLIENT", "SETNAME", options.name});  // a user may not be allowed it
   greeting.Add({"PING"});
-  const std::vector<Reply> replies = TRY(CallAll(greeting, deadline));
-  for (std::size_t i = 0; i < needed; ++i) {
-    if (!replies[i].is(Reply::Kind::kError)) continue;
-    Error error = RefusalOf(replies[i]);
-    error.blame = Blame::kOperator;
-    return Close(std::move(error));
+  TRY(Send(greeting, deadline));
+  std::optional<Error> first, refusal;
+  for (std::size_t i = 0; i < greeting.count(); ++i) {
+    const auto reply = Receive(deadline);
+    // A server that has no room for us says so, and closes.
+    if (!reply.ok()) return first ? *first : reply.error();
+    if (!reply.value().is(Reply::Kind::kError)) continue;
+    Error error = RefusalOf(reply.value());
+    if (i < needed) error.blame = Blame::kOperator;
+    if (!first) first = error;
+    if (i != needed && !refusal) refusal = error;
   }
-  if (replies.back().is(Reply::Kind::kError)) return Close(RefusalOf(replies.back()));
-  return Done();
+  if (refusal) return Close(*std::move(refusal));
+  return ExpectNoMore();
 }
 
 bool Connection::Quiet() const {

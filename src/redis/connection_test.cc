@@ -94,6 +94,23 @@ TEST_F(ConnectionTest, SaysWhoItIsAndTakesItsDatabase) {
   EXPECT_THAT(who, HasSubstr(" user=app "));
 }
 
+TEST_F(ConnectionTest, TellsWhyAServerHasNoRoom) {
+  const FakeServer server([&](const os::Fd& socket) {
+    if (!FakeServer::AwaitCommands(socket, 2)) return;
+    FakeServer::Write(socket, "-ERR max number of clients reached\r\n");
+  });
+  EXPECT_THAT(Open(server.address()).error().message, HasSubstr("max number of clients"));
+}
+
+// SETNAME may be forbidden to a user, and is of no importance.
+TEST_F(ConnectionTest, NeedsNoName) {
+  const RedisServer server({.words = {"--user", "app", "on", ">word", "~*", "+@all", "-client"}});
+  Address address = server.address();
+  address.user = "app";
+  address.password = "word";
+  EXPECT_TRUE(Open(address).ok());
+}
+
 TEST_F(ConnectionTest, TellsThatNobodyIsThere) {
   Address address;
   address.path = "/nonexistent/socket";

@@ -61,7 +61,8 @@ Result<Answer> Link::Ask(Result<Answer> (Connection::*call)(const Commands&, Tim
   if (answer.ok()) {
     GiveBack(std::move(held), commands.count(), ErrorsIn(answer.value()));
   } else {
-    Lost(answer.error(), held.generation);
+    const std::lock_guard lock(mutex_);
+    Fail(answer.error(), held.generation);
   }
   return answer;
 }
@@ -109,9 +110,9 @@ Result<Link::Held> Link::Open(const os::SocketAddress& place,
     ++look_.counters.connects;
     return Held{std::move(opened).value(), generation};
   }
-  ++look_.counters.failures;
-  if (IsTimeout(opened.error())) ++look_.counters.timeouts;
-  if (generation == generation_) GoDown(opened.error());
+  Fail(opened.error(), generation);
+  // With others open it may be full, and answer those.
+  if (generation == generation_ && open_ == 0) GoDown(opened.error());
   Error error = std::move(opened).error();
   error.retry = Retry::kYes;
   return error;
@@ -128,8 +129,7 @@ void Link::GiveBack(Held held, std::size_t answers, std::size_t errors) {
   free_.notify_one();
 }
 
-void Link::Lost(const Error& error, std::uint64_t generation) {
-  const std::lock_guard lock(mutex_);
+void Link::Fail(const Error& error, std::uint64_t generation) {
   ++look_.counters.failures;
   if (IsTimeout(error)) ++look_.counters.timeouts;
   if (generation != generation_) return;

@@ -23,7 +23,8 @@ namespace onebox::redis {
 // does: waiting for a connection, opening one, sending, and reading the answer.
 //
 //   connecting -> up        the server has answered
-//   up -> down              no connection can be opened, or failures_max calls in a row had no answer
+//   up -> down              failures_max calls in a row had no answer, or none of its connections is open
+//                           and no other can be opened
 //   connecting, down -> up  a probe was answered; its thread tries, with pauses
 //
 // While it is not up a call fails at once, so a server that is gone costs nothing, and a slow one at most
@@ -85,10 +86,10 @@ class Link final {
   Result<Held> Take(Time deadline);
   Result<Held> Open(const os::SocketAddress& place, std::uint64_t generation, Time deadline);
   void GiveBack(Held held, std::size_t answers, std::size_t errors);
-  void Lost(const Error& error, std::uint64_t generation);
-  void GoDown(const Error& error);  // with mutex_
-  Error Refuse();                   // with mutex_
-  void Drop();                      // a connection that was counted, with mutex_
+  void Fail(const Error& error, std::uint64_t generation);  // with mutex_
+  void GoDown(const Error& error);                          // with mutex_
+  Error Refuse();                                           // with mutex_
+  void Drop();  // a connection that was counted, with mutex_
 
   void Run();
 

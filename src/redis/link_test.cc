@@ -178,9 +178,7 @@ TEST_F(LinkTest, TellsWhomItHasNoConnectionFor) {
   Link link(options, clock_);
   ASSERT_TRUE(IsUp(link));
   std::thread holder([&] { EXPECT_TRUE(IsTimeout(link.Call({"BLPOP", "nothing", "0"}).error())); });
-  ASSERT_TRUE(Eventually([&] {
-    return server.Do({"CLIENT", "LIST"}).text.find("cmd=blpop") != std::string::npos;
-  }));
+  ASSERT_TRUE(Eventually([&] { return server.ClientsWith("cmd=blpop").size() == 1; }));
   int exhausted = 0;
   while (link.look().counters.timeouts == 0) {
     const Time begin = clock_.Now();
@@ -192,6 +190,42 @@ TEST_F(LinkTest, TellsWhomItHasNoConnectionFor) {
   EXPECT_LE(exhausted, 1);
   EXPECT_EQ(link.look().counters.exhausted, static_cast<std::uint64_t>(exhausted));
   EXPECT_TRUE(link.Call({"PING"}).ok()) << "the connection that is lost makes room for another";
+  EXPECT_EQ(link.look().connections, 1U);
+}
+
+TEST_F(LinkTest, StaysUpWithTheConnectionsThatAFullServerHas) {
+  const RedisServer server;
+  Link link(OptionsFor(server.address()), clock_);
+  ASSERT_TRUE(IsUp(link));
+  auto other = server.Connect();
+  std::thread holder([&] { EXPECT_TRUE(link.Call({"BLPOP", "list", "0"}).ok()); });
+  ASSERT_TRUE(Eventually([&] { return server.ClientsWith("cmd=blpop").size() == 1; }));
+  ASSERT_TRUE(other.Call({"CONFIG", "SET", "maxclients", "2"}, testing::In(kAmple)).ok());
+  EXPECT_FALSE(link.Call({"PING"}).ok());
+  EXPECT_EQ(link.look().state, State::kUp);
+  ASSERT_TRUE(other.Call({"RPUSH", "list", "1"}, testing::In(kAmple)).ok());
+  holder.join();
+  EXPECT_TRUE(link.Call({"PING"}).ok());
+  EXPECT_EQ(link.look().counters.losses, 0U);
+}
+
+TEST_F(LinkTest, DropsAConnectionThatIsGivenBackAfterALoss) {
+  const RedisServer server;
+  Link::Options options = OptionsFor(server.address());
+  options.failures_max = 1;
+  Link link(options, clock_);
+  ASSERT_TRUE(IsUp(link));
+  std::thread lasting([&] { EXPECT_TRUE(link.Call({"BLPOP", "list", "0"}).ok()); });
+  ASSERT_TRUE(Eventually([&] { return server.ClientsWith("cmd=blpop").size() == 1; }));
+  std::thread losing([&] { EXPECT_FALSE(link.Call({"BRPOP", "other", "0"}).ok()); });
+  ASSERT_TRUE(Eventually([&] { return server.ClientsWith("cmd=brpop").size() == 1; }));
+  server.Do({"CLIENT", "KILL", "ID", server.ClientsWith("cmd=brpop").at(0)});
+  losing.join();
+  EXPECT_EQ(link.look().counters.losses, 1U);
+  ASSERT_TRUE(IsUp(link));
+  server.Do({"RPUSH", "list", "1"});
+  lasting.join();
+  EXPECT_TRUE(Eventually([&] { return server.Clients("linked").size() == 1; }));
   EXPECT_EQ(link.look().connections, 1U);
 }
 

@@ -115,12 +115,16 @@ class RedisServer {
   }
   // The ids of its connections of that name.
   std::vector<std::string> Clients(std::string_view name) const {
+    return ClientsWith(" name=" + std::string(name) + " ");
+  }
+  // Of those in whose line of CLIENT LIST that stands.
+  std::vector<std::string> ClientsWith(std::string_view words) const {
     const std::string list = Do({"CLIENT", "LIST"}).text;
     std::vector<std::string> ids;
     for (std::size_t begin = 0; begin < list.size();) {
       const std::size_t end = std::min(list.find('\n', begin), list.size());
       const std::string line = list.substr(begin, end - begin);
-      if (line.find(" name=" + std::string(name) + " ") != std::string::npos) {
+      if (line.find(words) != std::string::npos) {
         ids.push_back(line.substr(3, line.find(' ') - 3));  // "id=7 addr=..."
       }
       begin = end + 1;

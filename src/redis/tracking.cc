@@ -109,20 +109,15 @@ Status Tracking::Follow(Connection& connection, Time asked) {
   Time next_ping = asked + options_.ping_interval;
   while (!ending_) {
     const std::optional<Reply> reply = TRY(connection.TryReceive());
+    const Time now = clock_.Now();
+    if (ping && now >= *ping + options_.trust_for) return Unanswered();
     if (reply) {
       TRY(Take(*reply, ping));
       continue;
     }
-    const Time now = clock_.Now();
     if (ping && now >= *ping + options_.timeout) {
-      // Where we were late ourselves the answer waits for us; but not for ever behind other bytes.
-      const bool more = os::WaitReadable(connection.socket(), Duration::zero());
-      if (!more || now >= *ping + options_.trust_for) {
-        return Error{Blame::kSystem,
-                     Retry::kYes,
-                     ETIMEDOUT,
-                     fmt::format("{}: it did not answer a ping in time", options_.address.text())};
-      }
+      // Where we were late ourselves the answer waits for us.
+      if (!os::WaitReadable(connection.socket(), Duration::zero())) return Unanswered();
       continue;
     }
     if (!ping && now >= next_ping) {
@@ -135,6 +130,13 @@ Status Tracking::Follow(Connection& connection, Time asked) {
     os::WaitReadable(wanted, wake - now);
   }
   return Done();
+}
+
+Error Tracking::Unanswered() const {
+  return {Blame::kSystem,
+          Retry::kYes,
+          ETIMEDOUT,
+          fmt::format("{}: it did not answer a ping in time", options_.address.text())};
 }
 
 Status Tracking::Take(const Reply& reply, std::optional<Time>& ping) {

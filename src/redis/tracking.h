@@ -70,6 +70,7 @@ class Tracking final {
   Status Track();
   Result<Connection> Establish(Time& asked);
   Status Follow(Connection& connection, Time asked);
+  Error Unanswered() const;
   Status Take(const Reply& reply, std::optional<Time>& ping);
   void Note(const std::function<void(Look&)>& change);
 

@@ -247,6 +247,8 @@ TEST_F(TrackingTest, NoticesWithinItsBoundThatNobodyAnswers) {
   options.timeout = 200ms;
   options.trust_for = 400ms;
   const Tracking tracking(options, trust_, clock_);
+  ASSERT_TRUE(IsUp(tracking));
+  ASSERT_TRUE(Settled(tracking));
   std::uint64_t established = 0;
   ASSERT_TRUE(Eventually([&] {  // a busy machine may lose it between two lines
     established = tracking.look().counters.established;
@@ -393,25 +395,32 @@ TEST_F(TrackingTest, StaysDownWhereTheServerSaysWhatItDoesNotKnow) {
   }
 }
 
-// Bytes that never become an answer are no answer.
 TEST_F(TrackingTest, IsLostToAServerThatTalksAndDoesNotAnswer) {
-  const FakeServer server([&](const os::Fd& socket) {
-    if (!FakeServer::Greet(socket) || !FakeServer::AwaitCommands(socket, 1)) return;
-    FakeServer::Write(socket, ":7\r\n");
-    if (!FakeServer::AwaitCommands(socket, 1)) return;
-    FakeServer::Write(socket, "+OK\r\n");
-    if (!FakeServer::AwaitCommands(socket, 1)) return;
-    FakeServer::Write(socket,
-                      "*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n*1\r\n+");
-    while (FakeServer::Write(socket, "x"))
-      std::this_thread::yield();
-  });
-  Tracking::Options options = OptionsFor(server.address());
-  options.timeout = 50ms;
-  options.trust_for = 100ms;
-  const Tracking tracking(options, trust_, clock_);
-  EXPECT_TRUE(Eventually([&] { return tracking.look().counters.losses >= 2; }));
-  EXPECT_THAT(tracking.look().last_error, HasSubstr("did not answer a ping"));
+  const std::string message =
+      "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$3\r\np:x\r\n";
+  std::string much;
+  for (int i = 0; i < 1000; ++i)
+    much += message;
+  for (const std::string& endless : {much, std::string("*1\r\n+x")}) {
+    const FakeServer server([&](const os::Fd& socket) {
+      if (!FakeServer::Greet(socket) || !FakeServer::AwaitCommands(socket, 1)) return;
+      FakeServer::Write(socket, ":7\r\n");
+      if (!FakeServer::AwaitCommands(socket, 1)) return;
+      FakeServer::Write(socket, "+OK\r\n");
+      if (!FakeServer::AwaitCommands(socket, 1)) return;
+      FakeServer::Write(socket, "*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n");
+      std::string_view next = endless;
+      while (FakeServer::Write(socket, next))
+        if (next.size() < 100) next = "x";
+    });
+    Tracking::Options options = OptionsFor(server.address());
+    options.forget = [](std::string_view /*unused*/) {};
+    options.timeout = 50ms;
+    options.trust_for = 100ms;
+    const Tracking tracking(options, trust_, clock_);
+    EXPECT_TRUE(Eventually([&] { return tracking.look().counters.losses >= 2; }));
+    EXPECT_THAT(tracking.look().last_error, HasSubstr("did not answer a ping"));
+  }
 }
 
 TEST(Backoff, DoublesUpToItsLimitAndIsDrawn) {
