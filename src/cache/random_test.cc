@@ -714,6 +714,16 @@ TEST(Scribbling, OverTheMapLeadsToNoBlockThatIsNone) {
   } cases[] = {
       {"block 0", [](ShardMemory& memory) { memory.map().front() = 0; }},
       {"blocks behind the last", [](ShardMemory& memory) { memory.map().back() = 0; }},
+      {"block 0 alone is free",
+       [](ShardMemory& memory) {
+         std::ranges::fill(memory.map(), ~std::uint64_t{0});
+         memory.map().front() = ~std::uint64_t{1};
+       }},
+      {"one far behind the last alone is free",
+       [](ShardMemory& memory) {
+         std::ranges::fill(memory.map(), ~std::uint64_t{0});
+         memory.map().back() = ~(std::uint64_t{1} << 63);
+       }},
   };
   const properties::LonelyMemory memory;
   for (const auto& c : cases) {
