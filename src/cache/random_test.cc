@@ -402,6 +402,7 @@ std::string Model::ApplyPut(const Operation& operation, const Ending& ending, He
       held_[operation.key] = std::move(held);
       return {};
     case Outcome::kTooLarge:
+      if (!held.kept) held_.erase(operation.key);
       return bytes > bytes_max_ ? "" : "it is not too large";
     case Outcome::kFull:
       return held.kept ? "" : "what may give way has always room";

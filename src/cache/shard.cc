@@ -385,8 +385,13 @@ void Shard::Link(const Key& key, Keep keep) {
 }
 
 Outcome Shard::Put(const Key& key, const NewValue& value, Time now) {
-  if (value.bytes.size() > value_bytes_max()) return Outcome::kTooLarge;
   const bool kept = value.keep == Keep::kUntilItExpires;
+  if (value.bytes.size() > value_bytes_max()) {
+    // Who asks may load it; what he may not get is the value that it was to replace.
+    const Place old = kept ? Place{} : Find(key);
+    if (old.block != kNoBlock) Discard(old);
+    return Outcome::kTooLarge;
+  }
   Newcomer newcomer{BlocksFor(BytesBehind(key, value))};
   if (kept && !MakeRoomToKeep(key, newcomer.blocks, now)) return Outcome::kFull;
   if (!kept && !FitsWindow(memory_, newcomer.blocks)) {

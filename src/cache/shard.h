@@ -65,7 +65,7 @@ struct Condition {
 enum class Outcome : unsigned char {
   kDone,
   kRefused,     // the condition does not hold
-  kTooLarge,    // larger than this cache takes
+  kTooLarge,    // larger than this cache takes; a cached value that it was to replace is gone
   kFull,        // no room, for what is kept and for what would have to give way to it
   kNotANumber,  // there is something else
   kOutOfRange,  // the sum is none of 64 bits
