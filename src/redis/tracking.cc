@@ -108,26 +108,24 @@ Status Tracking::Follow(Connection& connection, Time asked) {
   std::optional<Time> ping;  // sent then, and not answered
   Time next_ping = asked + options_.ping_interval;
   while (!ending_) {
-    const std::optional<Reply> reply = TRY(connection.TryReceive());
-    const Time now = clock_.Now();
-    if (ping && now >= *ping + options_.trust_for) return Unanswered();
-    if (reply) {
-      TRY(Take(*reply, ping));
-      continue;
-    }
-    if (ping && now >= *ping + options_.timeout) {
-      // Where we were late ourselves the answer waits for us.
-      if (!os::WaitReadable(connection.socket(), Duration::zero())) return Unanswered();
-      continue;
-    }
+    Time now = clock_.Now();
     if (!ping && now >= next_ping) {
       TRY(connection.Send({"PING"}, now + options_.timeout));
       ping = now;
       next_ping = now + options_.ping_interval;
     }
-    const Time wake = ping ? *ping + options_.timeout : next_ping;
+    const std::optional<Reply> reply = TRY(connection.TryReceive());
+    if (reply) TRY(Take(*reply, ping));
+    now = clock_.Now();
+    if (ping && now >= *ping + options_.trust_for) return Unanswered();
+    if (reply) continue;
+    if (ping && now >= *ping + options_.timeout) {
+      // Where we were late ourselves the answer waits for us.
+      if (!os::WaitReadable(connection.socket(), Duration::zero())) return Unanswered();
+      continue;
+    }
     const std::array wanted = {connection.socket().get(), end_.get()};
-    os::WaitReadable(wanted, wake - now);
+    os::WaitReadable(wanted, (ping ? *ping + options_.timeout : next_ping) - now);
   }
   return Done();
 }

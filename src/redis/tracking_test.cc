@@ -245,7 +245,6 @@ TEST_F(TrackingTest, NoticesWithinItsBoundThatNobodyAnswers) {
   auto connection = server.Connect();
   Tracking::Options options = OptionsFor(server.address());
   options.timeout = 200ms;
-  options.trust_for = 400ms;
   const Tracking tracking(options, trust_, clock_);
   ASSERT_TRUE(IsUp(tracking));
   ASSERT_TRUE(Settled(tracking));
@@ -414,7 +413,8 @@ TEST_F(TrackingTest, IsLostToAServerThatTalksAndDoesNotAnswer) {
         if (next.size() < 100) next = "x";
     });
     Tracking::Options options = OptionsFor(server.address());
-    options.forget = [](std::string_view /*unused*/) {};
+    const os::Fd never = os::NewWakeup().value();
+    options.forget = [&](std::string_view /*unused*/) { os::WaitReadable(never, 1ms); };
     options.timeout = 50ms;
     options.trust_for = 100ms;
     const Tracking tracking(options, trust_, clock_);
