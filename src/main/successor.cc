@@ -71,7 +71,7 @@ Error Successor::Become(const os::Fd& left) const {
   environment[std::string(kVariable)] = std::to_string(left.get());
   environment[std::string(kMemoryVariable)] = std::to_string(memory_);
   os::KeepAtExecute(memory_);
-  const Error failed = os::Execute({.words = words, .environment = environment});
+  Error failed = os::Execute({.words = words, .environment = environment});
   os::CloseAtExecute(memory_);
   return failed;
 }
