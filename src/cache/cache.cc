@@ -46,6 +46,13 @@ Layout LayOut(std::size_t bytes) {
   return layout;
 }
 
+void AddCounts(const RowCounts& counts, Cache::Row& row) {
+  row.hits += counts.hits.load(std::memory_order_relaxed);
+  row.misses += counts.misses.load(std::memory_order_relaxed);
+  row.sets += counts.sets.load(std::memory_order_relaxed);
+  row.evictions += counts.evictions.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Cache::Cache(os::Fd memory, os::Mapping mapping)
@@ -282,13 +289,17 @@ void Cache::Await(const Key& key, std::uint32_t turn, Duration timeout) {
 
 // --- for those who look
 
-Cache::Figures Cache::Count(Time now) {
+Cache::Figures Cache::Count(Time now, Wait wait) {
   Figures figures;
   figures.bytes = mapping_.size();
   std::array<Row, kRows> rows;
   for (Shard& shard : shards_) {
-    if (!shard.Lock(kPatience, now)) continue;
     const ShardHead& head = shard.head();
+    for (std::size_t i = 0; i < kRows; ++i)
+      AddCounts(head.rows[i], rows[i]);
+    figures.undone += head.undone.load(std::memory_order_relaxed);
+    figures.emptied += head.emptied.load(std::memory_order_relaxed);
+    if (!(wait == Wait::kNot ? shard.TryLock() : shard.Lock(kPatience, now))) continue;
     const std::uint32_t blocks = shard.memory().blocks() - 1;  // without that which is nobody's
     figures.bytes_used += std::size_t{blocks - std::min(head.free_blocks, blocks)} * kBlockBytes;
     const QueueHead& kept = head.queues[static_cast<std::size_t>(Queue::kKept)];
@@ -297,14 +308,6 @@ Cache::Figures Cache::Count(Time now) {
     for (const QueueHead& queue : head.queues)
       figures.entries += queue.entries;
     figures.entries -= head.claims;
-    figures.undone += head.undone.load(std::memory_order_relaxed);
-    figures.emptied += head.emptied.load(std::memory_order_relaxed);
-    for (std::size_t i = 0; i < kRows; ++i) {
-      rows[i].hits += head.rows[i].hits.load(std::memory_order_relaxed);
-      rows[i].misses += head.rows[i].misses.load(std::memory_order_relaxed);
-      rows[i].sets += head.rows[i].sets.load(std::memory_order_relaxed);
-      rows[i].evictions += head.rows[i].evictions.load(std::memory_order_relaxed);
-    }
     shard.Unlock();
   }
   for (std::size_t i = 0; i < kRows; ++i) {

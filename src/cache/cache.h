@@ -108,8 +108,8 @@ class Cache final {
     std::uint64_t emptied = 0;  // shards that made no sense any more
     std::vector<Row> rows;      // those that were asked for, or set
   };
-  // Without the shards that are busy, as ForEach().
-  Figures Count(Time now);
+  // Of shards that are busy, what is counted, and not what is in them.
+  Figures Count(Time now, Wait wait);
   // One shard after the other, each locked meanwhile; those that are busy are left out: how many.
   std::size_t ForEach(Time now, const Shard::Each& each);
   bool CheckInvariants();

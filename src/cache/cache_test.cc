@@ -569,7 +569,7 @@ TEST(CacheMemory, IsOfAnySize) {
       EXPECT_EQ(cache.Get(key, now, Wait::kNot, found), Answer::kFresh);
       EXPECT_TRUE(found.bytes == bytes_of);
     }
-    const auto figures = cache.Count(now);
+    const auto figures = cache.Count(now, Wait::kForOthers);
     EXPECT_LE(figures.bytes, bytes);
     EXPECT_GT(figures.bytes, bytes / 100 * 98);
     EXPECT_EQ(figures.entries, 1U);
@@ -600,7 +600,7 @@ TEST(CacheMemory, IsSeenByAllWhoOpenIt) {
   EXPECT_EQ(two.Get(two.KeyOf("key", "n"), now, Wait::kNot, value), Answer::kFresh);
   EXPECT_EQ(value.bytes, "x");
   EXPECT_EQ(one.value_bytes_max(), two.value_bytes_max());
-  EXPECT_EQ(two.Count(now).rows.size(), 1U);
+  EXPECT_EQ(two.Count(now, Wait::kForOthers).rows.size(), 1U);
 }
 
 TEST(CacheMemory, IsOpenedOnlyWhereItIsACacheOfThisVersion) {
@@ -653,7 +653,7 @@ TEST(CacheMemory, IsReadInItsBoundsWhateverIsScribbledOverItsHead) {
   const Key key = cache.KeyOf("key", "name");
   EXPECT_EQ(cache.Set(key, {.bytes = "x", .tags = tags}, {}, now, Wait::kNot), Outcome::kDone);
   EXPECT_EQ(cache.Get(key, now, Wait::kNot, value), Answer::kFresh);
-  cache.Count(now);
+  cache.Count(now, Wait::kForOthers);
   EXPECT_TRUE(cache.CheckInvariants());
 }
 

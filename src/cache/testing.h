@@ -55,7 +55,7 @@ class CacheTest : public testing::Test {
   }
   Time Now() const { return clock_.Now(); }
   Time In(Duration duration) const { return Now() + duration; }
-  Cache::Figures Figures() { return cache_.Count(Now()); }
+  Cache::Figures Figures() { return cache_.Count(Now(), Wait::kForOthers); }
 
   void TearDown() override {
     EXPECT_TRUE(cache_.CheckInvariants());

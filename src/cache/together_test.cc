@@ -168,7 +168,7 @@ TEST_F(Together, NoCountIsLostByThreads) {
 TEST_F(Together, NoValueIsTornByProcesses) {
   InProcesses([&](int i) { return WriteAndReadLetters(static_cast<std::uint64_t>(i), 1'500); });
   EXPECT_TRUE(cache_.CheckInvariants());
-  EXPECT_EQ(cache_.Count(clock_.Now()).emptied, 0U);
+  EXPECT_EQ(cache_.Count(clock_.Now(), Wait::kForOthers).emptied, 0U);
 }
 
 TEST_F(Together, NoValueIsTornByThreads) {
@@ -234,7 +234,7 @@ void Together::DoEverything(std::uint64_t seed, std::atomic<bool>& ends) {
         cache_.Await(key, cache_.TurnOf(key), 1ms);
         break;
       case 6:
-        if (random() % 20 == 0) cache_.Count(now);
+        if (random() % 20 == 0) cache_.Count(now, Wait::kForOthers);
         break;
       case 7:
         if (random() % 20 == 0) cache_.ForEach(now, [](const Entry&, std::string_view) {});
@@ -272,7 +272,7 @@ TEST_F(Together, ThreadsAndProcessesDoEverything) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(cache_.CheckInvariants());
-  const auto figures = cache_.Count(clock_.Now());
+  const auto figures = cache_.Count(clock_.Now(), Wait::kForOthers);
   EXPECT_EQ(figures.emptied, 0U);
   EXPECT_EQ(figures.undone, 0U);
 }
@@ -291,7 +291,7 @@ TEST_F(Together, OthersGoOnWhereSomeAreKilled) {
   counting.join();
   EXPECT_EQ(Counted(), 20'000);
   EXPECT_TRUE(cache_.CheckInvariants());
-  EXPECT_EQ(cache_.Count(clock_.Now()).emptied, 0U);
+  EXPECT_EQ(cache_.Count(clock_.Now(), Wait::kForOthers).emptied, 0U);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ void TakeTop(const cache::Entry& entry, std::string_view key, Time now, std::vec
 Contents Look(cache::Cache& cache) {
   Contents contents;
   const Time now = os::SystemClock().Now();
-  contents.figures = cache.Count(now);
+  contents.figures = cache.Count(now, cache::Wait::kForOthers);
   contents.left_out = cache.ForEach(now, [&](const cache::Entry& entry, std::string_view key) {
     contents.entries[entry.row] += 1;
     contents.bytes[entry.row] += entry.blocks * cache::kBlockBytes;

@@ -70,7 +70,8 @@ void AppendHeading(std::string& out,
 }  // namespace
 
 std::string CacheMetrics(cache::Cache& cache) {
-  const Figures figures = cache.Count(os::SystemClock().Now());
+  // In the front, which waits for nobody.
+  const Figures figures = cache.Count(os::SystemClock().Now(), cache::Wait::kNot);
   std::string out;
   for (const Whole& row : kWhole) {
     AppendHeading(out, row.name, row.type, row.help);

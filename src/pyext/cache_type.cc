@@ -614,7 +614,7 @@ PyObject* Figures(PyObject* self, PyObject* /*none*/) {
   const Time now = Of(self).clock.Now();
   const cache::Cache::Figures figures = [&] {
     const WithoutGil others;
-    return cache->Count(now);
+    return cache->Count(now, Wait::kForOthers);
   }();
   Ref result = Ref::Take(PyDict_New());
   Ref rows = Ref::Take(PyDict_New());

@@ -189,7 +189,9 @@ TEST_F(LinkTest, TellsWhomItHasNoConnectionFor) {
   holder.join();
   EXPECT_LE(exhausted, 1);
   EXPECT_EQ(link.look().counters.exhausted, static_cast<std::uint64_t>(exhausted));
-  EXPECT_TRUE(link.Call({"PING"}).ok()) << "the connection that is lost makes room for another";
+  // Who waited until then may have had too little time left, and lost his too.
+  EXPECT_TRUE(Eventually([&] { return link.Call({"PING"}).ok(); }))
+      << "the connection that is lost makes room for another";
   EXPECT_EQ(link.look().connections, 1U);
 }
 
