@@ -11,6 +11,7 @@ from typing import Any, Iterator
 
 from harness.groups import FAILURES, Run, say
 from harness.processes import StartFailed
+from harness.servers import ROOT
 from harness.table import Goal, Section, median
 
 SERVERS = ("onebox", "redis")
@@ -82,7 +83,8 @@ def caches(run: Run) -> Section:
             try:
                 measured, said = one(run, which, seconds, number)
                 rows[which].append(measured)
-                section.commands[cell] = [line.replace(str(run.folder), "FOLDER") for line in said]
+                section.commands[cell] = [
+                    line.replace(str(run.folder), "FOLDER").replace(f"{ROOT}/", "") for line in said]
                 say(f"{cell}: round {number + 1}/{rounds}: {time_of(measured, GET):.2f} us")
             except FAILURES as error:
                 section.failures[cell] = str(error)
