@@ -256,9 +256,10 @@ def test_a_reload_of_a_box_that_is_not_there_says_so(tmp_path):
 
 def test_stop_ends_the_box(versioned):
     running = versioned()
+    front, workers = running.pids("front"), running.pids("app worker")
     assert "ended" in running.tell("stop").stdout
-    assert not running.processes()
-    running.wait_for_end()
+    assert not {*front, *workers} & {*running.processes()}, "it has waited for them"
+    running.wait_for_end()  # its own last steps, of the sanitizers too
     running.forget()
     assert running.process.returncode == 0
 
