@@ -176,19 +176,19 @@ class Contract(unittest.TestCase):
         evicted = sum(row["evictions"] for row in usual._cache.figures()["names"].values())
         self.assertGreater(evicted, sum(row["evictions"] for row in before.values()))
 
-    @unittest.skipUnless(hasattr(OneboxCache, "aget"), "Django 4 has async methods")
-    def test_async_methods(self):
-        async def use(cache):
-            await cache.aset("a", 1)
-            await cache.aset_many({"b": 2, "c": 3})
-            return [await cache.aget("a"), await cache.aincr("a"), await cache.aadd("a", 9),
-                    await cache.aget_many(["a", "b", "z"]), await cache.aget_or_set("d", lambda: 4),
-                    await cache.atouch("d", 50), await cache.ahas_key("d"),
-                    await cache.adelete("d"), await cache.aincr_version("b"),
-                    await cache.aclear(), await cache.aget("a")]
+    if hasattr(OneboxCache, "aget"):  # Django 4 has async methods
+        def test_async_methods(self):
+            async def use(cache):
+                await cache.aset("a", 1)
+                await cache.aset_many({"b": 2, "c": 3})
+                return [await cache.aget("a"), await cache.aincr("a"), await cache.aadd("a", 9),
+                        await cache.aget_many(["a", "b", "z"]), await cache.aget_or_set("d", lambda: 4),
+                        await cache.atouch("d", 50), await cache.ahas_key("d"),
+                        await cache.adelete("d"), await cache.aincr_version("b"),
+                        await cache.aclear(), await cache.aget("a")]
 
-        theirs = LocMemCache(uuid.uuid4().hex, {})
-        self.assertEqual(asyncio.run(use(fresh())), asyncio.run(use(theirs)))
+            theirs = LocMemCache(uuid.uuid4().hex, {})
+            self.assertEqual(asyncio.run(use(fresh())), asyncio.run(use(theirs)))
 
 
 class Sessions(unittest.TestCase):

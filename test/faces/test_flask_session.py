@@ -128,10 +128,10 @@ class Sessions(unittest.TestCase):
             self.assertIn(part, cookie)
         self.assertNotIn("Expires", cookie)
 
-    @unittest.skipUnless(hasattr(SessionInterface, "get_cookie_partitioned"), "Flask 3.1 has it")
-    def test_a_partitioned_cookie(self):
-        self.app.config.update(SESSION_COOKIE_PARTITIONED=True, SESSION_COOKIE_SECURE=True)
-        self.assertIn("Partitioned", cookie_of(self.client.get("/set/a/1")))
+    if hasattr(SessionInterface, "get_cookie_partitioned"):  # Flask 3.1 has it
+        def test_a_partitioned_cookie(self):
+            self.app.config.update(SESSION_COOKIE_PARTITIONED=True, SESSION_COOKIE_SECURE=True)
+            self.assertIn("Partitioned", cookie_of(self.client.get("/set/a/1")))
 
     def test_an_empty_session_leaves_no_trace(self):
         before = self.kept._cache.figures()["entries_kept"]
