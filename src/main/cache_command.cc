@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <iostream>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,7 +14,7 @@
 #include "cache/cache.h"
 #include "cache/key_text.h"
 #include "main/command_line.h"
-#include "main/running_box.h"
+#include "main/status_command.h"
 #include "os/clock.h"
 #include "supervise/status.h"
 
@@ -285,8 +284,7 @@ const Verb* FindVerb(const std::vector<std::string>& words) {
   return nullptr;
 }
 
-Result<std::string> Answer(const CacheLine& line, const Verb& verb, const Caller& caller) {
-  const std::string state = TRY(FindRunningBox(line.state, caller));
+Result<std::string> Answer(const CacheLine& line, const Verb& verb, const std::string& state) {
   os::Fd memory = TRY(supervise::AskMemory(state));
   cache::Cache cache = TRY(cache::Cache::Open(std::move(memory)));
   return verb.run(cache, line);
@@ -296,26 +294,13 @@ Result<std::string> Answer(const CacheLine& line, const Verb& verb, const Caller
 
 int ShowCache(std::span<const std::string> words, const Caller& caller) {
   CacheLine line = ReadCacheLine(words, caller.folder);
-  if (line.help) {
-    std::cout << kUsage;
-    return 0;
-  }
   const Verb* verb = FindVerb(line.words);
   if (verb == nullptr && line.mistakes.empty()) {
     line.mistakes.push_back(fmt::format("expected get KEY, delete KEY, purge TAG or clear, got {}",
                                         fmt::join(line.words, " ")));
   }
-  for (const std::string& mistake : line.mistakes) {
-    std::cerr << mistake << '\n';
-  }
-  if (!line.mistakes.empty()) return 2;
-  const auto answer = Answer(line, *verb, caller);
-  if (!answer.ok()) {
-    std::cerr << fmt::format("onebox: {}\n", answer.error().message);
-    return 1;
-  }
-  std::cout << answer.value();
-  return 0;
+  return AnswerLine(
+      line, kUsage, caller, [&](const std::string& state) { return Answer(line, *verb, state); });
 }
 
 }  // namespace onebox::main

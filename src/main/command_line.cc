@@ -184,6 +184,18 @@ class Parser {
   std::vector<std::pair<std::string_view, std::vector<std::string>*>> single_;
 };
 
+// What every line about a running box may say, beside what was added before.
+void ParseOfBox(Parser& parser,
+                std::span<const std::string> words,
+                const std::string& folder,
+                StatusLine& line) {
+  parser.AddText("--state", line.state, "--state");
+  parser.AddSwitch("--json", line.json, "--json");
+  parser.AddSwitch("-h,--help", line.help, "--help");
+  parser.Parse(words, line.mistakes);
+  if (!line.state.empty()) line.state = PathFrom(folder, line.state);
+}
+
 void TakeValues(const Parser& parser, const std::string& folder, Layer& layer) {
   for (const auto& [option, values] : parser.values()) {
     if (values.empty()) continue;
@@ -215,24 +227,16 @@ RunLine ReadRunLine(std::span<const std::string> words, const std::string& folde
 StatusLine ReadStatusLine(std::span<const std::string> words, const std::string& folder) {
   StatusLine line;
   Parser parser;
-  parser.AddText("--state", line.state, "--state");
-  parser.AddSwitch("--json", line.json, "--json");
-  parser.AddSwitch("-h,--help", line.help, "--help");
-  parser.Parse(words, line.mistakes);
-  if (!line.state.empty()) line.state = PathFrom(folder, line.state);
+  ParseOfBox(parser, words, folder, line);
   return line;
 }
 
 CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& folder) {
   CacheLine line;
   Parser parser;
-  parser.AddText("--state", line.state, "--state");
   parser.AddText("--namespace", line.name_space, "--namespace");
-  parser.AddSwitch("--json", line.json, "--json");
-  parser.AddSwitch("-h,--help", line.help, "--help");
   parser.AddWords(line.words);
-  parser.Parse(words, line.mistakes);
-  if (!line.state.empty()) line.state = PathFrom(folder, line.state);
+  ParseOfBox(parser, words, folder, line);
   if (line.name_space.empty()) line.name_space = "app";
   return line;
 }

@@ -28,13 +28,9 @@ struct StatusLine {
 };
 StatusLine ReadStatusLine(std::span<const std::string> words, const std::string& folder);
 
-struct CacheLine {
-  Mistakes mistakes;
-  std::string state;  // absolute, or empty
+struct CacheLine : StatusLine {
   std::string name_space;
   std::vector<std::string> words;
-  bool json = false;
-  bool help = false;
 };
 CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& folder);
 
