@@ -46,6 +46,18 @@ Layout LayOut(std::size_t bytes) {
   return layout;
 }
 
+bool Lock(Shard& shard, Wait wait, Time now) {
+  switch (wait) {
+    case Wait::kNot:
+      return shard.TryLock();
+    case Wait::kForOthers:
+      return shard.Lock(kPatience, now);
+    case Wait::kPatiently:
+      return shard.LockPatiently(kLongPatience);
+  }
+  return false;
+}
+
 void AddCounts(const RowCounts& counts, Cache::Row& row) {
   row.hits += counts.hits.load(std::memory_order_relaxed);
   row.misses += counts.misses.load(std::memory_order_relaxed);
@@ -155,10 +167,7 @@ Shard& Cache::ShardOf(const Key& key) {
 template <typename Given, typename Use>
 Given Cache::Locked(const Key& key, Wait wait, Time now, Given busy, Use use) {
   Shard& shard = ShardOf(key);
-  const bool locked = wait == Wait::kNot         ? shard.TryLock()
-                      : wait == Wait::kForOthers ? shard.Lock(kPatience, now)
-                                                 : shard.LockPatiently(kLongPatience);
-  if (!locked) return busy;
+  if (!Lock(shard, wait, now)) return busy;
   Given given = use(shard);
   shard.Unlock();
   return given;
@@ -224,7 +233,7 @@ Outcome Cache::Add(const Key& key,
 std::size_t Cache::RemoveKept(std::string_view prefix, Time now) {
   std::size_t removed = 0;
   for (Shard& shard : shards_) {
-    if (!shard.Lock(kPatience, now)) continue;
+    if (!Lock(shard, Wait::kForOthers, now)) continue;
     removed += shard.RemoveKept(prefix);
     shard.Unlock();
   }
@@ -299,7 +308,7 @@ Cache::Figures Cache::Count(Time now, Wait wait) {
       AddCounts(head.rows[i], rows[i]);
     figures.undone += head.undone.load(std::memory_order_relaxed);
     figures.emptied += head.emptied.load(std::memory_order_relaxed);
-    if (!(wait == Wait::kNot ? shard.TryLock() : shard.Lock(kPatience, now))) continue;
+    if (!Lock(shard, wait, now)) continue;
     const std::uint32_t blocks = shard.memory().blocks() - 1;  // without that which is nobody's
     figures.bytes_used += std::size_t{blocks - std::min(head.free_blocks, blocks)} * kBlockBytes;
     const QueueHead& kept = head.queues[static_cast<std::size_t>(Queue::kKept)];
@@ -332,7 +341,7 @@ std::string Cache::NameOf(std::size_t row) const {
 std::size_t Cache::ForEach(Time now, const Shard::Each& each) {
   std::size_t left_out = 0;
   for (Shard& shard : shards_) {
-    if (!shard.Lock(kPatience, now)) {
+    if (!Lock(shard, Wait::kForOthers, now)) {
       ++left_out;
       continue;
     }
@@ -345,7 +354,7 @@ std::size_t Cache::ForEach(Time now, const Shard::Each& each) {
 bool Cache::CheckInvariants() {
   bool right = true;
   for (Shard& shard : shards_) {
-    if (!shard.Lock(kPatience, Time{})) return false;
+    if (!Lock(shard, Wait::kForOthers, Time{})) return false;
     right = shard.CheckInvariants() && right;
     shard.Unlock();
   }

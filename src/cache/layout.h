@@ -39,9 +39,10 @@ inline constexpr std::uint32_t kBlocksMax = 1U << 20;  // of a shard
 enum class Queue : std::uint8_t { kKept, kWindow, kProbation, kProtected };
 inline constexpr std::size_t kQueues = 4;
 
+inline constexpr std::int64_t kNever = INT64_MAX;  // when an entry expires
+
 // The first block of an entry, which begins its first extent. What belongs to it comes after it, through all
 // its extents: marks of its tags, the key, the value.
-inline constexpr std::int64_t kNever = INT64_MAX;  // when it expires
 struct Entry {
   Extent extent;
   std::uint32_t value_bytes;

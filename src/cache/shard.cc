@@ -34,14 +34,23 @@ Key ClaimKey(const Key& key) {
   return {key.bytes, key.hash ^ kClaimBits, 0};
 }
 
-// An entry's bytes behind its Entry.
-std::size_t BytesBefore(const Entry& entry) {
+// Of an entry, between its Entry and its value.
+std::size_t BytesBeforeValue(const Entry& entry) {
   return entry.tags * sizeof(TagMark) + entry.key_bytes;
 }
 
+// And all that comes behind an Entry.
 std::size_t BytesBehind(const Key& key, const NewValue& value) {
   return value.tags.size_bytes() + key.bytes.size() + value.bytes.size();
 }
+
+// As an entry has it: it is fresh no longer than it is there.
+struct Ends {
+  explicit Ends(const Lifetime& lifetime)
+      : expires(lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever),
+        fresh(lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires) {}
+  std::int64_t expires, fresh;
+};
 
 void Raise(std::atomic<std::uint64_t>& count) {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -124,6 +133,17 @@ Shard::Place Shard::Find(const Key& key) {
   return {};
 }
 
+// False where it makes no sense.
+bool Shard::ReadKey(std::uint32_t block, std::string& key) {
+  const Entry& entry = memory_.EntryAt(block);
+  if (!memory_.Check(entry.key_bytes <= kKeyBytesMax)) return false;
+  key.resize(entry.key_bytes);
+  ChainCursor cursor(memory_, block);
+  cursor.Skip(entry.tags * sizeof(TagMark));
+  cursor.Read(reinterpret_cast<std::byte*>(key.data()), key.size());
+  return !memory_.broken();
+}
+
 bool Shard::IsThere(std::uint32_t block, Time now) {
   const Entry& entry = memory_.EntryAt(block);
   if (entry.expires <= Nanoseconds(now)) return false;
@@ -148,7 +168,7 @@ bool Shard::ValueEquals(std::uint32_t block, std::string_view bytes) {
   const Entry& entry = memory_.EntryAt(block);
   if (entry.value_bytes != bytes.size()) return false;
   ChainCursor cursor(memory_, block);
-  cursor.Skip(BytesBefore(entry));
+  cursor.Skip(BytesBeforeValue(entry));
   return cursor.Equals(BytesOf(bytes).data(), bytes.size());
 }
 
@@ -161,7 +181,7 @@ bool Shard::Holds(const Condition& condition, std::uint32_t block) {
 
 void Shard::ReadValue(std::uint32_t block, std::byte* to, std::size_t bytes) {
   ChainCursor cursor(memory_, block);
-  cursor.Skip(BytesBefore(memory_.EntryAt(block)));
+  cursor.Skip(BytesBeforeValue(memory_.EntryAt(block)));
   cursor.Read(to, bytes);
 }
 
@@ -182,7 +202,7 @@ Answer Shard::Get(const Key& key, Time now, Value& value) {
   value.bytes.clear();
   value.bytes.reserve(bytes);
   ChainCursor cursor(memory_, place.block);
-  cursor.Skip(BytesBefore(entry));
+  cursor.Skip(BytesBeforeValue(entry));
   cursor.AppendTo(value.bytes, bytes);
   if (memory_.broken()) return Answer::kAbsent;
   ++entry.hits;
@@ -319,14 +339,13 @@ bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
   }
   const std::uint32_t block = memory_.head().being_made;
   Entry& entry = memory_.EntryAt(block);
-  const Lifetime& lifetime = value.lifetime;
-  const std::int64_t expires = lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever;
+  const Ends ends(value.lifetime);
   entry = {
       .extent = entry.extent,
       .value_bytes = static_cast<std::uint32_t>(value.bytes.size()),
       .hash = key.hash,
-      .expires = expires,
-      .fresh = lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires,
+      .expires = ends.expires,
+      .fresh = ends.fresh,
       .in_bucket = kNoBlock,
       .older = kNoBlock,
       .newer = kNoBlock,
@@ -436,10 +455,7 @@ std::size_t Shard::RemoveKept(std::string_view prefix) {
        ++steps) {
     const Entry& entry = memory_.EntryAt(block);
     const std::uint32_t older = entry.older;
-    key.resize(entry.key_bytes);
-    ChainCursor cursor(memory_, block);
-    cursor.Skip(entry.tags * sizeof(TagMark));
-    cursor.Read(reinterpret_cast<std::byte*>(key.data()), key.size());
+    if (!ReadKey(block, key)) break;
     if (entry.codec != kClaimCodec && key.starts_with(prefix)) {
       const Place place = PlaceOf(block);
       if (memory_.broken()) break;
@@ -455,11 +471,10 @@ Outcome Shard::Touch(const Key& key, Lifetime lifetime, const Condition& conditi
   const Place place = FindThere(key, now);
   if (place.block == kNoBlock || !Holds(condition, place.block)) return Outcome::kRefused;
   Entry& entry = memory_.EntryAt(place.block);
-  const std::int64_t expires = lifetime.expires ? Nanoseconds(*lifetime.expires) : kNever;
+  const Ends ends(lifetime);
   shm::Mutation mutation = memory_.Change();
-  mutation.Set(entry.expires, expires);
-  mutation.Set(entry.fresh,
-               lifetime.fresh ? std::min(Nanoseconds(*lifetime.fresh), expires) : expires);
+  mutation.Set(entry.expires, ends.expires);
+  mutation.Set(entry.fresh, ends.fresh);
   return Outcome::kDone;
 }
 
@@ -485,7 +500,7 @@ Outcome Shard::Add(const Key& key,
   if (__builtin_add_overflow(sum, number, &sum)) return Outcome::kOutOfRange;
   DropClaim(key);
   ChainCursor cursor(memory_, place.block);
-  cursor.Skip(BytesBefore(entry));
+  cursor.Skip(BytesBeforeValue(entry));
   shm::Mutation mutation = memory_.Change();
   cursor.Overwrite(mutation, reinterpret_cast<const std::byte*>(&sum), sizeof sum);
   return Outcome::kDone;

@@ -150,6 +150,7 @@ class Shard final {
   bool Holds(const Condition& condition, std::uint32_t block);
   bool ValueEquals(std::uint32_t block, std::string_view bytes);
   void ReadValue(std::uint32_t block, std::byte* to, std::size_t bytes);
+  bool ReadKey(std::uint32_t block, std::string& key);
   Place PlaceOf(std::uint32_t block);
   void Discard(Place place);
   void DropClaim(const Key& key);

@@ -59,13 +59,8 @@ void Shard::ForEach(Time now, const Each& each) {
     for (std::uint32_t steps = 0; block != kNoBlock && memory_.Check(steps < memory_.blocks());
          ++steps) {
       const Entry& entry = memory_.EntryAt(block);
-      if (IsThere(block, now) && entry.codec != kClaimCodec &&
-          memory_.Check(entry.key_bytes <= kKeyBytesMax)) {
-        key.resize(entry.key_bytes);
-        ChainCursor cursor(memory_, block);
-        cursor.Skip(entry.tags * sizeof(TagMark));
-        cursor.Read(reinterpret_cast<std::byte*>(key.data()), key.size());
-        if (memory_.broken()) return;
+      if (IsThere(block, now) && entry.codec != kClaimCodec) {
+        if (!ReadKey(block, key)) return;
         each(entry, key);
       }
       block = entry.older;
