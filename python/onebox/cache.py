@@ -67,6 +67,8 @@ class Cache(_onebox.Cache):
 
     def __new__(cls, namespace: str = "app", *, codec: str = "json",
                 memory: _onebox.Cache | int | None = None) -> Cache:
+        if codec not in _CODECS:
+            raise ValueError(f"a cache's codec is one of {', '.join(_CODECS)}, not {codec!r}")
         number, dumps, loads = _CODECS[codec]
         return super().__new__(cls, memory, namespace=namespace, codec=number, dumps=dumps,
                                loads=loads)

@@ -447,10 +447,13 @@ Result<Decided> DecideAgain(Source file, const Place& place, const Config& befor
 }
 
 // The cache of the program before, where it is of this size; else a new one.
-Result<cache::Cache> MakeCache(std::uint64_t bytes, os::Fd inherited) {
+Result<cache::Cache> MakeCache(std::uint64_t bytes, os::Fd inherited, telemetry::Log& log) {
   if (inherited.valid()) {
     auto found = cache::Cache::Open(std::move(inherited));
     if (found.ok() && found.value().IsOf(bytes)) return found;
+    log.Info(
+        "the cache begins empty: {}",
+        found.ok() ? "[cache] memory is another than before the upgrade" : found.error().message);
   }
   return cache::Cache::Create(bytes);
 }
@@ -477,7 +480,7 @@ Result<int> Serve(Decided decided,
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
-  cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory)));
+  cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory), *log));
   const Successor successor(caller, shared.memory().get());
   const Place place{line, caller, python_side, clock, metrics, shared, handed_over};
   const supervise::Outside outside{

@@ -1,6 +1,6 @@
 #include "pyext/cache_type.h"
 
-#include <cmath>
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -88,6 +88,7 @@ cache::Value& ThisThreadsValue() {
   thread_local cache::Value value;
   return value;
 }
+
 // --- arguments
 
 // Seconds to come. False with an exception where they are not.
@@ -175,6 +176,10 @@ struct Storing {
 
   bool Resolve(const Coder& coder) {
     if (!SecondsOf(ttl, "ttl", lasts) || !SecondsOf(fresh, "fresh", fresh_for)) return false;
+    if (presence < 0 || presence > static_cast<int>(cache::Condition::Presence::kPresent)) {
+      PyErr_Format(PyExc_ValueError, "presence is 0, 1 or 2, not %d", presence);
+      return false;
+    }
     return equals == nullptr || equals == Py_None || Encode(coder, equals, expected);
   }
   cache::Lifetime LifetimeFrom(Time now) const {
@@ -477,6 +482,21 @@ const char* WordOf(cache::Cache::Loading::Next next) {
   return "without";
 }
 
+PyObject* Claimed(const cache::Cache::Loading& loading,
+                  bool there,
+                  const Ref& value,
+                  const Marks& marks) {
+  const Ref blob = marks.ToBytes();
+  if (!blob) return nullptr;
+  return Py_BuildValue("sOOKIO",
+                       WordOf(loading.next),
+                       there ? Py_True : Py_False,
+                       value.get(),
+                       static_cast<unsigned long long>(loading.token),
+                       loading.turn,
+                       blob.get());
+}
+
 PyObject* Claim(PyObject* self, PyObject* arguments) {
   PyObject *name = nullptr, *lease_object = nullptr, *tags = nullptr;
   if (PyArg_ParseTuple(arguments, "OOO:claim", &name, &lease_object, &tags) == 0) return nullptr;
@@ -498,28 +518,21 @@ PyObject* Claim(PyObject* self, PyObject* arguments) {
       },
       Loading::Next::kBusy);
   Ref found = Ref::Share(Py_None);
-  bool there = loading.answer == Answer::kFresh || loading.answer == Answer::kStale;
+  const bool there = loading.answer == Answer::kFresh || loading.answer == Answer::kStale;
   if (there) {
     bool unreadable = false;
     found = DecodeOrNone(inside, name, value, unreadable);
     if (!found && !unreadable) return nullptr;
     if (unreadable) {
-      // As if nothing were there: the next asks again, and loads.
-      WithLock(
+      // As if nothing were there: whoever asks next loads it.
+      const Outcome removed = WithLock(
           [&](Wait wait) { return inside.cache->Remove(*key.key, {}, inside.clock.Now(), wait); },
           Outcome::kBusy);
-      return Claim(self, arguments);
+      if (removed != Outcome::kBusy) return Claim(self, arguments);
+      return Claimed({}, false, Ref::Share(Py_None), marks);
     }
   }
-  const Ref blob = marks.ToBytes();
-  if (!blob) return nullptr;
-  return Py_BuildValue("sOOKIO",
-                       WordOf(loading.next),
-                       there ? Py_True : Py_False,
-                       found.get(),
-                       static_cast<unsigned long long>(loading.token),
-                       loading.turn,
-                       blob.get());
+  return Claimed(loading, there, found, marks);
 }
 
 PyObject* Fulfil(PyObject* self, PyObject* arguments, PyObject* keywords) {

@@ -60,6 +60,14 @@ class Shared(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "what is kept has no tags"):
             self.cache.set(1, 1, keep=True, tags=["user 1"])
 
+    def test_mistakes_are_told_with_what_was_expected(self):
+        with self.assertRaisesRegex(ValueError, "one of json, pickle, raw, not 'yaml'"):
+            Cache("reports", codec="yaml")
+        with self.assertRaisesRegex(ValueError, "presence is 0, 1 or 2, not 9"):
+            self.cache.set(1, 1, presence=9)
+        with self.assertRaisesRegex(ValueError, "ttl is a number of seconds, not -1"):
+            self.cache.set(1, 1, ttl=-1)
+
     def test_a_lock_is_one_s_at_a_time(self):
         """It guards a file that is read, and then written: without it, counts are lost."""
         with tempfile.TemporaryDirectory() as folder:

@@ -85,6 +85,7 @@ def test_its_size_is_no_matter_of_a_reload(cached):
     assert call(running, "set", "shared", 1), "the generation before serves on"
     assert upgrade(running).returncode == 0
     assert call(running, "get", "shared") is None, "it is another cache"
+    assert "the cache begins empty: [cache] memory is another" in running.output()
 
 
 @pytest.mark.once  # the sanitizers keep what is given back

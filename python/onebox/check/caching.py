@@ -66,7 +66,7 @@ def arguments(call: ast.Call) -> dict[str, ast.expr] | None:
 def _cached(project: Project, module: Module, function: Function,
             call: ast.Call) -> Iterator[Finding]:
     given = arguments(call)
-    receiver = call.func.value   # type: ignore[attr-defined]
+    receiver = call.func.value  # type: ignore[attr-defined]
     is_cache = project.call_of(module, receiver, CACHES) is not None
     if given is None or "make_cache_key" in given:
         return
@@ -147,7 +147,7 @@ def is_view(module: Module, function: Function) -> bool:
 def _constant_key(project: Project, module: Module, function: Function, call: ast.Call,
                   prefix: str) -> Iterator[Finding]:
     names = parameters(module, function)
-    if any(route.func.attr in ERRORS for route in routes(function)):   # type: ignore[attr-defined]
+    if any(route.func.attr in ERRORS for route in routes(function)):  # type: ignore[attr-defined]
         return  # one page for all errors is what is meant
     given = arguments(call) or {}
     if {"unless", "forced_update"} & set(given) and not required(function):
@@ -176,7 +176,7 @@ def _with_a_right_key(module: Module, function: Function, call: ast.Call, prefix
     given = arguments(call) or {}
     kept = {name: module.source(value) for name, value in given.items()
             if name not in ("key_prefix", "query_string", "make_cache_key")}
-    receiver = module.source(call.func.value)   # type: ignore[attr-defined]
+    receiver = module.source(call.func.value)  # type: ignore[attr-defined]
     if is_view(module, function):  # the default key is the path
         return replaced(module, call, f"{receiver}.cached({_joined(kept)})")
     if is_method(module, function):  # memoize() would take repr(self) into the key
@@ -212,7 +212,7 @@ def _not_a_view(project: Project, module: Module, function: Function,
     names = parameters(module, function)
     kept = {name: module.source(value) for name, value in given.items()
             if name in OF_MEMOIZE}
-    receiver = module.source(call.func.value)   # type: ignore[attr-defined]
+    receiver = module.source(call.func.value)  # type: ignore[attr-defined]
     if names:
         change = f"{receiver}.memoize({_joined(kept)})"
     else:

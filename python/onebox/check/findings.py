@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def line(self) -> int:
-        return self.node.lineno   # type: ignore[attr-defined]
+        return self.node.lineno  # type: ignore[attr-defined]
 
     @property
     def column(self) -> int:
@@ -54,7 +54,7 @@ class Finding:
 
     def is_ignored(self) -> bool:
         """By a comment on its line, or on the last one of what is found."""
-        for line in {self.line, self.node.end_lineno}:   # type: ignore[attr-defined]
+        for line in {self.line, self.node.end_lineno}:  # type: ignore[attr-defined]
             if found := IGNORE.search(self.module.lines[line - 1]):
                 if self.rule.id in re.split(r"[\s,]+", found[1].strip()):
                     return True
@@ -86,9 +86,9 @@ def import_line(module: Module, line: str) -> list[Change]:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             if ast.unparse(statement) == line:
                 return []
-            place = statement.end_lineno + 1   # type: ignore[operator]
+            place = statement.end_lineno + 1  # type: ignore[operator]
         elif place == 1 and isinstance(statement, ast.Expr) and text_of(statement.value):
-            place = statement.end_lineno + 1   # type: ignore[operator]
+            place = statement.end_lineno + 1  # type: ignore[operator]
         else:
             if place == 1:
                 place = min(part.lineno for part in ast.walk(statement) if hasattr(part, "lineno"))

@@ -139,7 +139,7 @@ def _asks_whether_it_runs(test: ast.expr) -> bool:
 def executed(scope: ast.AST) -> Iterator[ast.AST]:
     """The nodes that run when a module is imported or a function is called; not what these define,
     and nothing behind `if __name__ == "__main__"`."""
-    waiting: list[ast.AST] = list(reversed(scope.body))   # type: ignore[attr-defined]
+    waiting: list[ast.AST] = list(reversed(scope.body))  # type: ignore[attr-defined]
     while waiting:
         node = waiting.pop()
         yield node

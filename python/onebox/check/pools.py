@@ -32,7 +32,7 @@ def find(project: Project, module: Module, workers: int) -> Iterator[Finding]:
     for group in groups.values():
         names = [setting.name for setting in group]
         first = group[0]
-        lines = ", ".join(f"{name} in line {setting.place.lineno}"   # type: ignore[attr-defined]
+        lines = ", ".join(f"{name} in line {setting.place.lineno}"  # type: ignore[attr-defined]
                           for name, setting in zip(names[1:], group[1:]))
         what = f"{first.name} (and {lines}) are ignored" if lines else f"{first.name} is ignored"
         yield Finding(rules.POOL_KEYS, module, first.place, what, mend=_mend(module, group))

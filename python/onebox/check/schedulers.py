@@ -122,7 +122,7 @@ def _in_dict(project: Project, module: Module, value: ast.expr) -> Iterator[Find
         meaning = project.meaning(module, value)
         if not isinstance(meaning, Own) or meaning.module is not module:
             return
-        value = meaning.binding.node   # type: ignore[assignment]
+        value = meaning.binding.node  # type: ignore[assignment]
     if isinstance(value, ast.Dict):
         for executor in value.values:
             yield from _executor(project, module, executor)

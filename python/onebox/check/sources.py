@@ -106,8 +106,8 @@ class Module:
         return before + len(self.lines[line - 1].encode()[:column].decode(errors="ignore"))
 
     def span(self, node: ast.AST) -> tuple[int, int]:
-        return (self.offset(node.lineno, node.col_offset),             # type: ignore[attr-defined]
-                self.offset(node.end_lineno, node.end_col_offset))     # type: ignore[attr-defined]
+        return (self.offset(node.lineno, node.col_offset),  # type: ignore[attr-defined]
+                self.offset(node.end_lineno, node.end_col_offset))  # type: ignore[attr-defined]
 
     def source(self, node: ast.AST) -> str:
         begin, end = self.span(node)
@@ -165,7 +165,7 @@ def bound_by(node: ast.AST) -> Iterator[Bound]:
                 if isinstance(target, ast.Name):
                     yield target.id, node.value, None
         case ast.AnnAssign(target=ast.Name()) if node.value:
-            yield node.target.id, node.value, None   # type: ignore[union-attr]
+            yield node.target.id, node.value, None  # type: ignore[union-attr]
         case ast.NamedExpr():
             yield node.target.id, node.value, None
         case ast.arg():
@@ -177,9 +177,9 @@ def bound_by(node: ast.AST) -> Iterator[Bound]:
                     yield child.id, node, None
         case ast.For(target=ast.Name()) | ast.AsyncFor(target=ast.Name()) | ast.AugAssign(
                 target=ast.Name()) | ast.comprehension(target=ast.Name()):
-            yield node.target.id, node, None   # type: ignore[union-attr]
+            yield node.target.id, node, None  # type: ignore[union-attr]
         case ast.withitem(optional_vars=ast.Name()):
-            yield node.optional_vars.id, node, None   # type: ignore[union-attr]
+            yield node.optional_vars.id, node, None  # type: ignore[union-attr]
         case ast.ExceptHandler() if node.name:
             yield node.name, node, None
         case ast.MatchAs() | ast.MatchStar() if node.name:
