@@ -91,6 +91,8 @@ class ShardKilled : public testing::Test {
   Shard shard_{memory_.bytes(), {}};
 };
 
+#ifndef __SANITIZE_THREAD__  // they have one thread, and each of its instructions would become fifty
+
 void ShardKilled::ExpectFromTheDead(std::span<const std::byte> found, const Expect& expect) {
   Memory copy;
   std::memcpy(copy.bytes().data(), found.data(), found.size());
@@ -137,8 +139,6 @@ void ShardKilled::KillAtEveryInstruction(const Change& change, const Expect& exp
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   EXPECT_GT(changes, 5);
 }
-
-#ifndef __SANITIZE_THREAD__  // they have one thread, and each of its instructions would become fifty
 
 TEST_F(ShardKilled, WhileItPutsAnEntryInAnothersPlace) {
   const std::string after(300, 'a');
