@@ -72,10 +72,13 @@ def main(arguments: Sequence[str]) -> int:
         gc.freeze()  # what the import has made is looked at no more, so its pages stay shared
         control.send(json.dumps({"ready": True, "bytes": forking.resident_bytes(), **about}).encode())
         forks = _Forks(control, supervisor, hooks, handlers)
-        number = forks.make_until_told()
-    if number is None:
+        wish = forks.make_until_told()
+    if wish is None:
         return 0
-    options.number = number
+    options.number = wish["fork"]
+    if "tasks" in wish:
+        options.tasks, options.attach, options.threads = True, wish["tasks"], wish["threads"]
+        options.reactors = 1
     if app is None:
         return worker.run_alone(options, forks.hooks_of_worker)
     return worker.run(options, lambda: _warm(app, options), forks.hooks_of_worker)
@@ -106,10 +109,10 @@ class _Standby:
         self._pid = pid
         self._control = control
 
-    def call(self, number: int, output: int) -> int:
+    def call(self, wish: dict[str, Any], output: int) -> int:
         """Its pid, after it was told. Raises OSError where it has ended."""
         with self._control:
-            send_fds(self._control, [str(number).encode()], [output])
+            send_fds(self._control, [json.dumps(wish).encode()], [output])
         return self._pid
 
 
@@ -127,11 +130,11 @@ class _Forks:
         self._ahead = not (hooks and hooks.run_between_forks())
         self._standby: _Standby | None = None
 
-    def make_until_told(self) -> int | None:
-        """The number of a worker, in that worker; None in the zygote when it is to end."""
+    def make_until_told(self) -> dict[str, Any] | None:
+        """The wish that made a worker, in that worker; None in the zygote when it is to end."""
         while True:
-            if (number := self._make_standby()) is not None:
-                return number
+            if (wish := self._make_standby()) is not None:
+                return wish
             message, descriptors, _, _ = recv_fds(self._control, MESSAGE_BYTES_MAX, 1)
             if not message:
                 return None
@@ -145,9 +148,9 @@ class _Forks:
             number = wish["fork"]
             answer: dict[str, Any] = {"worker": number}
             try:
-                pid = self._make(number, descriptors[0])
+                pid = self._make(wish, descriptors[0])
                 if pid == 0:
-                    return int(number)
+                    return wish
                 answer["pid"] = pid
             except OSError as error:
                 answer["error"] = str(error)
@@ -157,8 +160,8 @@ class _Forks:
             os.close(descriptors[0])
             self._control.send(json.dumps(answer).encode())
 
-    def _make_standby(self) -> int | None:
-        """Where there is none and nobody waits. The number of a worker, in it, when it is called."""
+    def _make_standby(self) -> dict[str, Any] | None:
+        """Where there is none and nobody waits. The wish, in a worker, when it is called."""
         if not self._ahead or self._standby or select([self._control], [], [], STANDBY_PAUSE)[0]:
             return None
         try:
@@ -176,22 +179,22 @@ class _Forks:
         self._control.send(json.dumps({"standby": pid}).encode())
         return None
 
-    def _stand_by(self, call: socket) -> int:
-        """In the standby: its number, when it is a worker."""
+    def _stand_by(self, call: socket) -> dict[str, Any]:
+        """In the standby: what made it a worker."""
         self._control.close()
         message, descriptors, _, _ = recv_fds(call, MESSAGE_BYTES_MAX, 1)
         if not message:
             os._exit(0)
-        number = int(message)
+        wish: dict[str, Any] = json.loads(message)
         self._begin_worker(descriptors[0])
         if self._hooks:
-            self.hooks_of_worker = Hooks(self._hooks, self._hooks.new_worker(number))
-        return number
+            self.hooks_of_worker = Hooks(self._hooks, self._hooks.new_worker(wish["fork"]))
+        return wish
 
-    def _make(self, number: int, output: int) -> int:
+    def _make(self, wish: dict[str, Any], output: int) -> int:
         """The pid of a new worker; 0 in it. Raises OSError or HookError."""
-        made = self._hooks.new_worker(number) if self._hooks else None
-        pid = self._call_standby(number, output) or self._fork(output)
+        made = self._hooks.new_worker(wish["fork"]) if self._hooks else None
+        pid = self._call_standby(wish, output) or self._fork(output)
         if self._hooks and made:
             if pid == 0:
                 self.hooks_of_worker = Hooks(self._hooks, made)
@@ -199,11 +202,11 @@ class _Forks:
                 self._hooks.forked(made, pid)
         return pid
 
-    def _call_standby(self, number: int, output: int) -> int | None:
+    def _call_standby(self, wish: dict[str, Any], output: int) -> int | None:
         """Its pid; None where there is none, or somebody has killed it."""
         standby, self._standby = self._standby, None
         try:
-            return standby.call(number, output) if standby else None
+            return standby.call(wish, output) if standby else None
         except OSError:
             return None
 

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
+#include "attach/attach_listener.h"
 #include "base/ascii.h"
 #include "front/broken_app.h"
 #include "front/listener.h"
@@ -23,77 +24,7 @@ namespace onebox::front {
 namespace {
 
 constexpr std::size_t kControlBytesMax = 64 << 10;
-constexpr std::size_t kGreetingsMax = 64;  // workers that have connected and not yet spoken
 constexpr Duration kLastCall = std::chrono::seconds(1);  // after a gentle drain, for those in hand
-
-// Accepts the workers of one reactor, and waits for each one's greeting.
-class AttachListener final : public event::Watcher {
- public:
-  AttachListener(os::Fd socket, event::Reactor& reactor, Shard& shard)
-      : socket_(std::move(socket)), reactor_(reactor), shard_(shard) {}
-
-  Status Watch() { return reactor_.Watch(socket_.get(), *this, EPOLLIN); }
-
- private:
-  class Greeting final : public event::Watcher {
-   public:
-    Greeting(AttachListener& listener, os::Fd socket)
-        : listener_(listener), socket_(std::move(socket)) {}
-
-    Status Watch() { return listener_.reactor_.Watch(socket_.get(), *this, EPOLLIN | EPOLLRDHUP); }
-
-    void OnReady(std::uint32_t /*events*/) override {
-      const auto hello = channel::FrontEnd::ReceiveHello(socket_);
-      if (hello.ok() && !hello.value()) return;
-      listener_.reactor_.Unwatch(socket_.get(), *this);
-      if (hello.ok()) {
-        listener_.Welcome(std::move(socket_), *hello.value());
-      } else {
-        listener_.shard_.log().Error("a worker is not taken: {}", hello.error().message);
-      }
-      listener_.Forget(*this);
-    }
-
-   private:
-    AttachListener& listener_;
-    os::Fd socket_;
-  };
-
-  void OnReady(std::uint32_t /*events*/) override {
-    for (;;) {
-      auto accepted = os::Accept(socket_);
-      if (!accepted.ok() || !accepted.value()) return;
-      // Anybody on the machine may knock at an abstract socket; only our own may come in.
-      const auto user = os::PeerUser(accepted.value()->socket);
-      const bool ours = user.ok() && user.value() == os::OurUser();
-      if (!ours || greetings_.size() >= kGreetingsMax) continue;
-      auto& greeting = greetings_.emplace_back(
-          std::make_unique<Greeting>(*this, std::move(accepted.value()->socket)));
-      if (!greeting->Watch().ok()) greetings_.pop_back();
-    }
-  }
-
-  void Welcome(os::Fd socket, const channel::Hello& hello) {
-    auto end = channel::FrontEnd::Welcome(std::move(socket), hello);
-    if (!end.ok()) {
-      shard_.log().Error("worker {}: {}", hello.pid, end.error().message);
-      return;
-    }
-    shard_.AddChannel(std::move(end).value());
-  }
-
-  void Forget(Greeting& greeting) {
-    // Called from within it: it goes when the turn is over.
-    reactor_.Post([this, gone = &greeting] {
-      std::erase_if(greetings_, [gone](const auto& one) { return one.get() == gone; });
-    });
-  }
-
-  os::Fd socket_;
-  event::Reactor& reactor_;
-  Shard& shard_;
-  std::vector<std::unique_ptr<Greeting>> greetings_;
-};
 
 // The number that follows `name` in a message; nothing where it is not there.
 std::optional<std::uint32_t> NumberOf(std::string_view text, std::string_view name) {
@@ -163,7 +94,7 @@ class Control final : public event::Watcher {
 struct Lane {
   std::unique_ptr<event::Reactor> reactor;
   std::unique_ptr<Shard> shard;
-  std::unique_ptr<AttachListener> attach;
+  std::unique_ptr<attach::AttachListener> attach;
 };
 
 WaitQueue::Options QueueOf(const Settings& settings) {
@@ -362,8 +293,13 @@ int Front::Serve() {
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].shard =
         std::make_unique<Shard>(*shared_, static_cast<std::uint32_t>(i), *lanes_[i].reactor);
-    lanes_[i].attach = std::make_unique<AttachListener>(
-        std::move(handover_.attach[i]), *lanes_[i].reactor, *lanes_[i].shard);
+    lanes_[i].attach = std::make_unique<attach::AttachListener>(
+        std::move(handover_.attach[i]),
+        *lanes_[i].reactor,
+        handover_.log,
+        [shard = lanes_[i].shard.get()](std::unique_ptr<channel::FrontEnd> end) {
+          shard->AddChannel(std::move(end));
+        });
     const Status watched = lanes_[i].attach->Watch();
     if (!watched.ok()) {
       handover_.log.Error("cannot watch for workers: {}", watched.error().message);

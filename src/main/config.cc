@@ -437,6 +437,68 @@ std::string NotInOrder(const Settings& settings, const Pair& pair) {
                      TextOf(settings, pair.larger));
 }
 
+// The same for each way to write the folder's path.
+std::string AppFolderName(const std::string& chdir) {
+  std::error_code ignored;
+  const auto real = std::filesystem::weakly_canonical(chdir, ignored).string();
+  return fmt::format("{:016x}", HashOf(real.empty() ? chdir : real));
+}
+
+// What is of the broker: tables of its own.
+bool IsOfTheBroker(std::string_view option) {
+  return option == "queue" || option == "data" || option.starts_with("tasks.") ||
+         option.starts_with("jobs.") || option == "job";
+}
+
+// All elements, as text.
+void Print(std::string& out, std::string_view name, const std::vector<Element>& elements) {
+  out += fmt::format("{}\n", name);
+  for (const Element& element : elements) {
+    out += fmt::format("  {}={}\n", element.name, element.text);
+    for (const auto& [key, part] : element.more) {
+      out += fmt::format("    {}={}\n", key, part.text);
+    }
+  }
+}
+
+broker::QueueRule MakeRule(const Element& queue) {
+  broker::QueueRule rule;
+  if (const auto rate = queue.more.find("rate"); rate != queue.more.end()) {
+    rule.rate = broker::Rate::Parse(rate->second.text);
+  }
+  if (const auto most = queue.more.find("concurrency"); most != queue.more.end()) {
+    rule.concurrency = static_cast<std::uint32_t>(*ParseDecimal(most->second.text, UINT32_MAX));
+  }
+  return rule;
+}
+
+void CheckQueues(const std::vector<Element>& queues, Mistakes& mistakes) {
+  for (const Element& queue : queues) {
+    const auto rate = queue.more.find("rate");
+    if (rate == queue.more.end() || broker::Rate::Parse(rate->second.text)) continue;
+    mistakes.push_back(
+        fmt::format("{}: [[queue]] \"{}\": expected a rate like \"10/s\", got \"{}\"",
+                    queue.source,
+                    queue.text,
+                    rate->second.text));
+  }
+}
+
+// What the app's side is told of tasks and jobs.
+os::Variables MakeTasksVariables(const Values& values) {
+  os::Variables variables = {{"ONEBOX_DATA", values.Text("data")},
+                             {"ONEBOX_BROKER", values.Text("data") + "/broker"},
+                             {"ONEBOX_APSCHEDULER", values.Text("jobs.apscheduler")},
+                             {"ONEBOX_TASKS_ENGINE", values.Text("tasks.engine")}};
+  const std::pair<const char*, std::string_view> urls[] = {
+      {"ONEBOX_CELERY_BROKER", "tasks.celery_broker"},
+      {"ONEBOX_CELERY_BACKEND", "tasks.celery_backend"}};
+  for (const auto& [variable, option] : urls) {
+    if (const std::string url = values.Text(option); !url.empty()) variables[variable] = url;
+  }
+  return variables;
+}
+
 }  // namespace
 
 std::string DefaultStateParent(const os::Variables& environment) {
@@ -448,15 +510,26 @@ std::string DefaultStateParent(const os::Variables& environment) {
 }
 
 std::string DefaultState(const std::string& chdir, const os::Variables& environment) {
-  std::error_code ignored;
-  const auto real = std::filesystem::weakly_canonical(chdir, ignored).string();
-  return fmt::format(
-      "{}/{:016x}", DefaultStateParent(environment), HashOf(real.empty() ? chdir : real));
+  return fmt::format("{}/{}", DefaultStateParent(environment), AppFolderName(chdir));
+}
+
+std::string DefaultData(const Settings& settings, const os::Variables& environment) {
+  if (SourceOf(settings, "state") != "default") return TextOf(settings, "state") + "/data";
+  // Of several that a service has, the first.
+  const std::string given = VariableOr(environment, "STATE_DIRECTORY", "");
+  if (!given.empty()) return given.substr(0, given.find(':'));
+  const std::string home = VariableOr(environment, "HOME", "");
+  const bool of_root = os::OurUser() == 0 || home.empty();
+  const std::string last = of_root ? "/var/lib" : home + "/.local/state";
+  return fmt::format("{}/onebox/{}",
+                     VariableOr(environment, "XDG_STATE_HOME", last),
+                     AppFolderName(TextOf(settings, "app.chdir")));
 }
 
 void FillIn(Settings& settings, const os::Variables& environment) {
   const std::string chdir = TextOf(settings, "app.chdir");
   SetDefault(settings, "state", DefaultState(chdir, environment));
+  SetDefault(settings, "data", DefaultData(settings, environment));
   const bool others = !TextOf(settings, "app.user").empty();
   SetDefault(settings,
              "front.spool_folder",
@@ -510,6 +583,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
     check_path("app.warm_up", path.text);
   }
   CheckRoutes(values.All("route"), mistakes);
+  CheckQueues(values.All("queue"), mistakes);
   for (const Element& peak : values.All("app.peak")) {
     if (peak.more.find("workers") != peak.more.end()) continue;
     mistakes.push_back(
@@ -541,19 +615,20 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   return mistakes;
 }
 
+std::string BrokerPrint(const Settings& settings) {
+  std::string print;
+  for (const auto& [name, elements] : settings) {
+    if (IsOfTheBroker(name)) Print(print, name, elements);
+  }
+  return print;
+}
+
 std::string FrontPrint(const Settings& settings, const Config& config) {
   std::string print;
   for (const auto& [name, elements] : settings) {
-    if (std::find(kNotOfTheFront.begin(), kNotOfTheFront.end(), name) != kNotOfTheFront.end()) {
-      continue;
-    }
-    print += fmt::format("{}\n", name);
-    for (const Element& element : elements) {
-      print += fmt::format("  {}={}\n", element.name, element.text);
-      for (const auto& [key, part] : element.more) {
-        print += fmt::format("    {}={}\n", key, part.text);
-      }
-    }
+    const bool others =
+        std::find(kNotOfTheFront.begin(), kNotOfTheFront.end(), name) != kNotOfTheFront.end();
+    if (!others && !IsOfTheBroker(name)) Print(print, name, elements);
   }
   for (const front::ErrorPage& page : config.front.error_pages)
     print += fmt::format("{}\n{}\n", page.status, page.body);
@@ -599,6 +674,21 @@ Result<Config> MakeConfig(const Settings& settings) {
                    .hard = values.Bytes("app.memory_hard")};
   config.memory_max = values.Bytes("app.memory_max");
   config.cache_bytes = values.Bytes("cache.memory");
+  config.data = values.Text("data");
+  config.task_workers = values.Count<unsigned>("tasks.workers");
+  config.task_threads = values.Count<unsigned>("tasks.threads");
+  if (values.Text("jobs.parallel") != "auto") {
+    config.jobs_parallel = values.Count<unsigned>("jobs.parallel");
+  }
+  config.tasks_variables = MakeTasksVariables(values);
+  config.broker = {.folder = config.data,
+                   .limits = {.tasks_max = values.Count<std::uint64_t>("tasks.queue_max")},
+                   .timeout = values.Time("tasks.timeout"),
+                   .drain_timeout = values.Time("front.drain_timeout"),
+                   .rules = {}};
+  for (const Element& queue : values.All("queue")) {
+    config.broker.rules.emplace_back(queue.text, MakeRule(queue));
+  }
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/settings.h"
 #include "front/settings.h"
 #include "main/settings.h"
 #include "os/privileges.h"
@@ -23,7 +24,7 @@ struct Peak {
 };
 
 struct Config {
-  std::string target, chdir, python, state;
+  std::string target, chdir, python, state, data;
   os::Variables app_variables;      // of [app] env alone
   std::optional<unsigned> workers;  // nothing: to be planned
   unsigned workers_min = 0;
@@ -42,6 +43,10 @@ struct Config {
   supervise::MemoryLimits memory;
   std::uint64_t memory_max = 0;
   std::uint64_t cache_bytes = 0;
+  unsigned task_workers = 1, task_threads = 4;
+  std::optional<unsigned> jobs_parallel;  // nothing: to be planned
+  broker::Settings broker;
+  os::Variables tasks_variables;  // that app and task workers are told by
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;
@@ -58,6 +63,9 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
 // REQUIRES: FillIn() was called, and CheckTogether() had nothing to say.
 Result<Config> MakeConfig(const Settings& settings);
 
+// As FrontPrint(), of the broker.
+std::string BrokerPrint(const Settings& settings);
+
 // Everything that the front is told, as text: where it is the same, so is the front.
 // `config` is made of `settings`, and has what the files hold that they name.
 std::string FrontPrint(const Settings& settings, const Config& config);
@@ -66,6 +74,9 @@ std::string FrontPrint(const Settings& settings, const Config& config);
 // else ~/.local/state, else /run. Not in the app's folder: that is often read-only or in a repository,
 // and the path of a socket has 107 bytes at most.
 std::string DefaultState(const std::string& chdir, const os::Variables& environment);
+// The data folder where none is set: below `state` where that was said, else $STATE_DIRECTORY, which a
+// service manager gives, else one for each app folder, on a disk: $XDG_RUNTIME_DIR ends with the login.
+std::string DefaultData(const Settings& settings, const os::Variables& environment);
 // The folder that those of all apps lie in.
 std::string DefaultStateParent(const os::Variables& environment);
 

@@ -12,6 +12,7 @@
 #include "cache/cache.h"
 #include "front/front.h"
 #include "front/router.h"
+#include "main/broker_role.h"
 #include "main/cache_metrics.h"
 #include "main/command_line.h"
 #include "main/config.h"
@@ -266,6 +267,13 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .start_lines = {},
       .front = {},
       .front_print = {},
+      .data = config.data,
+      .task_workers = config.task_workers,
+      .task_threads = config.task_threads,
+      .task_timeout = config.broker.timeout,
+      .broker_at_start = false,
+      .broker = {},
+      .broker_print = {},
   };
   for (const char* name : kOfTheService) {
     box.environment.erase(name);
@@ -276,6 +284,9 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
     box.environment["HOME"] = user->home.empty() ? "/" : user->home;
     box.environment["USER"] = box.environment["LOGNAME"] =
         user->name.empty() ? std::to_string(user->id) : user->name;
+  }
+  for (const auto& [name, value] : config.tasks_variables) {
+    box.environment[name] = value;
   }
   for (const auto& [name, value] : config.app_variables) {
     box.environment[name] = value;
@@ -410,6 +421,17 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
     box.start_lines.push_back(fmt::format("watch     {}: a change reloads the app", box.chdir));
   }
   box.front_print = FrontPrint(decided.all.settings, decided.config);
+  box.broker_print = BrokerPrint(decided.all.settings);
+  const plan::MachineFacts facts = ReadMachineFacts();
+  const unsigned cores = facts.physical_cores > 0 ? facts.physical_cores : facts.logical_cores;
+  box.broker = [&place, cores, config = decided.config](supervise::BrokerHeritage heritage) {
+    broker::Settings settings = config.broker;
+    settings.jobs_parallel = config.jobs_parallel.value_or(cores);
+    return RunBroker(settings,
+                     {.path = config.error_log, .level = config.log_level},
+                     place.clock,
+                     std::move(heritage));
+  };
   box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
     return RunFront(
         config.front,

@@ -173,6 +173,21 @@ Status MakeFileFor(const User& user, const std::string& path) {
   return Done();
 }
 
+Status MakeFoldersFor(const User& user, const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != path.npos;
+       slash = path.find('/', slash + 1)) {
+    const std::string above = path.substr(0, slash);
+    if (::mkdir(above.c_str(), 0751) == 0 && ::chmod(above.c_str(), 0751) == 0) continue;
+    if (errno != EEXIST) return SystemError(above, errno);
+  }
+  if (::mkdir(path.c_str(), 0750) != 0) {
+    return errno == EEXIST ? Done() : Status(SystemError(path, errno));
+  }
+  // No link: it was made a moment ago.
+  if (::lchown(path.c_str(), user.id, user.group) != 0) return SystemError(path, errno);
+  return Done();
+}
+
 void OwnStandardOutput() {
   for (const int descriptor : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat status {};

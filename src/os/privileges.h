@@ -42,6 +42,10 @@ Status KeepWhatASupervisorNeeds();
 // Makes an empty file of mode 0640 that is the user's, where none is; what is there stays as it is.
 Status MakeFileFor(const User& user, const std::string& path);
 
+// The folder, where it is not there, with mode 0750 and the user's; and those above it, which others
+// may enter (0751). What is there stays as it is.
+Status MakeFoldersFor(const User& user, const std::string& path);
+
 // Opens standard output and error again where they are pipes or terminals, so that this process alone
 // has them, and whoever it becomes need not be allowed to open them.
 void OwnStandardOutput();

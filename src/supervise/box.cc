@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "os/file.h"
+#include "os/folder.h"
 #include "os/poll.h"
 #include "os/random.h"
 #include "os/signal.h"
@@ -21,12 +22,15 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
+// So does the broker, but for the time that a disk makes it wait.
+constexpr Duration kBrokerTimeout = seconds(60);
 constexpr Duration kBootNotice = seconds(10);
 constexpr Duration kLastWords = std::chrono::milliseconds(500);  // between a dump and the end
 
 }  // namespace
 
 Status Box::Open() {
+  MakeDataFolder();
   TRY(os::MakeFolders(settings().state));
   auto lock = os::LockFile(LockPath(settings().state));
   if (!lock.ok() && lock.error().system_error == EWOULDBLOCK) {
@@ -45,19 +49,46 @@ Status Box::Open() {
   notifier_.Open(outside_.notify);
   watch_.Follow(settings().watch);
   now_->front = &AddFront(now_);
-  TRY(OpenAttachSockets(*now_->front));
+  TRY(OpenAttachSockets(*now_->front, settings().reactors));
+  OpenBrokerSocket();
   if (NeedsZygote(settings())) now_->zygote = &AddZygote(now_);
   return Done();
 }
 
-Status Box::OpenAttachSockets(Process& front) const {
-  front.attach_name = fmt::format("@onebox-{:016x}", os::Random64());
-  for (unsigned reactor = 0; reactor < front.generation->settings.reactors; ++reactor) {
+Status Box::OpenAttachSockets(Process& process, unsigned count) {
+  process.attach_name = fmt::format("@onebox-{:016x}", os::Random64());
+  for (unsigned reactor = 0; reactor < count; ++reactor) {
     const auto address =
-        TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", front.attach_name, reactor)));
-    front.attach.push_back(TRY(os::Listen(address, {.type = SOCK_SEQPACKET})));
+        TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", process.attach_name, reactor)));
+    process.attach.push_back(TRY(os::Listen(address, {.type = SOCK_SEQPACKET})));
   }
   return Done();
+}
+
+// Without it there are no tasks and no jobs, which most apps have not; all else goes on.
+void Box::MakeDataFolder() {
+  if (settings().data.empty()) return;
+  const auto& user = settings().confinement.user;
+  const Status made =
+      user ? os::MakeFoldersFor(*user, settings().data) : os::MakeFolders(settings().data);
+  if (made.ok()) return;
+  outside_.log.Warning("nothing outlives a restart, no tasks and no jobs: {}",
+                       made.error().message);
+}
+
+void Box::OpenBrokerSocket() {
+  if (settings().data.empty() || !settings().broker) return;
+  if (!os::FactsAt(settings().data)) return;  // the log has said so
+  const auto open = [this]() -> Status {
+    const auto address = TRY(os::SocketAddress::Parse("unix:" + BrokerPath()));
+    broker_socket_ = TRY(os::Listen(address, {.for_all = settings().confinement.user.has_value()}));
+    return Done();
+  };
+  if (const Status opened = open(); !opened.ok()) {
+    outside_.log.Warning("no tasks and no jobs: {}", opened.error().message);
+    return;
+  }
+  if (settings().broker_at_start) AddBroker();
 }
 
 std::string Box::StartLines() const {
@@ -81,8 +112,9 @@ int Box::Run() {
   return exit_status_;
 }
 
-void Box::RemoveControlPath() {
+void Box::RemovePaths() {
   if (control_) os::RemoveFile(control_->path());
+  if (broker_socket_.valid()) os::RemoveFile(BrokerPath());
 }
 
 // What the others have said goes before what time says, and time stands still from before they were
@@ -98,8 +130,9 @@ void Box::Turn() {
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     Process& process = *processes_[i];
     if (!is_ready(process.control.get())) continue;
-    process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
+    process.role == Role::kZygote ? TakeZygoteNews(process) : TakeNews(process);
   }
+  if (broker_ == nullptr && is_ready(broker_socket_.get())) AddBroker();
   if (is_ready(signals_->fd().get())) TakeSignals();
   if (is_ready(watch_.fd())) watch_.Read();
   for (std::size_t i = 0; i < processes_.size(); ++i) {
@@ -132,6 +165,10 @@ void Box::Turn() {
 std::vector<int> Box::WantedFds() const {
   std::vector<int> wanted = {signals_->fd().get()};
   if (watch_.fd() >= 0) wanted.push_back(watch_.fd());
+  // The broker is started by whoever comes first.
+  if (broker_ == nullptr && broker_socket_.valid() && phase_ < Phase::kDraining) {
+    wanted.push_back(broker_socket_.get());
+  }
   for (const auto& process : processes_) {
     if (process->control.valid()) wanted.push_back(process->control.get());
     if (process->output.valid()) wanted.push_back(process->output.get());
@@ -151,12 +188,15 @@ std::optional<Duration> Box::UntilNextDeadline() const {
       next = std::min(next, process->start_at);
     }
     next = std::min(next, process->end_by);
-    if (process->role == Role::kAppWorker && process->life == Life::kReady) {
+    if (IsWorker(process->role) && process->life == Life::kReady) {
       next = std::min(next, memory_at_);
     }
     if (process->leaves_because.empty()) next = std::min(next, process->recycle_at);
     if (process->role == Role::kFront && process->alive()) {
       next = std::min(next, process->spoke_at + kHeartbeatTimeout);
+    }
+    if (process->role == Role::kBroker && process->alive()) {
+      next = std::min(next, process->spoke_at + kBrokerTimeout);
     }
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
@@ -192,26 +232,26 @@ void Box::CheckBooted() {
                              settings().target));
 }
 
-void Box::CheckHeartbeat(Process& front) {
-  if (!front.alive() || front.life == Life::kEnding) return;
-  if (turn_began_ < front.spoke_at + kHeartbeatTimeout) return;
-  outside_.log.Error("{} has not been heard of for {:.0f} s; it is killed",
-                     front.name(),
-                     SecondsOf(kHeartbeatTimeout));
-  front.spoke_at = Now();  // once is enough
-  front.Signal(SIGKILL);
+void Box::CheckHeartbeat(Process& process) {
+  if (!process.alive() || process.life == Life::kEnding) return;
+  const Duration timeout = process.role == Role::kBroker ? kBrokerTimeout : kHeartbeatTimeout;
+  if (turn_began_ < process.spoke_at + timeout) return;
+  outside_.log.Error(
+      "{} has not been heard of for {:.0f} s; it is killed", process.name(), SecondsOf(timeout));
+  process.spoke_at = Now();  // once is enough
+  process.Signal(SIGKILL);
 }
 
 void Box::CheckDeadlines() {
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront) CheckHeartbeat(*process);
+    if (process->role == Role::kFront || process->role == Role::kBroker) CheckHeartbeat(*process);
     if (turn_began_ < process->end_by) continue;
     process->end_by = Time::max();
     if (process->lost && process->awaited()) {
       process->life = Life::kWaiting;  // it was not forked
       continue;
     }
-    if (process->role == Role::kFront) {
+    if (process->role == Role::kFront || process->role == Role::kBroker) {
       outside_.log.Warning("{} is over its drain_timeout; it is killed", process->name());
     } else if (process->life == Life::kEnding) {
       outside_.log.Warning("{} has not ended in time; it is killed", process->name());
@@ -227,7 +267,7 @@ void Box::CheckDeadlines() {
       }
     }
     process->Signal(SIGKILL);
-    const Process* zygote = process->generation->zygote;
+    const Process* zygote = ForkerOf(*process);
     if (process->awaited() && zygote != nullptr) zygote->Signal(SIGKILL);  // it has not forked it
   }
   if (turn_began_ < deadline_) return;
@@ -250,9 +290,10 @@ void Box::BeginDrain() {
   notifier_.Stopping("draining: finishing what has begun");
   CloseListeners();
   for (const auto& process : processes_) {
-    if (process->role != Role::kFront) continue;
+    if (process->role != Role::kFront && process->role != Role::kBroker) continue;
     process->end_by = Now() + process->generation->settings.drain_timeout + kDrainGrace;
-    TellFront(*process, {{"drain", true}});
+    if (process->role == Role::kBroker) process->end_by += kDrainGrace;  // tasks are handed back
+    Tell(*process, {{"drain", true}});
   }
 }
 
@@ -263,7 +304,7 @@ void Box::BeginEnd() {
   CloseListeners();
   for (const auto& process : processes_) {
     process->end_by = Time::max();
-    if (process->role == Role::kFront) TellFront(*process, {{"end", true}});
+    if (process->role == Role::kFront) Tell(*process, {{"end", true}});
   }
   SignalAll(SIGTERM);
   ContinueEnd();
@@ -294,11 +335,21 @@ void Box::SignalAll(int number) const {
   }
 }
 
-void Box::TellFront(Process& front, const json& message) const {
-  if (!front.control.valid()) return;
-  const auto told = os::SendDescriptors(front.control, message.dump(), {});
+// A front, or the broker.
+void Box::Tell(const Process& process, const json& message) const {
+  if (!process.control.valid()) return;
+  const auto told = os::SendDescriptors(process.control, message.dump(), {});
   if (told.ok() || told.error().system_error == EPIPE) return;  // gone: its death says so itself
-  outside_.log.Warning("the front cannot be told: {}", told.error().message);
+  outside_.log.Warning("the {} cannot be told: {}", NameOf(process.role), told.error().message);
+}
+
+void Box::TellBroker(const json& message) const {
+  if (broker_ != nullptr) Tell(*broker_, message);
+}
+
+// Who gives a worker its work.
+Process& Box::GiverOf(const Process& worker) const {
+  return worker.role == Role::kTaskWorker ? *broker_ : *worker.generation->front;
 }
 
 // Nobody waits for what they do with it.
@@ -311,7 +362,7 @@ void Box::TellHooks(const Process* zygote, const json& message) const {
 
 Process* Box::FindWorker(int number) {
   for (const auto& process : processes_) {
-    if (process->role == Role::kAppWorker && process->number == number) return process.get();
+    if (IsWorker(process->role) && process->number == number) return process.get();
   }
   return nullptr;
 }

@@ -82,7 +82,7 @@ class Box {
   Status Inherit(const os::Fd& left);
   int Run();
   void CloseListeners() { listeners_.Close(); }
-  void RemoveControlPath();
+  void RemovePaths();
 
  private:
   const BoxSettings& settings() const { return now_->settings; }
@@ -97,7 +97,7 @@ class Box {
   void TakeSignal(int number);
   void ReopenLogs();
   void TakeNews(Process& front);
-  void Take(const News& news);
+  void Take(Process& speaker, const News& news);
   void TakeWorkerReady(const News& news);
   void TakeWorkerStuck(const News& news);
   void TakeZygoteNews(Process& zygote);
@@ -118,12 +118,15 @@ class Box {
   void AfterDeath(Process& process, const os::ExitStatus& status, const std::string& name);
   void LoseAwaited(const Generation& generation);
   void AfterFrontDeath(Process& front);
+  void ContinueDrain();
   void FailBoot(Process& process, const std::string& reason);
   void PlanRestart(Process& process, const os::ExitStatus& status, const std::string& name);
   void BuryTheDead();
 
   // The pool.
   void BalancePool();
+  void BalanceTaskWorkers();
+  void Apply(const Moves& moves, Role role);
   unsigned Wanted() const { return scaling_->wanted(); }
   bool NumberChanges() const { return !settings().scaling.fixed() || settings().workers_by_clock; }
   MemoryRoom Room() const;
@@ -142,20 +145,28 @@ class Box {
   // Starts.
   Process& AddFront(const std::shared_ptr<Generation>& generation);
   Process& AddZygote(const std::shared_ptr<Generation>& generation);
-  Process& AddWorker(const std::shared_ptr<Generation>& generation);
+  Process& AddWorker(Role role, const std::shared_ptr<Generation>& generation);
+  void AddBroker();
   void StartWhatIsDue();
   bool IsDue(const Process& process) const;
   void Start(Process& process);
   Status Launch(Process& process);
   Status LaunchFront(Process& front);
+  Status LaunchBroker(Process& broker);
   Status LaunchZygote(Process& zygote);
   Status LaunchWorker(Process& worker);
   FrontHeritage BecomeFront(Process& front, os::Fd control);
-  Status OpenAttachSockets(Process& front) const;
+  BrokerHeritage BecomeBroker(Process& broker, os::Fd control);
+  void ForgetTheOthers();
+  static Status OpenAttachSockets(Process& process, unsigned count);
+  void MakeDataFolder();
+  void OpenBrokerSocket();
+  std::string BrokerPath() const { return settings().data + "/broker"; }
+  const Process* ForkerOf(const Process& worker) const;
 
   // Time.
   void CheckBooted();
-  void CheckHeartbeat(Process& front);
+  void CheckHeartbeat(Process& process);
   void CheckDeadlines();
 
   // Reload.
@@ -198,7 +209,10 @@ class Box {
   void BeginEnd();
   void ContinueEnd();
   void SignalAll(int number) const;
-  void TellFront(Process& front, const nlohmann::json& message) const;
+  void Tell(const Process& process, const nlohmann::json& message) const;
+  void TellBroker(const nlohmann::json& message) const;
+  Process& GiverOf(const Process& worker) const;
+  void RestartBroker();
   void TellHooks(const Process* zygote, const nlohmann::json& message) const;
 
   void TellService();
@@ -251,6 +265,11 @@ class Box {
   std::string broken_;  // why the app cannot be loaded, as the front shows it; empty: it is whole
   Listeners listeners_;
   std::vector<std::unique_ptr<Process>> processes_;
+
+  os::Fd broker_socket_;       // a listener; not valid: there is no broker
+  Process* broker_ = nullptr;  // from its first start on
+  bool broker_was_ready_ = false;
+  bool tasks_wanted_ = false;  // there is a task or a job
 };
 
 inline double SecondsOf(Duration duration) {

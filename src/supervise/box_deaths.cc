@@ -30,7 +30,7 @@ void Box::TakeDeath(Process& process) {
   if (!status) return;
   TakeLastOutput(process);
   if (process.control.valid()) {
-    process.role == Role::kFront ? TakeNews(process) : TakeZygoteNews(process);
+    process.role == Role::kZygote ? TakeZygoteNews(process) : TakeNews(process);
     process.control.Reset();
   }
   if (process.role == Role::kFront) {
@@ -41,6 +41,9 @@ void Box::TakeDeath(Process& process) {
   if (process.role == Role::kAppWorker) {
     TellHooks(IsOfReload(process) ? reload_->generation->zygote : now_->zygote,
               {{"ended", process.child->pid()}, {"worker", process.number}});
+  }
+  if (process.role == Role::kTaskWorker) {
+    TellBroker({{"ended", process.child->pid()}, {"worker", process.number}});
   }
   // It ends by itself, but not where it is stopped; nor may it be a worker that we know nothing of.
   if (process.standby) process.standby->child.Signal(SIGKILL);
@@ -73,12 +76,17 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
     }
     return AfterFrontDeath(process);
   }
+  if (process.role == Role::kBroker && phase_ == Phase::kDraining) {
+    process.goes = true;
+    return ContinueDrain();
+  }
   if (process.role == Role::kZygote) LoseAwaited(*process.generation);
   TellOfTakeOver();
   if (process.goes) return;
   const bool never_served =
       process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
-  if (phase_ == Phase::kBooting && never_served) {
+  const bool of_tasks = process.role == Role::kBroker || process.role == Role::kTaskWorker;
+  if (phase_ == Phase::kBooting && never_served && !of_tasks) {
     const bool import_failed =
         process.role != Role::kFront && status.signal == 0 && status.status == kImportFailed;
     FailBoot(process,
@@ -92,7 +100,7 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
 // It may have forked them all the same: whoever joins the front in time is one of them, and is ended.
 void Box::LoseAwaited(const Generation& generation) {
   for (const auto& worker : processes_) {
-    const bool of_it = worker->role == Role::kAppWorker && worker->generation.get() == &generation;
+    const bool of_it = IsWorker(worker->role) && worker->generation.get() == &generation;
     if (!of_it || !worker->awaited()) continue;
     worker->lost = worker->goes = true;
     worker->leaves_because = "its zygote has ended";
@@ -109,10 +117,20 @@ void Box::AfterFrontDeath(Process& front) {
       EndWorker(*worker);
     }
   }
-  const bool others = std::any_of(processes_.begin(), processes_.end(), [](const auto& process) {
-    return process->role == Role::kFront && process->alive();
-  });
-  if (phase_ == Phase::kDraining && !others) BeginEnd();
+  ContinueDrain();
+}
+
+// The broker goes after the fronts: a request that is finished may yet enqueue a task.
+void Box::ContinueDrain() {
+  if (phase_ != Phase::kDraining) return;
+  const auto any_alive = [this](Role role) {
+    return std::any_of(processes_.begin(), processes_.end(), [role](const auto& process) {
+      return process->role == role && process->alive();
+    });
+  };
+  if (any_alive(Role::kFront)) return;
+  if (!any_alive(Role::kBroker)) return BeginEnd();
+  TellBroker({{"finish", true}});
 }
 
 void Box::FailBoot(Process& process, const std::string& reason) {
@@ -168,7 +186,8 @@ void Box::PlanRestart(Process& process, const os::ExitStatus& status, const std:
 void Box::BuryTheDead() {
   std::erase_if(processes_, [this](const auto& process) {
     const bool gone = process->goes && !process->alive() && !process->awaited();
-    return gone && process.get() != now_->front && process.get() != now_->zygote;
+    return gone && process.get() != now_->front && process.get() != now_->zygote &&
+           process.get() != broker_;
   });
   std::vector<pid_t> ours;
   bool awaited = false;  // a worker that the zygote has forked or will: its pid is not known yet

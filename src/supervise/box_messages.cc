@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "os/file.h"
 #include "os/random.h"
 #include "os/signal.h"
 #include "supervise/box.h"
-#include "supervise/json.h"
 #include "supervise/news.h"
 #include "supervise/zygote.h"
 
@@ -39,7 +39,9 @@ void Box::ReopenLogs() {
     outside_.log.Warning("{}", reopened.error().message);
   }
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront) TellFront(*process, {{"reopen", true}});
+    if (process->role == Role::kFront || process->role == Role::kBroker) {
+      Tell(*process, {{"reopen", true}});
+    }
   }
 }
 
@@ -81,31 +83,37 @@ void Box::TakeSignal(int number) {
   BeginDrain();
 }
 
-void Box::TakeNews(Process& front) {
+// Of a front, or of the broker.
+void Box::TakeNews(Process& speaker) {
   while (true) {
-    const auto message = os::ReceiveMessage(front.control, kControlBytesMax);
+    const auto message = os::ReceiveMessage(speaker.control, kControlBytesMax);
     if (message.ok() && !message.value()) return;
     if (!message.ok() || message.value()->bytes.empty()) {
-      front.control.Reset();  // it is going: its death follows
+      speaker.control.Reset();  // it is going: its death follows
       return;
     }
-    front.spoke_at = Now();
+    speaker.spoke_at = Now();
     const auto news = ParseNews(message.value()->bytes);
     if (!news) {
-      outside_.log.Warning("the front said what nobody understands: {}",
+      outside_.log.Warning("the {} said what nobody understands: {}",
+                           NameOf(speaker.role),
                            message.value()->bytes.substr(0, 200));
-    } else if (news->kind == News::Kind::kFrontReady) {
-      if (front.life == Life::kBooting) front.life = Life::kReady;
     } else {
-      Take(*news);
+      Take(speaker, *news);
     }
   }
 }
 
-void Box::Take(const News& news) {
+void Box::Take(Process& speaker, const News& news) {
   switch (news.kind) {
-    case News::Kind::kFrontReady:
-    case News::Kind::kFrontAlive:
+    case News::Kind::kReady:
+      if (speaker.life == Life::kBooting) speaker.life = Life::kReady;
+      if (speaker.role == Role::kBroker) broker_was_ready_ = true;
+      return;
+    case News::Kind::kAlive:
+      return;
+    case News::Kind::kTasksWanted:
+      tasks_wanted_ = true;
       return;
     case News::Kind::kWorkerReady:
       return TakeWorkerReady(news);
@@ -131,7 +139,7 @@ void Box::TakeWorkerReady(const News& news) {
   if (worker->life != Life::kBooting) return;
   worker->life = Life::kReady;
   worker->end_by = Time::max();
-  worker_was_ready_ = true;
+  if (worker->role == Role::kAppWorker) worker_was_ready_ = true;
   // The front may be faster than the zygote, or the zygote gone.
   if (!worker->alive()) Adopt(*worker, news.pid);
   Generation& generation = *worker->generation;
@@ -157,8 +165,10 @@ void Box::TakeWorkerStuck(const News& news) {
   worker->leaves_because = news.reason;
   EndWorker(*worker);
   // One request of it would not let it end; the others have their own deadlines.
-  worker->end_by = Now() + worker->generation->settings.request_timeout + kWorkerGrace;
-  if (!ends_already) outside_.died(Role::kAppWorker);
+  const BoxSettings& its = worker->generation->settings;
+  const bool tasks = worker->role == Role::kTaskWorker;
+  worker->end_by = Now() + (tasks ? its.task_timeout : its.request_timeout) + kWorkerGrace;
+  if (!ends_already) outside_.died(worker->role);
   if (news.gil) worker->Signal(SIGKILL);
 }
 

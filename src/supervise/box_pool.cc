@@ -53,7 +53,27 @@ void Box::BalancePool() {
                        .started = process->started,
                        .drains = process->generation->front != now_->front});
   }
-  const Moves moves = Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())});
+  Apply(Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())}),
+        Role::kAppWorker);
+  BalanceTaskWorkers();
+}
+
+// As many as are set, as soon as there is anything for them to do.
+void Box::BalanceTaskWorkers() {
+  if (!tasks_wanted_ || broker_ == nullptr || phase_ >= Phase::kDraining) return;
+  std::vector<Member> members;
+  for (const auto& process : processes_) {
+    if (process->role != Role::kTaskWorker) continue;
+    members.push_back({.number = process->number,
+                       .life = process->life,
+                       .leaves = !process->leaves_because.empty(),
+                       .started = process->started});
+  }
+  Apply(Balance(members, {.wanted = settings().task_workers, .spare_max = SpareWorkers(Room())}),
+        Role::kTaskWorker);
+}
+
+void Box::Apply(const Moves& moves, Role role) {
   if (moves.no_room) {
     outside_.log.Info("{} goes before its successor comes: memory has no room for both",
                       FindWorker(moves.end.back())->name());
@@ -62,7 +82,7 @@ void Box::BalancePool() {
     EndWorker(*FindWorker(number));
   }
   for (unsigned i = 0; i < moves.start; ++i) {
-    AddWorker(now_);
+    AddWorker(role, now_);
   }
 }
 
@@ -94,9 +114,14 @@ void Box::EndWorker(Process& worker) {
   worker.goes = true;
   if (!worker.alive() || worker.life == Life::kEnding) return;  // Adopt() ends what is awaited
   worker.life = Life::kEnding;
-  TellFront(*worker.generation->front, {{"retire", worker.number}});
-  const BoxSettings& its = worker.generation->settings;  // an answer that has begun has no deadline
-  worker.end_by = Now() + std::max(its.request_timeout, its.drain_timeout) + kWorkerGrace;
+  Tell(GiverOf(worker), {{"retire", worker.number}});
+  if (worker.role == Role::kAppWorker) {
+    const BoxSettings& its =
+        worker.generation->settings;  // an answer that has begun has no deadline
+    worker.end_by = Now() + std::max(its.request_timeout, its.drain_timeout) + kWorkerGrace;
+  } else {
+    worker.end_by = Time::max();  // a task has, and the broker keeps it
+  }
   worker.Signal(SIGTERM);
 }
 
@@ -117,9 +142,7 @@ void Box::CheckMemory() {
   if (Now() < memory_at_) return;
   bool near = false;
   for (const auto& process : processes_) {
-    if (process->role != Role::kAppWorker || process->life != Life::kReady || !process->alive()) {
-      continue;
-    }
+    if (!IsWorker(process->role) || process->life != Life::kReady || !process->alive()) continue;
     const MemoryLimits& limits = process->generation->settings.memory;
     const auto reading = ReadMemory(process->child->pid(), limits, outside_.memory_name);
     if (!reading) continue;  // it has just died

@@ -87,8 +87,9 @@ void Box::BeginGeneration(BoxSettings its_settings) {
       return FailReload(opened.error().message, nullptr);
     }
     next.front = &AddFront(reload_->generation);
-    if (const Status opened = OpenAttachSockets(*next.front); !opened.ok()) {
-      return FailReload(opened.error().message, nullptr);
+    const Status attached = OpenAttachSockets(*next.front, next.settings.reactors);
+    if (!attached.ok()) {
+      return FailReload(attached.error().message, nullptr);
     }
   }
   outside_.log.Info("reload: generation {} is loaded", next.number);
@@ -111,7 +112,7 @@ void Box::WaitForFront() {
 
 // The app is loaded, or each worker loads it: one shows that it works.
 void Box::ContinueReload() {
-  reload_->first = &AddWorker(reload_->generation);
+  reload_->first = &AddWorker(Role::kAppWorker, reload_->generation);
 }
 
 void Box::TakeOver() {
@@ -125,8 +126,12 @@ void Box::TakeOver() {
   BeginScaling(as_before && NumberChanges() ? Wanted() : settings().workers);
   for (const auto& process : processes_) {
     if (process->generation != before) continue;
-    if (process->role == Role::kAppWorker) process->leaves_because = "a reload";
+    if (IsWorker(process->role)) process->leaves_because = "a reload";
     if (process->role == Role::kZygote && process->alive()) EndZygote(*process);
+  }
+  if (broker_ != nullptr) {
+    broker_->generation = now_;
+    if (before->settings.broker_print != settings().broker_print) RestartBroker();
   }
   wanted_told_ = 0;
   hooks_serve_ = false;
@@ -137,8 +142,16 @@ void Box::TakeOver() {
   }
   before->front->goes = true;
   before->front->end_by = Now() + before->settings.drain_timeout + kDrainGrace;
-  TellFront(*before->front, {{"drain", "gently"}});
+  Tell(*before->front, {{"drain", "gently"}});
   listeners_.Keep(settings().listen);
+}
+
+// Who runs a task goes on, and whoever asks meanwhile waits.
+void Box::RestartBroker() {
+  if (!broker_->alive() || broker_->life == Life::kEnding) return;
+  broker_->life = Life::kEnding;
+  broker_->end_by = Now() + kEndTimeout;
+  TellBroker({{"end", true}});
 }
 
 // What a hook has opened it closes in order; without hooks there is nothing to wait for.
@@ -154,7 +167,8 @@ void Box::EndZygote(Process& zygote) {
 void Box::TellOfTakeOver() {
   if (hooks_serve_) return;
   const bool others = std::any_of(processes_.begin(), processes_.end(), [this](const auto& one) {
-    return one->role != Role::kFront && one->generation != now_ && one->alive();
+    const bool hears = one->role == Role::kZygote || one->role == Role::kAppWorker;
+    return hears && one->generation != now_ && one->alive();
   });
   if (others) return;
   hooks_serve_ = true;
@@ -258,7 +272,7 @@ void Box::CheckWatch() {
 void Box::AwaitChange(const std::string& story, const std::string& reason) {
   phase_ = Phase::kBroken;
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront) continue;
+    if (process->role == Role::kFront || process->role == Role::kBroker) continue;
     process->goes = true;
     if (process->alive()) process->life = Life::kEnding;
     process->Signal(SIGKILL);
@@ -281,7 +295,7 @@ void Box::ShowBroken(const std::string& story, const std::string& reason) {
 void Box::ShowWhole() {
   if (std::exchange(broken_, {}).empty()) return;
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront) TellFront(*process, {{"whole", true}});
+    if (process->role == Role::kFront) Tell(*process, {{"whole", true}});
   }
 }
 

@@ -1,4 +1,4 @@
-// How a front, a zygote and a worker are started.
+// How a front, a broker, a zygote and a worker are started.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -17,27 +17,54 @@ using std::chrono::seconds;
 
 constexpr Duration kHookTimeout = seconds(30);  // for any other, and boot_timeout at most
 
-std::vector<std::string> AppWords(const Generation& generation, std::string_view role, int memory) {
+// What a process that runs the app is told, whatever it runs.
+std::vector<std::string> CommonWords(const Generation& generation,
+                                     std::string_view role,
+                                     int memory) {
   const BoxSettings& settings = generation.settings;
   std::vector<std::string> words = {settings.python,
                                     settings.python_side,
                                     std::string(role),
-                                    "--attach",
-                                    generation.front->attach_name,
-                                    "--reactors",
-                                    std::to_string(settings.reactors),
                                     "--workers",
                                     std::to_string(settings.workers),
-                                    "--threads",
-                                    std::to_string(settings.threads),
+                                    "--generation",
+                                    std::to_string(generation.number),
                                     "--target",
                                     settings.target,
                                     "--chdir",
                                     settings.chdir};
+  if (memory >= 0) words.insert(words.end(), {"--memory", std::to_string(os::kMemoryFd)});
+  return words;
+}
+
+std::vector<std::string> TaskWords(const Generation& generation,
+                                   const std::string& attach_name,
+                                   int memory) {
+  std::vector<std::string> words = CommonWords(generation, "worker", memory);
+  words.insert(words.end(),
+               {"--tasks",
+                "--attach",
+                attach_name,
+                "--reactors",
+                "1",
+                "--threads",
+                std::to_string(generation.settings.task_threads)});
+  return words;
+}
+
+std::vector<std::string> AppWords(const Generation& generation, std::string_view role, int memory) {
+  const BoxSettings& settings = generation.settings;
+  std::vector<std::string> words = CommonWords(generation, role, memory);
+  words.insert(words.end(),
+               {"--attach",
+                generation.front->attach_name,
+                "--reactors",
+                std::to_string(settings.reactors),
+                "--threads",
+                std::to_string(settings.threads)});
   if (settings.worker_class == WorkerClass::kGevent) {
     words.insert(words.end(), {"--worker-class", "gevent"});
   }
-  if (memory >= 0) words.insert(words.end(), {"--memory", std::to_string(os::kMemoryFd)});
   if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
   for (const std::string& path : settings.warm_up) {
     words.insert(words.end(), {"--warm-up", path});
@@ -66,22 +93,43 @@ Process& Box::AddZygote(const std::shared_ptr<Generation>& generation) {
   return zygote;
 }
 
-Process& Box::AddWorker(const std::shared_ptr<Generation>& generation) {
+void Box::AddBroker() {
+  auto broker = std::make_unique<Process>(Role::kBroker, now_, outside_.clock);
+  if (const Status opened = OpenAttachSockets(*broker, 1); !opened.ok()) {
+    outside_.log.Error("there is no broker: {}", opened.error().message);
+    broker_socket_.Reset();
+    return;
+  }
+  broker_ = processes_.emplace_back(std::move(broker)).get();
+}
+
+Process& Box::AddWorker(Role role, const std::shared_ptr<Generation>& generation) {
   int number = 1;
   while (FindWorker(number) != nullptr)
     ++number;
-  Process& worker = *processes_.emplace_back(
-      std::make_unique<Process>(Role::kAppWorker, generation, outside_.clock));
+  Process& worker =
+      *processes_.emplace_back(std::make_unique<Process>(role, generation, outside_.clock));
   worker.number = number;
-  worker.holds = phase_ == Phase::kBooting || IsOfReload(worker);
+  worker.holds = role == Role::kAppWorker && (phase_ == Phase::kBooting || IsOfReload(worker));
   return worker;
 }
 
 // What waits for its time, and for the zygote that is to fork it.
 bool Box::IsDue(const Process& process) const {
   if (process.goes) return false;
-  const Process* zygote = process.generation->zygote;
-  return process.role != Role::kAppWorker || zygote == nullptr || zygote->life == Life::kReady;
+  if (process.role == Role::kTaskWorker && phase_ >= Phase::kDraining) return false;
+  const Process* zygote = ForkerOf(process);
+  return zygote == nullptr || zygote->life == Life::kReady;
+}
+
+// The zygote that forks it; none: it is started by itself. Tasks are run by threads, which a zygote that
+// is patched for greenlets has not, and hooks are about workers that serve.
+const Process* Box::ForkerOf(const Process& worker) const {
+  if (!IsWorker(worker.role)) return nullptr;
+  const Generation& generation = *worker.generation;
+  const bool fits = generation.settings.worker_class == WorkerClass::kThreads &&
+                    generation.settings.preload != Preload::kOff && !generation.settings.hooks;
+  return worker.role == Role::kAppWorker || fits ? generation.zygote : nullptr;
 }
 
 void Box::StartWhatIsDue() {
@@ -105,7 +153,7 @@ void Box::Start(Process& process) {
   const Status launched = Launch(process);
   if (launched.ok()) {
     process.life = Life::kBooting;
-    if (process.role != Role::kFront) {
+    if (process.role != Role::kFront && process.role != Role::kBroker) {
       process.end_by = process.started + process.generation->settings.boot_timeout;
     }
     if (process.awaited()) process.end_by += kWorkerGrace;  // a hook that hangs shows its stack
@@ -117,7 +165,8 @@ void Box::Start(Process& process) {
   if (IsOfReload(process)) {
     return FailReload(fmt::format("{} cannot be started: {}", process.name(), failure), &process);
   }
-  if (phase_ == Phase::kBooting && !worker_was_ready_) {
+  const bool of_tasks = process.role == Role::kBroker || process.role == Role::kTaskWorker;
+  if (phase_ == Phase::kBooting && !worker_was_ready_ && !of_tasks) {
     FailBoot(process, fmt::format("{} cannot be started: {}", process.name(), failure));
     return;
   }
@@ -133,9 +182,12 @@ Status Box::Launch(Process& process) {
   switch (process.role) {
     case Role::kFront:
       return LaunchFront(process);
+    case Role::kBroker:
+      return LaunchBroker(process);
     case Role::kZygote:
       return LaunchZygote(process);
     case Role::kAppWorker:
+    case Role::kTaskWorker:
       return LaunchWorker(process);
   }
   CHECK(false);
@@ -161,19 +213,32 @@ Status Box::LaunchFront(Process& front) {
   return Done();
 }
 
-// In the front's own process, after the fork: keeps what is handed over and closes the rest.
-FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
+Status Box::LaunchBroker(Process& broker) {
+  os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
+  os::Child child = TRY(os::Fork([&] {
+    control.ours.Reset();
+    os::Confinement confinement = broker.generation->settings.confinement;
+    confinement.no_new_privileges = true;  // it starts no programs
+    if (confinement.user) os::OwnStandardOutput();
+    if (const Status confined = os::Confine(confinement); !confined.ok()) {
+      outside_.print(fmt::format("onebox: the broker: {}\n", confined.error().message));
+      return 1;
+    }
+    return broker.generation->settings.broker(BecomeBroker(broker, std::move(control.theirs)));
+  }));
+  broker.child.emplace(std::move(child));
+  broker.control = std::move(control.ours);
+  broker.spoke_at = Now();
+  return Done();
+}
+
+// In a front's or a broker's own process, after the fork: closes what is the supervisor's.
+void Box::ForgetTheOthers() {
   state_lock_.Reset();
   signals_->Close();
   control_->Close();
   notifier_.Close();
   watch_.Close();
-  FrontHeritage heritage{.listeners = {},
-                         .admin = {},
-                         .attach = std::move(front.attach),
-                         .control = std::move(control),
-                         .first_lane = front.first_lane,
-                         .waits_for_worker = IsOfReload(front)};
   for (const auto& process : processes_) {
     process->child.reset();
     process->output.Reset();
@@ -183,6 +248,27 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
   for (os::Inquiry* inquiry : Inquiries()) {
     inquiry->Forget();
   }
+}
+
+BrokerHeritage Box::BecomeBroker(Process& broker, os::Fd control) {
+  BrokerHeritage heritage{.socket = std::move(broker_socket_),
+                          .attach = std::move(broker.attach.front()),
+                          .control = std::move(control),
+                          .fresh = !broker_was_ready_};
+  ForgetTheOthers();
+  listeners_.Take({});
+  return heritage;
+}
+
+FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
+  FrontHeritage heritage{.listeners = {},
+                         .admin = {},
+                         .attach = std::move(front.attach),
+                         .control = std::move(control),
+                         .first_lane = front.first_lane,
+                         .waits_for_worker = IsOfReload(front)};
+  ForgetTheOthers();
+  broker_socket_.Reset();
   Listeners::Sockets sockets = listeners_.Take(front.generation->settings.listen);
   heritage.listeners = std::move(sockets.app);
   heritage.admin = std::move(sockets.admin);
@@ -215,18 +301,24 @@ Status Box::LaunchZygote(Process& zygote) {
 }
 
 Status Box::LaunchWorker(Process& worker) {
-  if (const Process* zygote = worker.generation->zygote) {
+  const bool tasks = worker.role == Role::kTaskWorker;
+  const BoxSettings& settings = worker.generation->settings;
+  if (const Process* zygote = ForkerOf(worker)) {
     os::OutputPipe output = TRY(os::NewOutputPipe());
-    TRY(AskForWorker(zygote->control, worker.number, output.writer));
+    std::optional<TaskPlace> place;
+    if (tasks) place = {broker_->attach_name, settings.task_threads};
+    TRY(AskForWorker(zygote->control, worker.number, place, output.writer));
     worker.output = std::move(output.reader);
     return Done();  // TakeForked() has the rest
   }
-  std::vector<std::string> words = AppWords(*worker.generation, "worker", outside_.memory);
+  std::vector<std::string> words =
+      tasks ? TaskWords(*worker.generation, broker_->attach_name, outside_.memory)
+            : AppWords(*worker.generation, "worker", outside_.memory);
   words.insert(words.end(), {"--number", std::to_string(worker.number)});
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
-                                       .environment = worker.generation->settings.environment,
+                                       .environment = settings.environment,
                                        .memory = outside_.memory,
-                                       .confinement = worker.generation->settings.confinement}));
+                                       .confinement = settings.confinement}));
   worker.child.emplace(std::move(spawned.child));
   worker.output = std::move(spawned.output);
   return Done();

@@ -17,6 +17,7 @@ Succession Box::WhatIsLeft() const {
                   .listeners = listeners_.ForSuccessor(),
                   .state_lock = state_lock_.get(),
                   .control = control_->listener(),
+                  .broker = broker_socket_.get(),
                   .askers = {},
                   .processes = {}};
   for (const ControlSocket::Client asker : upgrade_askers_) {
@@ -78,6 +79,7 @@ void Box::Succeed() {
   if (!file.ok()) return FailUpgrade(file.error().message);
   std::vector<int> kept = left.askers;
   kept.insert(kept.end(), {left.state_lock, left.control, file.value().get()});
+  if (left.broker >= 0) kept.push_back(left.broker);
   for (const auto& [asked, socket] : left.listeners) {
     kept.push_back(socket);
   }
@@ -120,10 +122,13 @@ Status Box::Inherit(const os::Fd& left_behind) {
     waiting.push_back(own(asker));
   }
   control_ = ControlSocket::Adopt(settings().state, own(left.control), std::move(waiting));
+  broker_socket_ = own(left.broker);
+  if (!broker_socket_.valid()) OpenBrokerSocket();
   signals_ = TRY(os::SignalQueue::Open(kSignals));
   os::AdoptOrphans();
   notifier_.Open(outside_.notify);
   watch_.Follow(settings().watch);
+  now_->settings.broker_print.clear();  // as the front's, below
   now_->number = left.generation;
   now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
   unsigned serving = 0;
@@ -152,6 +157,10 @@ Status Box::Inherit(const os::Fd& left_behind) {
     }
     if (one.role == Role::kFront && !process.goes) now_->front = &process;
     if (one.role == Role::kZygote && one.life == Life::kReady) now_->zygote = &process;
+    if (one.role == Role::kBroker) {
+      broker_ = &process;
+      broker_was_ready_ = tasks_wanted_ = true;
+    }
     if (one.role == Role::kAppWorker && one.life != Life::kEnding) ++serving;
   }
   if (now_->front == nullptr) return OperatorError("the program before has left no front");

@@ -1,5 +1,5 @@
 #pragma once
-// What the supervisor hands to the front.
+// What the supervisor hands to the front, and to the broker.
 
 #include <cstddef>
 #include <vector>
@@ -36,6 +36,16 @@ struct FrontHeritage {
 };
 
 inline constexpr std::size_t kControlBytesMax = 64 << 10;
+
+// What it hands to the broker. As above, every descriptor is the broker's own, and the listeners
+// outlive it: who asks while no broker is there waits for the next. broker/control.h has the messages
+// of `control`.
+struct BrokerHeritage {
+  os::Fd socket;  // a listener: whoever has a task, or a question
+  os::Fd attach;  // a SEQPACKET listener for the task workers
+  os::Fd control;
+  bool fresh = true;  // no task worker of before lives
+};
 inline constexpr std::size_t kBrokenBytesMax = 64 << 10;
 
 }  // namespace onebox::supervise

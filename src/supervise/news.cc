@@ -1,6 +1,6 @@
 #include "supervise/news.h"
 
-#include "supervise/json.h"
+#include "base/json.h"
 
 namespace onebox::supervise {
 
@@ -8,12 +8,17 @@ std::optional<News> ParseNews(std::string_view message) {
   const auto object = nlohmann::json::parse(message, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return std::nullopt;
   News news;
-  const std::string front = Text(At(object, "front"));
-  if (front == "ready") {
-    news.kind = News::Kind::kFrontReady;
+  for (const char* const who : {"front", "broker"}) {
+    const std::string said = Text(At(object, who));
+    if (said == "alive") return news;
+    if (said != "ready") continue;
+    news.kind = News::Kind::kReady;
     return news;
   }
-  if (front == "alive") return news;
+  if (IsTrue(At(object, "tasks"))) {
+    news.kind = News::Kind::kTasksWanted;
+    return news;
+  }
 
   const auto worker = object.find("worker");
   if (worker == object.end() || !worker->is_number_integer()) return std::nullopt;

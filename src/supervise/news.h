@@ -1,5 +1,5 @@
 #pragma once
-// What the front tells the supervisor (heritage.h has the messages).
+// What a front, or a broker, tells the supervisor (heritage.h and broker/control.h have the messages).
 
 #include <optional>
 #include <string>
@@ -9,15 +9,16 @@ namespace onebox::supervise {
 
 struct News {
   enum class Kind : unsigned char {
-    kFrontReady,
-    kFrontAlive,
+    kReady,  // who says it
+    kAlive,
+    kTasksWanted,
     kWorkerReady,
     kWorkerStuck,
     kWorkerSpent,
     kWorkerRetired,
   };
 
-  Kind kind = Kind::kFrontAlive;
+  Kind kind = Kind::kAlive;
   int worker = 0;      // its number, of the last four kinds
   int pid = 0;         // of kWorkerReady; 0: not told
   std::string reason;  // of kWorkerStuck

@@ -6,8 +6,10 @@ namespace onebox::supervise {
 namespace {
 
 TEST(ParseNews, ReadsWhatTheFrontSays) {
-  EXPECT_EQ(ParseNews(R"({"front":"ready"})")->kind, News::Kind::kFrontReady);
-  EXPECT_EQ(ParseNews(R"({"front":"alive"})")->kind, News::Kind::kFrontAlive);
+  EXPECT_EQ(ParseNews(R"({"front":"ready"})")->kind, News::Kind::kReady);
+  EXPECT_EQ(ParseNews(R"({"front":"alive"})")->kind, News::Kind::kAlive);
+  EXPECT_EQ(ParseNews(R"({"broker":"ready"})")->kind, News::Kind::kReady);
+  EXPECT_EQ(ParseNews(R"({"tasks":true})")->kind, News::Kind::kTasksWanted);
 
   const auto ready =
       ParseNews(R"({"worker":3,"ready":true,"app":"Flask 2.2.2","python":"3.11.2"})");

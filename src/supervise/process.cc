@@ -12,10 +12,14 @@ std::string_view NameOf(Role role) {
   switch (role) {
     case Role::kFront:
       return "front";
+    case Role::kBroker:
+      return "broker";
     case Role::kZygote:
       return "zygote";
     case Role::kAppWorker:
       return "app worker";
+    case Role::kTaskWorker:
+      return "task worker";
   }
   CHECK(false);
 }
@@ -36,8 +40,9 @@ std::string_view NameOf(Life life) {
 
 std::string Process::name() const {
   const std::string pid = child ? fmt::format(" [{}]", child->pid()) : "";
-  return role == Role::kAppWorker ? fmt::format("worker {}{}", number, pid)
-                                  : fmt::format("{}{}", NameOf(role), pid);
+  if (role == Role::kAppWorker) return fmt::format("worker {}{}", number, pid);
+  if (role == Role::kTaskWorker) return fmt::format("task worker {}{}", number, pid);
+  return fmt::format("{}{}", NameOf(role), pid);
 }
 
 std::string Process::TakeStory() {

@@ -19,7 +19,12 @@ namespace onebox::supervise {
 
 struct Generation;
 
-enum class Role : unsigned char { kFront, kZygote, kAppWorker };
+enum class Role : unsigned char { kFront, kBroker, kZygote, kAppWorker, kTaskWorker };
+
+// What runs the app: numbered, forked by a zygote or started by itself.
+inline bool IsWorker(Role role) {
+  return role == Role::kAppWorker || role == Role::kTaskWorker;
+}
 
 // waiting -> booting -> ready -> (ending) -> waiting, or gone for good. It has a child in all of
 // them but waiting; a worker that boots has none before its zygote has said which.
@@ -69,7 +74,7 @@ struct Process {
   Time started{};
   Time start_at;              // when waiting: the time of the next start
   Time end_by = Time::max();  // when ending, or booting: killed then
-  os::Fd control = {};        // to a front or a zygote
+  os::Fd control = {};        // to a front, a broker or a zygote
 
   bool hooks = false;              // of a zygote: it runs those of a gunicorn.conf.py
   std::optional<Standby> standby;  // of a zygote
@@ -77,12 +82,12 @@ struct Process {
   int number = 0;              // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
   Time recycle_at = Time::max();
-  bool retired = false;  // the front gives it no more requests
+  bool retired = false;  // the front, or the broker, gives it no more
   bool lost = false;     // awaited, of a zygote that has ended
   WorkerMemory memory;
 
-  Time spoke_at{};                  // of a front: when it was heard last
-  std::string attach_name;          // of a front: where its workers find it
+  Time spoke_at{};                  // of a front or a broker: when it was heard last
+  std::string attach_name;          // of the same: where its workers find it
   std::vector<os::Fd> attach = {};  // and the sockets behind it
   std::size_t first_lane = 0;       // of the metrics, within those of all fronts
 };

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "base/units.h"
 #include "os/file.h"
 #include "os/poll.h"
 #include "os/socket.h"
-#include "supervise/json.h"
 
 namespace onebox::supervise {
 namespace {
@@ -27,7 +27,7 @@ std::string Ago(const json& value) {
 std::string DescribeProcess(const json& process) {
   const std::string role = Text(At(process, "role"));
   const std::string name =
-      role == "app worker" ? fmt::format("{} {}", role, Number(At(process, "number"))) : role;
+      role.ends_with(" worker") ? fmt::format("{} {}", role, Number(At(process, "number"))) : role;
   const bool has_pid = At(process, "pid").is_number();
   const std::uint64_t restarts = Number(At(process, "restarts"));
   const std::uint64_t memory = Number(At(process, "memory"));

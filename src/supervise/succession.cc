@@ -2,8 +2,8 @@
 
 #include <limits>
 
+#include "base/json.h"
 #include "os/file.h"
-#include "supervise/json.h"
 
 namespace onebox::supervise {
 namespace {
@@ -73,7 +73,7 @@ bool Read(const json& object, Succession::Left& left) {
   left.first_lane = Number(At(object, "first_lane"));
   return left.pid > 0 &&
          Named(Text(At(object, "role")),
-               {Role::kFront, Role::kZygote, Role::kAppWorker},
+               {Role::kFront, Role::kBroker, Role::kZygote, Role::kAppWorker, Role::kTaskWorker},
                left.role) &&
          Named(Text(At(object, "life")), {Life::kBooting, Life::kReady, Life::kEnding}, left.life);
 }
@@ -94,6 +94,7 @@ Result<os::Fd> Leave(const Succession& succession) {
       {"listeners", listeners},
       {"state_lock", succession.state_lock},
       {"control", succession.control},
+      {"broker", succession.broker},
       {"askers", succession.askers},
       {"processes", processes}}.dump();
   os::Fd file = TRY(os::OpenMemory("onebox-succession"));
@@ -108,6 +109,7 @@ Result<Succession> Inherit(const os::Fd& file) {
   found.generation = static_cast<unsigned>(Small(At(object, "generation")));
   found.state_lock = Descriptor(At(object, "state_lock"));
   found.control = Descriptor(At(object, "control"));
+  found.broker = Descriptor(At(object, "broker"));
   found.askers = Descriptors(At(object, "askers"));
   for (const json& listener : At(object, "listeners")) {
     found.listeners.emplace_back(Text(At(listener, "asked")), Descriptor(At(listener, "socket")));

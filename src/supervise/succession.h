@@ -32,6 +32,7 @@ struct Succession {
   std::vector<std::pair<std::string, int>> listeners;  // as they were asked for
   int state_lock = -1;
   int control = -1;
+  int broker = -1;          // the listener of its socket
   std::vector<int> askers;  // who waits for the upgrade's end
   std::vector<Left> processes;
 };

@@ -18,7 +18,7 @@ int RunBox(const BoxSettings& settings, const Outside& outside, os::Fd inherited
     box.CloseListeners();
   }
   const int status = opened.ok() ? box.Run() : 1;
-  box.RemoveControlPath();
+  box.RemovePaths();
   return status;
 }
 

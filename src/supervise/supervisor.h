@@ -29,7 +29,7 @@ namespace onebox::supervise {
 // leaves something behind that must not be forked.
 enum class Preload : unsigned char { kOff, kAuto, kOn };
 
-// What runs a request in a worker.
+// What runs a request in a worker; a task is run by threads.
 enum class WorkerClass : unsigned char { kThreads, kGevent };
 
 // "threads" or "greenlets".
@@ -77,6 +77,14 @@ struct BoxSettings {
 
   std::function<int(FrontHeritage)> front;  // the front's life, in a process of its own
   std::string front_print;  // all that it was told: another text needs another front
+
+  std::string data;           // folder of what outlives a restart, absolute; empty: there is none
+  unsigned task_workers = 1;  // once there is a task or a job
+  unsigned task_threads = 4;  // of each
+  Duration task_timeout = std::chrono::hours(1);  // the longest that is to be waited for a task
+  bool broker_at_start = false;  // else with the first who has a task, a job or a question
+  std::function<int(BrokerHeritage)> broker;  // the broker's life; none: there is none
+  std::string broker_print;                   // as front_print
 };
 
 // What the front counts, as status shows it.

@@ -180,8 +180,9 @@ TEST_F(BoxTest, GivesWorkersTheirOrders) {
   });
   EXPECT_EQ(status, 0);
   EXPECT_THAT(os::ReadFile(folder_ + "/orders", 4096).value(),
-              testing::MatchesRegex("worker --attach @onebox-[0-9a-f]+ --reactors 1 --workers 1 "
-                                    "--threads 3 --target some:app --chdir .* --number 1\n"));
+              testing::MatchesRegex("worker --workers 1 --generation 1 --target some:app --chdir .* "
+                                    "--attach @onebox-[0-9a-f]+ --reactors 1 --threads 3 "
+                                    "--number 1\n"));
 }
 
 TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {

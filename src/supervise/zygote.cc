@@ -2,8 +2,8 @@
 
 #include <limits>
 
+#include "base/json.h"
 #include "os/socket.h"
-#include "supervise/json.h"
 
 namespace onebox::supervise {
 namespace {
@@ -52,9 +52,17 @@ std::optional<ZygoteNews> ParseZygoteNews(std::string_view message) {
   return news;
 }
 
-Status AskForWorker(const os::Fd& control, int number, const os::Fd& output) {
+Status AskForWorker(const os::Fd& control,
+                    int number,
+                    const std::optional<TaskPlace>& tasks,
+                    const os::Fd& output) {
   const int descriptors[] = {output.get()};
-  return os::SendDescriptors(control, json{{"fork", number}}.dump(), descriptors);
+  json wish = {{"fork", number}};
+  if (tasks) {
+    wish["tasks"] = tasks->attach;
+    wish["threads"] = tasks->threads;
+  }
+  return os::SendDescriptors(control, wish.dump(), descriptors);
 }
 
 }  // namespace onebox::supervise

@@ -18,7 +18,8 @@ namespace onebox::supervise {
 //   {"unsafe":"thread \"poller\" runs","app":...,"python":...}   instead: it must not be forked
 //   {"worker":3,"pid":4711} or {"worker":3,"error":"..."}   for each that was asked for
 //   {"standby":4712}   it has forked one ahead of time, which is the next that is asked for; without hooks
-// It is asked by {"fork":3} with one descriptor: the worker's output. The worker is an orphan that
+// It is asked by {"fork":3} with one descriptor: the worker's output; for a task worker with
+// "tasks":"@name", where the broker is found, and "threads":4. The worker is an orphan that
 // the supervisor adopts, so whatever becomes of the zygote is nothing to its workers.
 // Where it runs hooks it is told what they are for, and does not answer:
 //   {"serves":true}              where it is not the first: it is the box's zygote now, and the one
@@ -45,6 +46,14 @@ inline constexpr std::size_t kZygoteMessageBytesMax = 64 << 10;
 // Nothing where it is none of these.
 std::optional<ZygoteNews> ParseZygoteNews(std::string_view message);
 
-Status AskForWorker(const os::Fd& control, int number, const os::Fd& output);
+// Of a task worker; of an app worker the zygote knows them.
+struct TaskPlace {
+  std::string attach;  // where the broker is found
+  unsigned threads = 1;
+};
+Status AskForWorker(const os::Fd& control,
+                    int number,
+                    const std::optional<TaskPlace>& tasks,
+                    const os::Fd& output);
 
 }  // namespace onebox::supervise

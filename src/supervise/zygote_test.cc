@@ -62,7 +62,7 @@ TEST(ZygoteNews, IsNothingWhereItIsNone) {
 TEST(AskForWorker, SendsTheNumberAndTheOutput) {
   auto pair = os::NewSocketPair(SOCK_SEQPACKET).value();
   auto output = os::NewOutputPipe().value();
-  ASSERT_TRUE(AskForWorker(pair.ours, 7, output.writer).ok());
+  ASSERT_TRUE(AskForWorker(pair.ours, 7, std::nullopt, output.writer).ok());
   const auto message = os::ReceiveMessage(pair.theirs, kZygoteMessageBytesMax);
   ASSERT_TRUE(message.ok() && message.value());
   EXPECT_EQ(message.value()->bytes, R"({"fork":7})");

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace onebox::supervise {
+namespace onebox {
 
 // A member of an object, or null where it is not there.
 inline const nlohmann::json& At(const nlohmann::json& object, const char* key) {
@@ -20,12 +20,16 @@ inline std::string Text(const nlohmann::json& value) {
   return value.is_string() ? value.get<std::string>() : std::string();
 }
 
+// Of a number from 0 on its whole part; else 0.
 inline std::uint64_t Number(const nlohmann::json& value) {
-  return value.is_number() ? value.get<std::uint64_t>() : 0;
+  if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+  if (!value.is_number()) return 0;
+  const auto number = value.get<double>();
+  return number >= 0 && number < 0x1p63 ? static_cast<std::uint64_t>(number) : 0;
 }
 
 inline bool IsTrue(const nlohmann::json& value) {
   return value.is_boolean() && value.get<bool>();
 }
 
-}  // namespace onebox::supervise
+}  // namespace onebox

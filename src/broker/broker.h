@@ -1,0 +1,238 @@
+#pragma once
+// The broker: takes tasks and jobs from the app, keeps them durable, and has task workers run them.
+//
+// One thread. A turn takes what has come from all clients, does it as one transaction of the store,
+// which waits for the disk once, and answers when that is done. Its parts are apart by what they are
+// about: broker.cc has the turn, broker_operations.cc what clients ask, broker_workers.cc who runs what.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "attach/attach_listener.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "broker/client.h"
+#include "broker/control.h"
+#include "broker/settings.h"
+#include "broker/task_channel.h"
+#include "broker/turns.h"
+#include "event/reactor.h"
+#include "os/fd.h"
+#include "queue/store.h"
+#include "telemetry/log.h"
+
+namespace onebox::broker {
+
+using nlohmann::json;
+
+// From the supervisor; the descriptors are the broker's own.
+struct Handover {
+  os::Fd socket;      // a listener: whoever asks
+  os::Fd attach;      // a SEQPACKET listener: task workers
+  os::Fd control;     // to the supervisor; control.h has the messages
+  bool fresh = true;  // no task worker of before lives: what the file calls running is not
+  const Clock& clock;
+  telemetry::Log& log;
+};
+
+class Broker final : public event::TurnEnd {
+ public:
+  static constexpr Duration kLease = std::chrono::seconds(30);
+  // What waits in a channel for longer goes back, and to whoever is free.
+  static constexpr Duration kAheadTime = std::chrono::milliseconds(20);
+
+  Broker(const Settings& settings, Handover handover)
+      : settings_(settings), handover_(std::move(handover)) {}
+
+  Status Open();
+  // Until it is told to end; the exit status.
+  int Run();
+
+ private:
+  enum class Interrupt : unsigned char { kNone, kTimeout, kCancelled, kStop };
+
+  // A task that some worker has, or had when it was last heard of.
+  struct Running {
+    queue::Token token = 0;
+    std::string queue;
+    std::uint32_t worker = 0;        // its number; 0: it has not come back to this broker yet
+    bool in_slot = false;            // of the worker's channel: its thread is not free
+    Time sent{};                     // to the worker
+    std::optional<Time> deadline{};  // then it is interrupted
+    bool adopted = false;            // of a broker before: it is in no slot of ours
+    std::optional<Time> returned{};  // its thread was free again, and its outcome is to come
+    Interrupt interrupted = Interrupt::kNone;
+  };
+
+  struct Worker {
+    std::int32_t pid = 0;
+    std::unique_ptr<TaskChannel> channel;  // null: not attached
+    Client* client = nullptr;              // null: not connected
+    bool retired = false;                  // it is given nothing more
+    bool quick = false;         // its last tasks were short: some may wait in the channel
+    std::uint32_t adopted = 0;  // tasks that it runs and has of a broker before
+    Time full_until{};          // its channel had no room
+  };
+
+  // What a client asks.
+  struct Message {
+    std::uint64_t client = 0;
+    json body;
+    json reply = json::object();
+    bool later = false;  // it is answered by somebody else, and later
+  };
+  enum class When : unsigned char { kInGroup, kAfterwards };
+  struct Operation {
+    When when;
+    Result<json> (Broker::*run)(Message&);
+  };
+
+  struct Waiter {
+    std::uint64_t client = 0;
+    json n;
+    Time until;
+  };
+
+  struct Given {
+    std::uint32_t worker = 0;
+    std::string queue;
+    queue::Leased task;
+  };
+
+  // broker.cc: the turn
+  bool OnTurnEnd() override;
+  bool WorkToDo() const;
+  void RunGroup();
+  Status DoGroup();
+  void Answer();
+  void TellWaiters();
+  void LookAtWaiters(queue::TaskId id);
+  void SetAlarm();
+  void OnAlarm() {}
+  void OnTick();
+  void Drain();
+  void CheckDrain();
+  void TakeControl(const json& message);
+  Time AtSteady(WallTime wall) const;
+
+  // broker_clients.cc
+  void Accept();
+  Client* FindClient(std::uint64_t name);
+  void Take(Client& client, json body);
+  void Forget(Client& client);
+  void BuryClients();
+
+  // broker_operations.cc
+  static const Operation* FindOperation(std::string_view name);
+  void AnswerOne(Message& message, When when);
+  Result<json> Hello(Message& message);
+  Result<json> Declare(Message& message);
+  Result<json> Enqueue(Message& message);
+  Result<json> EnqueueGroup(Message& message);
+  Result<json> Finish(Message& message);
+  Result<json> Fail(Message& message);
+  Result<json> HandBack(Message& message);
+  Result<json> TakeProgress(Message& message);
+  Result<json> Cancel(Message& message);
+  Result<json> RetryDead(Message& message);
+  Result<json> Purge(Message& message);
+  Result<json> Pause(Message& message);
+  Result<json> ShowStatus(Message& message);
+  Result<json> Wait(Message& message);
+  Result<json> ShowMembers(Message& message);
+  Result<json> ShowQueues(Message& message);
+  Result<json> List(Message& message);
+  Result<json> Claim(Message& message);
+  // When the group is on the disk.
+  void Afterwards(std::function<void()> effect) { effects_.push_back(std::move(effect)); }
+  void Ended(queue::TaskId id);
+  void WakeQueue(std::string_view queue);
+
+  // broker_workers.cc
+  void AddChannel(std::unique_ptr<channel::FrontEnd> end);
+  Worker* WorkerOf(std::uint32_t number, std::int32_t pid);
+  void ChannelEnded(TaskChannel& channel, queue::TaskId id);
+  void ChannelStuck(const TaskChannel& channel, channel::Stuck how);
+  void ChannelDied(const TaskChannel& channel);
+  void BuryWorkers();
+  void LoseWorker(std::uint32_t number);
+  void Retire(std::uint32_t number);
+  std::uint32_t FreePlaces(const Worker& worker) const;
+  Status Lease();
+  Status LeaseFor(std::uint32_t number, Worker& worker);
+  void SendGiven();
+  Status ReturnLost();
+  Status RenewAll();
+  void CheckDeadlines();
+  void CheckAhead();
+  void InterruptTask(queue::TaskId id, Running& running, Interrupt why);
+  void Remove(queue::TaskId id);
+  Status LoadRunning();
+  void TellWorkersWanted();
+
+  const Settings settings_;
+  Handover handover_;
+  std::unique_ptr<event::Reactor> reactor_;
+  std::unique_ptr<queue::Store> store_;
+  std::unique_ptr<Control> control_;
+  std::unique_ptr<attach::AttachListener> attach_;
+  Turns turns_;
+  WallTime now_{};
+
+  class Socket final : public event::Watcher {
+   public:
+    explicit Socket(Broker& broker) : broker_(broker) {}
+    void OnReady(std::uint32_t /*events*/) override { broker_.Accept(); }
+
+   private:
+    Broker& broker_;
+  };
+  Socket socket_{*this};
+  Client::Owner client_owner_;
+  std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
+  std::map<const Client*, std::uint64_t> client_names_;
+  std::uint64_t last_client_ = 0;
+  std::vector<std::uint64_t> closed_clients_;
+  std::deque<Message> inbox_;  // whoever is closed within a turn may add to it
+
+  TaskChannel::Owner channel_owner_;
+  std::map<std::uint32_t, Worker> workers_;  // by number
+  std::vector<std::unique_ptr<TaskChannel>> dead_channels_;
+  std::unordered_map<queue::TaskId, Running> running_;
+  std::vector<Given> given_;           // in this turn's group
+  std::vector<queue::Held> lost_;      // of workers that died
+  std::vector<queue::Held> returned_;  // leased, and sent to nobody
+  std::vector<std::function<void()>> effects_;
+  std::map<std::string, std::uint32_t, std::less<>> claims_;  // by name: a worker's number
+
+  std::map<queue::TaskId, std::vector<Waiter>> waiters_;
+  queue::TaskId looked_at_ = queue::kNoTask;  // of those who wait, at the last tick
+  std::size_t waiting_ = 0;
+  std::vector<queue::TaskId> ended_;  // somebody may wait for them
+
+  std::optional<WallTime> next_due_;
+  bool changed_ = true;   // next_due_ is to be asked for again
+  bool tick_due_ = true;  // once a second
+  bool failing_ = false;  // the last group could not be written
+  bool workers_wanted_ = false;
+  bool draining_ = false;
+  bool finishing_ = false;  // it ends when nothing runs
+  bool stopped_tasks_ = false;
+  Time drain_deadline_ = Time::max();
+  int exit_status_ = 0;
+  bool ended_all_ = false;
+  event::CallTimer<&Broker::OnAlarm> alarm_{*this};
+  event::CallTimer<&Broker::OnTick> tick_{*this};
+};
+
+}  // namespace onebox::broker
