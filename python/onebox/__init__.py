@@ -2,11 +2,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 from onebox.cancelled import Cancelled, ClientDisconnected, DeadlineExceeded
 from onebox.queries import limit_queries
 
-__all__ = ["Cancelled", "ClientDisconnected", "DeadlineExceeded", "deadline", "limit_queries"]
+if TYPE_CHECKING:
+    from onebox.jobs import job
+    from onebox.tasks import Retry, chain, current, group, progress, task
+
+__all__ = ["Cancelled", "ClientDisconnected", "DeadlineExceeded", "Retry", "chain", "current", "deadline", "group",
+           "job", "limit_queries", "progress", "task"]
 
 
 def deadline() -> float | None:
@@ -14,3 +20,14 @@ def deadline() -> float | None:
     outside of a request."""
     server = sys.modules.get("onebox._onebox")  # what a worker has loaded, and nobody else
     return server.deadline() if server else None
+
+
+def __getattr__(name: str) -> Any:
+    """Jobs and tasks, for whoever has some: the others need not load them."""
+    if name == "job":
+        from onebox.jobs import job as found
+        return found
+    if name in __all__:
+        from onebox import tasks
+        return getattr(tasks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,82 @@
+"""What the app has, told to the broker: its jobs, its tasks, and the rates of their queues."""
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from onebox.engines import TaskError
+
+START_SECONDS = 2.0  # that a worker's start may wait for it
+PAUSE_SECONDS = 1.0  # before the next try, at first
+PAUSE_SECONDS_MAX = 30.0
+
+_generation: int | None = None  # of this worker, once it has begun
+
+
+def contents() -> dict[str, Any] | None:
+    """None where the app has neither jobs nor tasks: it may not have imported these modules."""
+    definition, jobs = (sys.modules.get(f"onebox.{name}") for name in ("tasks.definition", "jobs"))
+    tasks = sorted(definition.registry) if definition else []
+    declared = [job.declared() for job in list(jobs.registry.values())] if jobs else []
+    if not tasks and not declared:
+        return None
+    return {"jobs": declared, "queues": definition.queues() if definition else {}, "tasks": tasks}
+
+
+def declare(generation: int, seconds: float) -> list[tuple[str, str]]:
+    """The jobs that were refused, each with the sentence that says why. Raises TaskError."""
+    from onebox import broker
+    found = contents()
+    if found is None:
+        return []
+    answer = broker.call("declare", {"generation": generation, **found}, seconds=seconds)
+    return [(error["job"], error["error"]) for error in answer.get("errors", ())]
+
+
+def begin(generation: int) -> None:
+    """In a worker, after the app was loaded. Waits two seconds at most; then a thread goes on trying."""
+    global _generation
+    _generation = generation
+    if contents() is None or not os.environ.get("ONEBOX_BROKER"):
+        return
+    try:
+        tell(declare(generation, START_SECONDS))
+    except TaskError as error:
+        print(f"onebox: the app's jobs and tasks are not declared yet: {error}", file=sys.stderr, flush=True)
+        threading.Thread(target=_keep_trying, args=(generation,), name="onebox-declare", daemon=True).start()
+
+
+def repeat() -> None:
+    """Where this worker has begun: what has changed since. Raises jobs.JobRefused or TaskError."""
+    if _generation is None or not os.environ.get("ONEBOX_BROKER"):
+        return
+    from onebox.broker import ANSWER_SECONDS
+    from onebox.jobs import JobRefused
+    errors = declare(_generation, ANSWER_SECONDS)
+    if errors:
+        raise JobRefused("; ".join(sentence(*error) for error in errors))
+
+
+def tell(errors: list[tuple[str, str]]) -> None:
+    for error in errors:
+        print(f"onebox: {sentence(*error)}", file=sys.stderr, flush=True)
+
+
+def sentence(job: str, error: str) -> str:
+    from onebox.jobs import registry
+    place = registry[job].place if job in registry else ""
+    return f"{place}: the job {job} is not run: {error}" if place else f"the job {job} is not run: {error}"
+
+
+def _keep_trying(generation: int) -> None:
+    pause = PAUSE_SECONDS
+    while True:
+        time.sleep(pause)
+        try:
+            tell(declare(generation, START_SECONDS))
+            return
+        except TaskError:
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)

@@ -1,0 +1,159 @@
+"""The attempt that runs here: what it is, and how it ends."""
+from __future__ import annotations
+
+import contextvars
+import importlib
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from onebox.cancelled import DeadlineExceeded
+from onebox.engines import Next, engine
+from onebox.tasks import canvas, payload
+from onebox.tasks.definition import Options, Task, registry
+from onebox.tasks.result import results_of
+
+PROGRESS_SECONDS = 0.25  # between two that are told
+
+_OURS = "/onebox/tasks/running.py"
+
+
+class Retry(Exception):
+    """Raised by a task: this attempt has failed, try again after `countdown` seconds (None: as its backoff
+    says), as long as it has retries left."""
+
+    def __init__(self, countdown: float | None = None, why: str = "") -> None:
+        super().__init__(why or "the task wants to be tried again")
+        self.countdown = countdown
+
+
+@dataclass
+class Running:
+    """An attempt. `fence` grows with each lease of the task: who writes somewhere with a lower one than was
+    seen there comes too late."""
+
+    id: int
+    token: int
+    name: str
+    queue: str = "default"
+    attempt: int = 1  # from 1
+    deaths: int = 0  # of workers that had it
+    retries: int = 0
+    enqueued: float = 0.0
+    group: int = 0
+    parent: int = 0
+    fence: int = 0
+    _told: float = field(default=0.0, repr=False)
+
+    @property
+    def tries_left(self) -> bool:
+        """Whether a failure of this attempt leads to another."""
+        return self.attempt - self.deaths <= self.retries
+
+    def dedupe_key(self, step: str = "") -> str:
+        """A text that is the same in each attempt at this task and in no other task: for whoever takes an
+        idempotency key, and for dedupe= of what this task enqueues."""
+        key = f"onebox-{self.id}-{self.enqueued:.3f}"
+        return f"{key}-{step}" if step else key
+
+
+@dataclass
+class Done:
+    result: str
+    next: list[Next]
+
+
+@dataclass
+class Failed:
+    traceback: str
+    retry_in: float | None  # seconds; None: it is a dead letter
+
+
+_current: contextvars.ContextVar[Running | None] = contextvars.ContextVar("onebox task", default=None)
+
+
+def current() -> Running | None:
+    """What this thread or greenlet runs; None outside of a task."""
+    return _current.get()
+
+
+def progress(done: float) -> None:
+    """Says how much of the task is done, 0 to 1, for Result.progress; at most four times a second are told.
+    Outside of a task nothing."""
+    running = _current.get()
+    if running is None:
+        return
+    if not 0 <= done <= 1:
+        raise ValueError(f"progress is 0 to 1, not {done}")
+    now = time.monotonic()
+    if done == 1 or now - running._told >= PROGRESS_SECONDS:
+        running._told = now
+        engine().progress(running.id, running.token, float(done))
+
+
+def find(name: str) -> Task[..., Any]:
+    """Raises LookupError."""
+    if name not in registry and ":" in name:
+        importlib.import_module(name.partition(":")[0])
+    if name not in registry:
+        raise LookupError(f"this app has no task {name!r}: is its module imported when the app is? It has "
+                          f"{', '.join(sorted(registry)) or 'none at all'}")
+    return registry[name]
+
+
+def attempt(running: Running, text: str, around: Callable[[], AbstractContextManager[Any]] = nullcontext
+            ) -> Done | Failed:
+    """Runs it, within `around()`. Whatever is raised in it is how it ends."""
+    options = Options()
+    token = _current.set(running)
+    try:
+        call = payload.parse(text)
+        if running.name == canvas.GATHERED:
+            return Done("null", [])
+        task = find(running.name)
+        options = task.options
+        args, kwargs = payload.unpack(call)
+        with around():
+            value = task.function(*_before(running, call), *args, **kwargs)
+        return Done(payload.dump_result(value, options.codec, task.name),
+                    canvas.next_of(call.get("chain", ()), value, options.codec, task.name, running.id))
+    except BaseException as error:  # whatever it raises: SystemExit, the deadline
+        return Failed(traceback_of(error), _retry_in(running, options, error))
+    finally:
+        _current.reset(token)
+
+
+def _before(running: Running, call: Mapping[str, Any]) -> list[Any]:
+    takes = call.get("takes")
+    if not takes:
+        return []
+    results = results_of(engine().members(running.id))
+    return [results] if takes == "all" else results[-1:]
+
+
+def _retry_in(running: Running, options: Options, error: BaseException) -> float | None:
+    if not running.tries_left or isinstance(error, options.no_retry_for or ()):
+        return None
+    if isinstance(error, Retry):
+        return error.countdown if error.countdown is not None else backoff(options, running.attempt)
+    if options.retry_for and not isinstance(error, (*options.retry_for, DeadlineExceeded)):
+        return None
+    return backoff(options, running.attempt)
+
+
+def backoff(options: Options, attempt: int) -> float:
+    """Seconds before the next attempt, at random: what failed together does not come back together."""
+    first, factor, most = options.backoff
+    return random.uniform(0, min(most, first * factor ** min(attempt - 1, 64)))
+
+
+def traceback_of(error: BaseException) -> str:
+    """Without our own frames."""
+    told = traceback.TracebackException.from_exception(error, compact=True)
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not frame.filename.endswith(_OURS)])
+    return "".join(told.format())
