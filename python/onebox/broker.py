@@ -74,6 +74,20 @@ def encode(message: dict[str, Any]) -> bytes:
     return _HEAD.pack(len(body)) + body
 
 
+def split(buffer: bytearray) -> bytes | None:
+    """The first message, which is taken out of `buffer`; None where it is not whole. Raises Lost."""
+    if len(buffer) < _HEAD.size:
+        return None
+    length, = _HEAD.unpack_from(buffer)
+    if length > MESSAGE_BYTES_MAX:
+        raise Lost(f"the broker sent a message of {length} bytes")
+    if len(buffer) < _HEAD.size + length:
+        return None
+    body = bytes(buffer[_HEAD.size:_HEAD.size + length])
+    del buffer[:_HEAD.size + length]
+    return body
+
+
 class Lost(Exception):
     """A connection that is of no use any more, and why."""
 
@@ -106,6 +120,10 @@ class Connection:
         if not isinstance(answer, dict):
             raise Lost("the broker sent no object")
         return answer
+
+    def detach(self) -> socket.socket:
+        """Its socket, which is the caller's."""
+        return socket.socket(fileno=self._socket.detach())
 
     def close(self) -> None:
         self._socket.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import first_requests, gevent_worker, gunicorn_hooks, target
+from onebox import declaration, first_requests, gevent_worker, gunicorn_hooks, target
 from onebox._onebox import DUMP_SIGNAL, Worker, share_cache
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
@@ -77,6 +77,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--gunicorn-folder", help="where it is executed")
         command.add_argument("--listen", action="append", help="for its hooks")
         command.add_argument("--memory", type=int, help="a descriptor of what all workers share")
+        command.add_argument("--tasks", action="store_true", help="run tasks and jobs, and no requests")
+        command.add_argument("--generation", type=int, default=0, help="of what the app declares")
         command.add_argument("--hook-seconds", type=float, help="that a hook of the server may take")
     commands.choices["worker"].add_argument("--number", type=int, required=True)
     zygote = commands.choices["zygote"]
@@ -125,7 +127,7 @@ def tell(error: Exception, options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | None) -> int:
     """Raises HookError."""
-    if options.health and not first_requests.is_well(app, options.health):
+    if options.health and not options.tasks and not first_requests.is_well(app, options.health):
         return HEALTH_FAILED
     worker = Worker(attach=options.attach, reactors=options.reactors, number=options.number,
                     threads=options.threads, multiprocess=options.workers > 1,
@@ -133,9 +135,12 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
                     current=gevent_worker.current() if options.worker_class == "gevent" else None)
     if hooks:
         hooks.loaded(lambda: worker.requests)
-        app = hooks.wrap(app)
+        app = app if options.tasks else hooks.wrap(app)
     _take_signals(worker, hooks)
-    if options.worker_class == "gevent":
+    declaration.begin(options.generation)
+    if options.tasks:
+        _serve_tasks(worker, app, options)
+    elif options.worker_class == "gevent":
         gevent_worker.serve(worker, app, options.threads)
     else:
         _serve(worker, app, options.threads)
@@ -143,6 +148,13 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
         return 1
     return 0
+
+
+def _serve_tasks(worker: Worker, app: Callable[..., Any], options: argparse.Namespace) -> None:
+    from onebox.task_worker import TaskApp  # what no other worker needs
+    tasks = TaskApp(app, options.number, options.generation)
+    _serve(worker, tasks, options.threads)
+    tasks.finish()
 
 
 def framework_of(app: Callable[..., Any]) -> str:

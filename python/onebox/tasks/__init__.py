@@ -9,6 +9,8 @@ Where it runs, ONEBOX_TASKS_ENGINE says (onebox.engines): in the box's task work
 """
 from __future__ import annotations
 
+from typing import Any
+
 from onebox.engines import BrokerLost, NoBroker, Refused, TaskError
 from onebox.tasks.canvas import Signature, chain, group
 from onebox.tasks.definition import Task, registry, task
@@ -19,3 +21,5 @@ from onebox.tasks.running import Retry, Running, current, progress
 __all__ = ["BrokerLost", "GroupResult", "NoBroker", "Refused", "Result", "Retry", "Running", "Signature",
            "Task", "TaskCancelled", "TaskError", "TaskExpired", "TaskFailed", "TaskUnknown", "chain",
            "current", "group", "progress", "registry", "task"]
+
+flask_app: Any = None  # whose context tasks run in, where it is not found in what the worker serves

@@ -78,10 +78,11 @@ class EagerEngine:
         status["state"] = "running"
         while True:
             status["attempts"] += 1
-            outcome = running.attempt(running.Running(
+            run = running.Running(
                 id, status["attempts"], task["name"], status["queue"], status["attempts"],
                 retries=task.get("retries", 0), enqueued=status["enqueued"], group=status["group"],
-                parent=status["parent"], fence=status["attempts"]), task["payload"])
+                parent=status["parent"], fence=status["attempts"])
+            outcome = running.attempt(run, lambda: running.prepare(run, task["payload"]))
             if isinstance(outcome, running.Done):
                 break
             status["traceback"] = outcome.traceback

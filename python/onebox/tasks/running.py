@@ -6,7 +6,7 @@ import importlib
 import random
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from onebox.tasks.result import results_of
 
 PROGRESS_SECONDS = 0.25  # between two that are told
 
-_OURS = "/onebox/tasks/running.py"
+_OURS = ("/onebox/tasks/running.py", "/onebox/tasks/job_run.py")
 
 
 class Retry(Exception):
@@ -47,7 +47,12 @@ class Running:
     group: int = 0
     parent: int = 0
     fence: int = 0
+    firing: float | None = None  # of a job: the time at which it was due, unix
     _told: float = field(default=0.0, repr=False)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.id, self.token
 
     @property
     def tries_left(self) -> bool:
@@ -105,26 +110,47 @@ def find(name: str) -> Task[..., Any]:
     return registry[name]
 
 
-def attempt(running: Running, text: str, around: Callable[[], AbstractContextManager[Any]] = nullcontext
-            ) -> Done | Failed:
-    """Runs it, within `around()`. Whatever is raised in it is how it ends."""
+@dataclass
+class Work:
+    """What an attempt has to do, and what of its end the task decides."""
+
+    call: Callable[[], Any]
+    options: Options
+    chain: Sequence[canvas.Stage] = ()
+
+
+def prepare(running: Running, text: str) -> Work:
+    """Of a task with that payload. Raises whatever its import does, or its arguments."""
+    call = payload.parse(text)
+    if running.name == canvas.GATHERED:
+        return Work(lambda: None, Options())
+    task = find(running.name)
+    args, kwargs = payload.unpack(call)
+    return Work(lambda: task.function(*_before(running, call), *args, **kwargs), task.options,
+                call.get("chain", ()))
+
+
+def attempt(running: Running, prepare: Callable[[], Work],
+            around: Callable[[], AbstractContextManager[Any]] = nullcontext) -> Done | Failed:
+    """Does it, within `around()`. Whatever is raised in it is how it ends."""
     options = Options()
     token = _current.set(running)
     try:
-        call = payload.parse(text)
-        if running.name == canvas.GATHERED:
-            return Done("null", [])
-        task = find(running.name)
-        options = task.options
-        args, kwargs = payload.unpack(call)
+        work = prepare()
+        options = work.options
         with around():
-            value = task.function(*_before(running, call), *args, **kwargs)
-        return Done(payload.dump_result(value, options.codec, task.name),
-                    canvas.next_of(call.get("chain", ()), value, options.codec, task.name, running.id))
+            value = work.call()
+        return Done(payload.dump_result(value, options.codec, running.name),
+                    canvas.next_of(work.chain, value, options.codec, running.name, running.id))
     except BaseException as error:  # whatever it raises: SystemExit, the deadline
         return Failed(traceback_of(error), _retry_in(running, options, error))
     finally:
         _current.reset(token)
+
+
+def late(running: Running) -> float | None:
+    """When an attempt whose end was lost is made again: seconds."""
+    return backoff(Options(), running.attempt) if running.tries_left else None
 
 
 def _before(running: Running, call: Mapping[str, Any]) -> list[Any]:
@@ -153,7 +179,10 @@ def backoff(options: Options, attempt: int) -> float:
 
 def traceback_of(error: BaseException) -> str:
     """Without our own frames."""
-    told = traceback.TracebackException.from_exception(error, compact=True)
-    told.stack = traceback.StackSummary.from_list(
-        [frame for frame in told.stack if not frame.filename.endswith(_OURS)])
-    return "".join(told.format())
+    try:
+        told = traceback.TracebackException.from_exception(error, compact=True)
+        told.stack = traceback.StackSummary.from_list(
+            [frame for frame in told.stack if not frame.filename.endswith(_OURS)])
+        return "".join(told.format())
+    except Exception:  # no memory for it, an error whose text is an error
+        return f"{type(error).__module__}.{type(error).__qualname__}, which cannot be shown\n"
