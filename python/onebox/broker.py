@@ -4,6 +4,7 @@ A message is a length of four bytes, the lowest first, and a JSON object.
 """
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ SLICE_SECONDS = 0.25  # of waiting: what is raised in this thread from outside a
 PAUSE_SECONDS = 0.05  # before another try
 
 _HEAD = struct.Struct("<I")
+_numbers = itertools.count(1)
 # What may be asked again where it is not known whether it was done.
 REPEATABLE = frozenset({"declare", "status", "wait", "members", "cancel", "pause", "queues", "list", "jobs",
                         "job_history", "job_pause", "job_resume", "claim"})
@@ -40,7 +42,8 @@ def call(op: str, fields: Mapping[str, Any] | None = None, *, seconds: float = A
          repeatable: bool | None = None) -> dict[str, Any]:
     """The broker's answer, within `seconds`. Raises Refused, BrokerLost or NoBroker. `repeatable`: whether it
     may be asked again where the connection has broken before the answer; None: as REPEATABLE says."""
-    frame = encode({"op": op, "n": 1, **(fields or {})})
+    number = next(_numbers)
+    frame = encode({"op": op, "n": number, **(fields or {})})
     until = time.monotonic() + seconds
     again = op in REPEATABLE if repeatable is None else repeatable
     while True:
@@ -50,6 +53,8 @@ def call(op: str, fields: Mapping[str, Any] | None = None, *, seconds: float = A
             connection.send(frame, until)
             sent = True
             answer = connection.receive(until)
+            if answer.pop("n", None) != number:
+                raise Lost("the broker has answered another question")
             break
         except Lost as error:
             _drop()
@@ -127,6 +132,9 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+    def __del__(self) -> None:  # its thread has ended
+        self.close()
 
     def _read(self, count: int, until: float) -> bytes:
         found = bytearray()

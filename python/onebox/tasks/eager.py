@@ -74,6 +74,13 @@ class EagerEngine:
             return self._last
 
     def _run(self, id: int, task: New) -> None:
+        """And what follows it in its chain."""
+        ahead = [(id, task)]
+        while ahead:
+            ahead += self._run_one(*ahead.pop(0))
+
+    def _run_one(self, id: int, task: New) -> list[tuple[int, New]]:
+        """What follows it."""
         status = self._tasks[id]
         status["state"] = "running"
         while True:
@@ -88,12 +95,10 @@ class EagerEngine:
             status["traceback"] = outcome.traceback
             if outcome.retry_in is None:
                 status["state"] = "dead"
-                return
+                return []
         status["result"] = outcome.result
-        following = [(self._new(task, "waiting", status["group"]), task) for task in outcome.next]
         status["state"] = "done"
-        for number, follower in following:
-            self._run(number, follower)
+        return [(self._new(after, "waiting", status["group"]), after) for after in outcome.next]
 
     def _cancel(self, id: int) -> Cancelling:
         task = self._tasks.get(id)
