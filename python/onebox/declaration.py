@@ -16,37 +16,36 @@ PAUSE_SECONDS_MAX = 30.0
 _generation: int | None = None  # of this worker, once it has begun
 
 
-def contents() -> dict[str, Any] | None:
-    """None where the app has neither jobs nor tasks: it may not have imported these modules."""
+def contents() -> dict[str, Any]:
+    """Nothing of an app that has not imported these modules."""
     definition, jobs = (sys.modules.get(f"onebox.{name}") for name in ("tasks.definition", "jobs"))
-    tasks = sorted(definition.registry) if definition else []
-    declared = [job.declared() for job in list(jobs.registry.values())] if jobs else []
-    if not tasks and not declared:
-        return None
-    return {"jobs": declared, "queues": definition.queues() if definition else {}, "tasks": tasks}
+    return {"jobs": [job.declared() for job in list(jobs.registry.values())] if jobs else [],
+            "queues": definition.queues() if definition else {},
+            "tasks": sorted(definition.registry) if definition else []}
 
 
 def declare(generation: int, seconds: float) -> list[tuple[str, str]]:
     """The jobs that were refused, each with the sentence that says why. Raises TaskError."""
     from onebox import broker
-    found = contents()
-    if found is None:
-        return []
-    answer = broker.call("declare", {"generation": generation, **found}, seconds=seconds)
+    answer = broker.call("declare", {"generation": generation, **contents()}, seconds=seconds)
     return [(error["job"], error["error"]) for error in answer.get("errors", ())]
 
 
 def begin(generation: int) -> None:
-    """In a worker, after the app was loaded. Waits two seconds at most; then a thread goes on trying."""
+    """In a worker, after the app was loaded. Waits two seconds at most; then a thread goes on trying. An app
+    without any waits for nothing: it may have had some before, and that it has none is told too."""
     global _generation
     _generation = generation
-    if contents() is None or not os.environ.get("ONEBOX_BROKER"):
+    if not os.environ.get("ONEBOX_BROKER"):
         return
+    found = contents()
+    if not found["jobs"] and not found["tasks"]:
+        return _begin_to_try(generation, 0)
     try:
         tell(declare(generation, START_SECONDS))
     except TaskError as error:
         print(f"onebox: the app's jobs and tasks are not declared yet: {error}", file=sys.stderr, flush=True)
-        threading.Thread(target=_keep_trying, args=(generation,), name="onebox-declare", daemon=True).start()
+        _begin_to_try(generation, PAUSE_SECONDS)
 
 
 def repeat() -> None:
@@ -71,12 +70,14 @@ def sentence(job: str, error: str) -> str:
     return f"{place}: the job {job} is not run: {error}" if place else f"the job {job} is not run: {error}"
 
 
-def _keep_trying(generation: int) -> None:
-    pause = PAUSE_SECONDS
+def _begin_to_try(generation: int, pause: float) -> None:
+    threading.Thread(target=_keep_trying, args=(generation, pause), name="onebox-declare", daemon=True).start()
+
+
+def _keep_trying(generation: int, pause: float) -> None:
     while True:
         time.sleep(pause)
         try:
-            tell(declare(generation, START_SECONDS))
-            return
+            return tell(declare(generation, START_SECONDS))
         except TaskError:
-            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            pause = min(2 * (pause or PAUSE_SECONDS), PAUSE_SECONDS_MAX)

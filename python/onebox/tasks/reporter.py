@@ -75,7 +75,6 @@ class Reporter:
     def forget(self, key: Key) -> None:
         """The task has ended, and its outcome was given."""
         self._why.pop(key, None)
-        self._progress.pop(key, None)
 
     def finish(self, seconds: float) -> int:
         """Ends the thread when all is confirmed, or after so many seconds; how many are not."""
@@ -156,15 +155,15 @@ class _Conversation:
         self._out += broker.encode({**message, "n": self._last})
 
     def _send_news(self) -> None:
+        while self._reporter._progress:
+            key, progress = self._reporter._progress.popitem()
+            self._ask(key, {"op": "progress", "id": key[0], "token": key[1], "progress": progress})
         now = time.monotonic()
         for key, outcome in list(self._reporter._outcomes.items()):
             if key not in self._sent and self._later.get(key, 0) <= now:
                 self._sent.add(key)
                 self._later.pop(key, None)
                 self._ask(key, outcome)
-        while self._reporter._progress:
-            key, progress = self._reporter._progress.popitem()
-            self._ask(key, {"op": "progress", "id": key[0], "token": key[1], "progress": progress})
 
     def _write(self) -> None:
         try:
