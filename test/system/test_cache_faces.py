@@ -13,7 +13,7 @@ FACES = ROOT / "test/faces"
 NAMES = sorted(path.stem for path in FACES.glob("test_*.py"))
 
 
-def run(python, name):
+def run(python, name, folder=FACES):
     """All tests of a file, by that Python, which needs no pytest."""
     environment = {**os.environ, "PYTHONPATH": str(BINARY.parent.parent / "python"),
                    "PYTHONDONTWRITEBYTECODE": "1"}
@@ -21,7 +21,7 @@ def run(python, name):
         variable, _, value = pair.partition("=")
         environment[variable] = value
     result = subprocess.run([python, "-W", "ignore::DeprecationWarning", "-m", "unittest", name],
-                            cwd=FACES, env=environment, text=True, timeout=110,
+                            cwd=folder, env=environment, text=True, timeout=110,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert result.returncode == 0, result.stdout
     assert "Ran 0 tests" not in result.stdout

@@ -126,7 +126,7 @@ class FakeBroker:
     def op_enqueue(self, message):
         return {"tasks": [self.enqueue(task) for task in message["tasks"]]}
 
-    def enqueue(self, task):
+    def enqueue(self, task, group=0):
         for kind, answer in (("dedupe", "deduped"), ("unique", "unique")):
             key = (kind, task.get(kind))
             if key[1]:
@@ -135,7 +135,7 @@ class FakeBroker:
                     return {"id": there, "as": answer}
         if task.get("queue") == "full":
             return {"error": "queue full is full", "retry": True}
-        return {"id": self.add(task, "waiting"), "as": "new"}
+        return {"id": self.add(task, "waiting", group), "as": "new"}
 
     def add(self, task, state, group=0):
         id = next(self.ids)
@@ -183,7 +183,7 @@ class FakeBroker:
         if len(message.get("result", "")) > 100_000:
             return {"outcome": "too_large"}
         task["result"] = message.get("result", "")
-        following = [self.add(step, "waiting", task["group"] if step.get("member") else 0)
+        following = [self.enqueue(step, task["group"] if step.get("member") else 0)["id"]
                      for step in message.get("next", ())]
         task["state"] = "done"
         members = self.op_members({"id": task["group"]})["tasks"] if task["group"] else []

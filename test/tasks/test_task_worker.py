@@ -229,7 +229,9 @@ class Chains(Case):
                             (group(add.s(1), chain(add.s(2), add.s(3)), add.s(4)), [1, 5, 4]),
                             (group([add.s(1), add.s(2)], callback=total.s()), 3),
                             (chain(add.s(1), group(add.s(1), add.s(2)), total.s()), 5),
-                            (chain(add.s(1), group(add.s(1), add.s(2))), [2, 3])):
+                            (chain(add.s(1), group(add.s(1), add.s(2))), [2, 3]),
+                            (chain(group(add.s(1), add.s(2)), total.s(), group(add.s(1), add.s(2)), total.s(), add.s(1)),
+                             10)):
             with self.subTest(made):
                 result = made.delay()
                 self.run_all()

@@ -1,34 +1,55 @@
 """Calls that belong together: side by side (group), one after the other (chain).
 
 A group or chain is one group of the engine's: all that runs before its last step are members, and the
-last step is the callback, whose id is known from the beginning. The steps of a chain travel with the
-task before them, and are enqueued in the transaction in which that is done.
+last step is the callback, whose id is known from the beginning. What follows a task travels with it, and is
+enqueued in the transaction in which that is done.
+
+Where a step follows a group and is not the last, nobody can be held for it: each member is followed by a
+gate, a task whose name says of which group and which place it is. The members of the engine's group
+include the gates; so one that finds the others there knows that all before them are done, and is followed
+by the step. Where two find that, the step's dedupe key lets one of them.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from onebox.engines import New, Next, engine
+from onebox.engines import New, Next, Status, engine
 from onebox.tasks import payload
-from onebox.tasks.result import ChainResult, GroupResult, Result
+from onebox.tasks.result import GATE, ChainResult, GroupResult, Result
 
 if TYPE_CHECKING:
     from onebox.tasks.definition import Task
 
 GATHERED = "onebox:gathered"  # the callback of a group without one: all that it does is to be done
+LIST = "onebox:list"  # what a group within a group ends with: it returns what it is given
 KEEP_LEAST = 86400.0  # of what a callback is given
+GATE_RETRIES = 20  # it fails where the broker cannot be asked
+JOINED_MAX = 100  # members of a group with gates: each of them reads all
 
 
 class Step(TypedDict):
-    """A call as it travels in a chain."""
+    """A call as it travels."""
 
     message: dict[str, Any]  # a New without payload
     call: payload.Call
     takes: bool  # the former one's result
 
 
-Stage = Step | list[list[Step]]  # what follows: a step, or the chains of a group
+class Fork(TypedDict):
+    """Chains that begin side by side."""
+
+    group: list[list[Any]]  # of items
+
+
+class Join(TypedDict):
+    """The end of one of them."""
+
+    gate: str  # the name of its gate, and of the others' but for the place: "onebox:gate GROUP PLACE/COUNT"
+
+
+Item = Step | Fork | Join
 
 
 class Signature:
@@ -61,113 +82,154 @@ class Signature:
                              "and in no group or chain")
         return message
 
-    def step(self) -> Step:
-        message: dict[str, Any] = dict(self.message(former=True))
+    def step(self, former: bool) -> Step:
+        message: dict[str, Any] = dict(self.message(former))
         del message["payload"]
-        return {"message": message, "takes": not self.immutable, "call": payload.pack(
+        return {"message": message, "takes": former and not self.immutable, "call": payload.pack(
             self.args, self.kwargs, self.task.options.codec, self.task.name)}
 
 
 class group:  # noqa: N801 - as it is written: group(a.s(1), b.s(2)).delay()
-    """Calls, or chains of them, that run side by side: group(a.s(1), a.s(2)), or of a list. `callback` gets the
+    """What runs side by side: group(a.s(1), a.s(2)), or of a list; calls, chains or groups. `callback` gets the
     list of their results as its first argument."""
 
-    def __init__(self, *calls: Signature | chain | Iterable[Signature | chain],
+    def __init__(self, *calls: Signature | chain | group | Iterable[Signature | chain | group],
                  callback: Signature | None = None) -> None:
-        self.calls: list[Signature | chain] = []
+        self.calls: list[Signature | chain | group] = []
         for call in calls:
-            self.calls += [call] if isinstance(call, (Signature, chain)) else call
+            self.calls += [call] if isinstance(call, (Signature, chain, group)) else call
         self.callback = callback
         if not self.calls:
             raise ValueError("a group has one member at least")
 
     def delay(self) -> Result[Any]:
         """A GroupResult; with a callback, that one's result."""
-        return _enqueue([self], self.callback)
-
-    def chains(self) -> list[list[Signature]]:
-        found = []
-        for call in self.calls:
-            steps = call.steps if isinstance(call, chain) else [call]
-            if not all(isinstance(step, Signature) for step in steps):
-                raise ValueError("a group has calls and chains of calls, and no other groups")
-            found.append([step for step in steps if isinstance(step, Signature)])
-        return found
+        return _enqueue(_steps(self))
 
 
 class chain:  # noqa: N801
-    """Calls that run one after the other: each gets the former one's result as its first argument, unless it was
-    made by si(). A group among them gives the next one the list of its results; only the last step can follow a
-    group."""
+    """What runs one after the other: each gets the former one's result as its first argument, unless it was made by
+    si(); after a group, the list of its results."""
 
     def __init__(self, *steps: Signature | group | chain) -> None:
         self.steps: list[Signature | group] = []
         for step in steps:
-            self.steps += step.steps if isinstance(step, chain) else [step]
+            self.steps += _steps(step)
         if not self.steps:
             raise ValueError("a chain has one step at least")
-        for place, step in enumerate(self.steps):
-            if isinstance(step, group) and (place < len(self.steps) - 2 or step.callback and self.steps[place + 1:]):
-                raise ValueError("in a chain only one step, the last, can follow a group: start more from that step")
 
     def delay(self) -> Result[Any]:
         """The last step's; its GroupResult where that is a group."""
-        last = self.steps[-1]
-        if isinstance(last, group):
-            return _enqueue(self.steps, last.callback)
-        if len(self.steps) == 1:
-            return last.delay()
-        return _enqueue(self.steps[:-1], last)
+        only = self.steps[0]
+        if len(self.steps) == 1 and isinstance(only, Signature):
+            return only.delay()
+        return _enqueue(self.steps)
 
 
-def _enqueue(before: Sequence[Signature | group], callback: Signature | None) -> Result[Any]:
-    joins = isinstance(before[-1], group)
-    if callback is None:
-        last: New = {"name": GATHERED, "payload": "{}", "keep": KEEP_LEAST}
+def _steps(call: Signature | chain | group) -> list[Signature | group]:
+    """One after the other: a callback is a step of its own."""
+    if isinstance(call, chain):
+        return call.steps
+    if isinstance(call, group) and call.callback:
+        return [group(call.calls), call.callback]
+    return [call]
+
+
+def _enqueue(steps: Sequence[Signature | group]) -> Result[Any]:
+    last = steps[-1]
+    callback = last if isinstance(last, Signature) else None
+    before = steps[:-1] if callback else steps
+    members = list(_starts(_items(before, former=False, numbers=count(1))))
+    if callback:
+        message = callback.message(former=True)
+        if not callback.immutable:
+            message = _with(message, {"takes": "all" if isinstance(before[-1], group) else "one"})
     else:
-        last = _given(callback.message(former=True), {} if callback.immutable else
-                      {"takes": "all" if joins else "one"})
-    first, rest = before[0], [_stage(step) for step in before[1:]]
-    if isinstance(first, group):
-        chains = first.chains()
-    else:
-        chains = [[first]]
-    members = [_given(steps[0].message(former=False), {"chain": [*(step.step() for step in steps[1:]), *rest]})
-               for steps in chains]
-    if callback is None:
-        last["queue"] = members[-1].get("queue", "default")
-    id, ids = engine().group(members, last)
-    if callback is None:
-        return GroupResult(id, members=ids)
-    return ChainResult(id, callback.task.name, members=ids)
+        message = {"name": GATHERED, "payload": "{}", "keep": KEEP_LEAST,
+                   "queue": members[-1].get("queue", "default")}
+    id, ids = engine().group(members, message)
+    return ChainResult(id, callback.task.name, members=ids) if callback else GroupResult(id, members=ids)
 
 
-def _stage(step: Signature | group) -> Stage:
-    if isinstance(step, Signature):
-        return step.step()
-    return [[call.step() for call in calls] for calls in step.chains()]
-
-
-def _given(message: New, more: dict[str, Any]) -> New:
-    """With more in its payload."""
-    more = {key: value for key, value in more.items() if value}
-    if more:
-        message["payload"] = payload.dump({**payload.parse(message["payload"]), **more})
-    return message
-
-
-def next_of(stages: Sequence[Stage], result: Any, codec: str, name: str, parent: int) -> list[Next]:
-    """What is enqueued when a task of that name, whose chain goes on with `stages`, has returned `result`."""
-    if not stages:
-        return []
-    stage, rest = stages[0], list(stages[1:])
-    chains = stage if isinstance(stage, list) else [[stage]]
-    found: list[Next] = []
-    for steps in chains:
-        step = steps[0]
-        call = payload.prepend(result, step["call"], codec, name) if step["takes"] else dict(step["call"])
-        if more := [*steps[1:], *rest]:
-            call["chain"] = more
-        found.append(cast(Next, {**step["message"], "payload": payload.dump(call), "member": True,
-                                 "parent": parent}))
+def _items(steps: Sequence[Signature | group], *, former: bool, numbers: Iterator[int],
+           ends: bool = True) -> list[Item]:
+    """As they travel. `ends`: what follows the last of them is the callback, which needs no gates."""
+    found: list[Item] = []
+    for place, step in enumerate(steps):
+        if isinstance(step, Signature):
+            found.append(step.step(former))
+        else:
+            found.append(_fork(step, former, numbers, joined=not ends or place < len(steps) - 1))
+        former = True
+    if not ends and isinstance(steps[-1], group):
+        found.append({"message": {"name": LIST, "keep": KEEP_LEAST, "queue": _queue(found)}, "call": {}, "takes": True})
     return found
+
+
+def _fork(step: group, former: bool, numbers: Iterator[int], joined: bool) -> Fork:
+    chains = [_items(_steps(call), former=former, numbers=numbers, ends=False) for call in step.calls]
+    if joined:
+        if len(chains) > JOINED_MAX:
+            raise ValueError(f"a group that is followed by more than one step has {JOINED_MAX} members at most, "
+                             f"not {len(chains)}")
+        number = next(numbers)
+        for place, items in enumerate(chains):
+            items.append({"gate": f"{GATE}{number} {place}/{len(chains)}"})
+    return {"group": chains}
+
+
+def _queue(items: Sequence[Any]) -> str:
+    """Of the first step among them."""
+    first = items[0]
+    return _queue(first["group"][0]) if "group" in first else first["message"].get("queue", "default")
+
+
+def _starts(items: Sequence[Item]) -> Iterator[New]:
+    """What is enqueued at first."""
+    first, rest = items[0], list(items[1:])
+    if "group" in first:
+        for chain_ in cast(Fork, first)["group"]:
+            yield from _starts([*chain_, *rest])
+        return
+    step = cast(Step, first)
+    yield cast(New, {**step["message"], "payload": payload.dump(_and(dict(step["call"]), rest))})
+
+
+def next_of(items: Sequence[Item], value: Any, codec: str, run: Any) -> list[Next]:
+    """What is enqueued when the task `run`, whose chain goes on with `items`, has returned `value`."""
+    if not items:
+        return []
+    first, rest = items[0], list(items[1:])
+    if "group" in first:
+        return [one for chain_ in cast(Fork, first)["group"] for one in next_of([*chain_, *rest], value, codec, run)]
+    if "gate" in first:
+        message: dict[str, Any] = {"name": cast(Join, first)["gate"], "queue": run.queue, "retries": GATE_RETRIES,
+                                   "keep": KEEP_LEAST}
+        call: dict[str, Any] = {}
+    else:
+        step = cast(Step, first)
+        message = step["message"]
+        call = payload.prepend(value, step["call"], codec, run.name) if step["takes"] else dict(step["call"])
+    return [cast(Next, {**message, "payload": payload.dump(_and(call, rest)), "member": True, "parent": run.id})]
+
+
+def results_at(gate: str, members: Sequence[Status]) -> list[Any] | None:
+    """What those before that gate and its like have returned, in their order; None: not all have, yet."""
+    like, _, places = gate.rpartition(" ")
+    number = int(places.partition("/")[2])
+    gates = {member["name"]: member for member in members if member["name"].startswith(f"{like} ")}
+    if len(gates) < number:
+        return None
+    by_id = {member["id"]: member for member in members}
+    before = (by_id[gates[f"{like} {place}/{number}"]["parent"]] for place in range(number))
+    return [payload.load_result(member.get("result")) for member in before]
+
+
+def _and(call: dict[str, Any], rest: Sequence[Item]) -> dict[str, Any]:
+    return {**call, "chain": rest} if rest else call
+
+
+def _with(message: New, more: dict[str, Any]) -> New:
+    """With more in its payload."""
+    message["payload"] = payload.dump({**payload.parse(message["payload"]), **more})
+    return message

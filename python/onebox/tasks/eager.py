@@ -18,7 +18,7 @@ class EagerEngine:
         self._lock = threading.Lock()  # never held while a task runs
         self._last = 0
         self._tasks: dict[int, Status] = {}
-        self._by_dedupe: dict[str, int] = {}
+        self._by_dedupe: dict[str | None, int] = {}
 
     def enqueue(self, tasks: Sequence[New]) -> list[Admission]:
         return [self._enqueue(task) for task in tasks]
@@ -52,14 +52,14 @@ class EagerEngine:
             task["progress"] = progress
 
     def _enqueue(self, task: New) -> Admission:
-        key = task.get("dedupe")
-        if key and key in self._by_dedupe:
-            return {"id": self._by_dedupe[key], "as": "deduped"}
+        if not self._is_new(task):
+            return {"id": self._by_dedupe[task["dedupe"]], "as": "deduped"}
         id = self._new(task, "waiting")
-        if key:
-            self._by_dedupe[key] = id
         self._run(id, task)
         return {"id": id, "as": "new"}
+
+    def _is_new(self, task: New) -> bool:
+        return task.get("dedupe") not in self._by_dedupe
 
     def _new(self, task: New, state: str, group: int = 0) -> int:
         now = time.time()
@@ -69,6 +69,8 @@ class EagerEngine:
                 "id": self._last, "state": state, "queue": task.get("queue", "default"),  # type: ignore
                 "name": task["name"], "priority": task.get("priority", 4), "attempts": 0, "deaths": 0,
                 "group": group, "parent": task.get("parent", 0), "enqueued": now, "eta": now}
+            if key := task.get("dedupe"):
+                self._by_dedupe[key] = self._last
             while len(self._tasks) > KEPT_MAX:
                 del self._tasks[next(iter(self._tasks))]
             return self._last
@@ -98,7 +100,8 @@ class EagerEngine:
                 return []
         status["result"] = outcome.result
         status["state"] = "done"
-        return [(self._new(after, "waiting", status["group"]), after) for after in outcome.next]
+        return [(self._new(after, "waiting", status["group"]), after) for after in outcome.next
+                if self._is_new(after)]
 
     def _cancel(self, id: int) -> Cancelling:
         task = self._tasks.get(id)

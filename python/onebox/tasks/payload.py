@@ -44,6 +44,10 @@ def prepend(value: Any, call: Mapping[str, Any], codec: str, name: str) -> dict[
     return {"args": [value, *call.get("args", ())], "kwargs": call.get("kwargs", {})}
 
 
+def codec_of(call: Mapping[str, Any]) -> str:
+    return "pickle" if "pickled" in call else "json"
+
+
 def parse(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):

@@ -15,9 +15,10 @@ from onebox.cancelled import DeadlineExceeded
 from onebox.engines import Next, engine
 from onebox.tasks import canvas, payload
 from onebox.tasks.definition import Options, Task, registry
-from onebox.tasks.result import results_of
+from onebox.tasks.result import GATE, results_of
 
 PROGRESS_SECONDS = 0.25  # between two that are told
+GATE_BACKOFF = (0.5, 2.0, 30.0)
 
 _OURS = ("/onebox/tasks/running.py", "/onebox/tasks/job_run.py")
 
@@ -116,18 +117,22 @@ class Work:
 
     call: Callable[[], Any]
     options: Options
-    chain: Sequence[canvas.Stage] = ()
+    chain: Sequence[canvas.Item] = ()
 
 
 def prepare(running: Running, text: str) -> Work:
     """Of a task with that payload. Raises whatever its import does, or its arguments."""
     call = payload.parse(text)
+    chain = call.get("chain", ())
     if running.name == canvas.GATHERED:
         return Work(lambda: None, Options())
+    if running.name == canvas.LIST:
+        return Work(lambda: payload.unpack(call)[0][0], Options(codec=payload.codec_of(call)), chain)
+    if running.name.startswith(GATE):
+        return Work(lambda: _Gate(running, chain), Options(backoff=GATE_BACKOFF))
     task = find(running.name)
     args, kwargs = payload.unpack(call)
-    return Work(lambda: task.function(*_before(running, call), *args, **kwargs), task.options,
-                call.get("chain", ()))
+    return Work(lambda: task.function(*_before(running, call), *args, **kwargs), task.options, chain)
 
 
 def attempt(running: Running, prepare: Callable[[], Work],
@@ -140,12 +145,34 @@ def attempt(running: Running, prepare: Callable[[], Work],
         options = work.options
         with around():
             value = work.call()
+        if isinstance(value, _Gate):
+            return Done("null", value.next())
         return Done(payload.dump_result(value, options.codec, running.name),
-                    canvas.next_of(work.chain, value, options.codec, running.name, running.id))
+                    canvas.next_of(work.chain, value, options.codec, running))
     except BaseException as error:  # whatever it raises: SystemExit, the deadline
         return Failed(traceback_of(error), _retry_in(running, options, error))
     finally:
         _current.reset(token)
+
+
+class _Gate:
+    """What follows where all before it and its like are done."""
+
+    def __init__(self, running: Running, chain: Sequence[canvas.Item]) -> None:
+        self._running, self._chain = running, chain
+        self._results = canvas.results_at(running.name, engine().members(running.group))
+
+    def next(self) -> list[Next]:
+        if self._results is None:
+            return []
+        try:
+            following = canvas.next_of(self._chain, self._results, "json", self._running)
+        except TypeError:  # one of them was pickled
+            following = canvas.next_of(self._chain, self._results, "pickle", self._running)
+        like = self._running.name.rpartition(" ")[0]
+        for number, one in enumerate(following):
+            one["dedupe"] = f"{like} of {self._running.group}, {number}"
+        return following
 
 
 def late(running: Running) -> float | None:
