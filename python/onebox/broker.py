@@ -57,14 +57,14 @@ def call(op: str, fields: Mapping[str, Any] | None = None, *, seconds: float = A
                 raise Lost("the broker has answered another question")
             break
         except Lost as error:
-            _drop()
+            close()
             if sent and not again:
                 raise BrokerLost(f"{op}: {error}; whether it was done is not known", unknown=True) from None
             if time.monotonic() + PAUSE_SECONDS >= until:
                 raise BrokerLost(f"{op}: {error}", unknown=sent) from None
             time.sleep(PAUSE_SECONDS)
         except BaseException:  # from outside, as a deadline: the answer would be taken for another's
-            _drop()
+            close()
             raise
     if "error" in answer:
         raise Refused(str(answer["error"]), retry=bool(answer.get("retry")))
@@ -165,7 +165,8 @@ def _connection(until: float) -> Connection:
     return there
 
 
-def _drop() -> None:
+def close() -> None:
+    """That of this thread; another call makes a new one."""
     there: Connection | None = getattr(_own, "connection", None)
     _own.connection = None
     if there is not None:

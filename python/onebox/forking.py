@@ -17,6 +17,8 @@ def close_pools() -> None:
         engine.dispose()
     for pool in redis_pools:
         pool.disconnect()
+    if broker := sys.modules.get("onebox.broker"):
+        broker.close()
 
 
 def what_must_not_be_forked(*known: int) -> list[str]:

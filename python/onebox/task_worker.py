@@ -13,7 +13,8 @@ from typing import Any
 
 from onebox.cancelled import Cancelled
 from onebox.tasks import app_context, job_run, reporter, running
-from onebox.tasks.running import Done, Failed, Running
+from onebox.tasks.present import Running
+from onebox.tasks.running import Done, Failed
 
 JOBS_QUEUE = "onebox.jobs"
 FINISH_SECONDS = 5.0  # that the broker may take to confirm the last outcomes

@@ -19,7 +19,7 @@ def add(first, second=0):
 class WithBroker(unittest.TestCase):
     def setUp(self):
         self.broker = self.enterContext(FakeBroker())
-        self.addCleanup(broker._drop)
+        self.addCleanup(broker.close)
 
     def end(self, id, **how):
         leased = self.broker.lease(id)
@@ -182,6 +182,13 @@ class Faults(WithBroker):
         os.close(write)
         self.assertEqual(first.status, "waiting")
         self.assertEqual(len(self.broker.connections), 2)
+
+    def test_a_zygote_forks_no_connection(self):
+        from onebox import forking
+        add.delay(1)
+        self.assertIn(f"a connection to {self.broker.path!r} is open", forking.what_must_not_be_forked())
+        forking.close_pools()
+        self.assertNotIn(f"a connection to {self.broker.path!r} is open", forking.what_must_not_be_forked())
 
     def test_threads_do_not_wait_for_each_other(self):
         result = add.delay(1)

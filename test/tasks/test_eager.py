@@ -3,8 +3,10 @@ import enum
 import os
 import subprocess
 import sys
+import types
 import unittest
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import onebox
 from onebox import chain, group, task
@@ -179,6 +181,15 @@ class Ends(Eager):
         self.assertEqual(known, {"name": "test_eager:knows", "attempt": 1, "same": True})
         self.assertIsNone(current())
 
+    def test_a_task_is_the_parent_of_what_it_enqueues(self):
+        outer = enqueues.delay()
+        self.assertEqual(Result(outer.get()).info()["parent"], outer.id)
+
+
+@task
+def enqueues():
+    return add.delay(1).id
+
 
 @task
 def knows():
@@ -297,6 +308,16 @@ class Messages(unittest.TestCase):
         made = task(rate="10/s", name="slow")(lambda: None)
         self.addCleanup(registry.pop, "slow")
         self.assertEqual((made.options.queue, queues()), ("slow", {"slow": {"rate": "10/s"}}))
+
+    def test_in_the_apps_own_transaction(self):
+        outbox = types.ModuleType("onebox.outbox")
+        outbox.enqueue = lambda *given: enqueued.append(given)
+        enqueued = []
+        with mock.patch.dict(sys.modules, {"onebox.outbox": outbox}):
+            self.assertIsNone(add.delay_with("a connection", 1, second=2))
+            self.assertEqual(add.apply_async((1,), outbox="another", dedupe="x").id, 0)
+        self.assertEqual(enqueued, [("a connection", add.message((1,), {"second": 2})),
+                                    ("another", add.message((1,), dedupe="x"))])
 
     def test_the_name_is_the_modules_also_in_main(self):
         code = "from onebox import task\n@task\ndef f(): pass\nprint(f.name)"

@@ -85,7 +85,7 @@ class Declared(Case):
     def setUp(self):
         super().setUp()
         self.broker = self.enterContext(FakeBroker())
-        self.addCleanup(broker._drop)
+        self.addCleanup(broker.close)
 
     def test_what_the_app_has(self):
         job(every="1 hour")(work)

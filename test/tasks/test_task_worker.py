@@ -101,7 +101,7 @@ class Case(unittest.TestCase):
         self.said = io.StringIO()
         self.enterContext(contextlib.redirect_stderr(self.said))
         self.broker = self.enterContext(FakeBroker())
-        self.addCleanup(broker._drop)
+        self.addCleanup(broker.close)
         self.worker = TaskApp(flask_app, 2, 7)
         self.broker.until(lambda: self.broker.workers)
         self.addCleanup(self.finish)

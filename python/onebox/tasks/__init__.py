@@ -14,9 +14,10 @@ from typing import Any
 from onebox.engines import BrokerLost, NoBroker, Refused, TaskError
 from onebox.tasks.canvas import Signature, chain, group
 from onebox.tasks.definition import Task, registry, task
+from onebox.tasks.present import Running, current, progress
 from onebox.tasks.result import (GroupResult, Result, TaskCancelled, TaskExpired, TaskFailed,
                                  TaskUnknown)
-from onebox.tasks.running import Retry, Running, current, progress
+from onebox.tasks.running import Retry
 
 __all__ = ["BrokerLost", "GroupResult", "NoBroker", "Refused", "Result", "Retry", "Running", "Signature",
            "Task", "TaskCancelled", "TaskError", "TaskExpired", "TaskFailed", "TaskUnknown", "chain",

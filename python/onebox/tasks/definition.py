@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from onebox.engines import Admission, New, Refused, engine
-from onebox.tasks import payload
+from onebox.tasks import payload, present
 from onebox.tasks.canvas import Signature
 from onebox.tasks.result import Result
 
@@ -114,6 +114,8 @@ class Task(Generic[P, R]):
         _put_times(message, eta, countdown, expires)
         if key := unique or self._unique_key(args, kwargs):
             message["unique"] = key
+        if run := present.current():
+            message["parent"] = run.id
         return message
 
     def _message(self, text: str) -> New:

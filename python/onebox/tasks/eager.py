@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from onebox.engines import ENDED, Admission, Cancelling, New, Status
 from onebox.tasks import running
+from onebox.tasks.present import Running
 
 KEPT_MAX = 10_000  # ends that can be asked for
 
@@ -87,7 +88,7 @@ class EagerEngine:
         status["state"] = "running"
         while True:
             status["attempts"] += 1
-            run = running.Running(
+            run = Running(
                 id, status["attempts"], task["name"], status["queue"], status["attempts"],
                 retries=task.get("retries", 0), enqueued=status["enqueued"], group=status["group"],
                 parent=status["parent"], fence=status["attempts"])

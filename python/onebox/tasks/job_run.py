@@ -20,7 +20,8 @@ import onebox
 from onebox.jobs import registry
 from onebox.tasks import payload
 from onebox.tasks.definition import Options
-from onebox.tasks.running import Running, Work
+from onebox.tasks.present import Running
+from onebox.tasks.running import Work
 
 SLICE_SECONDS = 0.25  # of waiting, so that it can be interrupted
 TERM_SECONDS = 0.5  # that a command has to end, before it is killed: a stuck thread is given up after 1 s

@@ -1,23 +1,21 @@
-"""The attempt that runs here: what it is, and how it ends."""
+"""An attempt at a task: what it is given, what it does, and how it ends."""
 from __future__ import annotations
 
-import contextvars
 import importlib
 import random
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from onebox.cancelled import DeadlineExceeded
 from onebox.engines import Next, engine
 from onebox.tasks import canvas, payload
 from onebox.tasks.definition import Options, Task, registry
+from onebox.tasks.present import Running, present
 from onebox.tasks.result import GATE, results_of
 
-PROGRESS_SECONDS = 0.25  # between two that are told
 GATE_BACKOFF = (0.5, 2.0, 30.0)
 
 _OURS = ("/onebox/tasks/running.py", "/onebox/tasks/job_run.py")
@@ -33,41 +31,6 @@ class Retry(Exception):
 
 
 @dataclass
-class Running:
-    """An attempt. `fence` grows with each lease of the task: who writes somewhere with a lower one than was
-    seen there comes too late."""
-
-    id: int
-    token: int
-    name: str
-    queue: str = "default"
-    attempt: int = 1  # from 1
-    deaths: int = 0  # of workers that had it
-    retries: int = 0
-    enqueued: float = 0.0
-    group: int = 0
-    parent: int = 0
-    fence: int = 0
-    firing: float | None = None  # of a job: the time at which it was due, unix
-    _told: float = field(default=0.0, repr=False)
-
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.id, self.token
-
-    @property
-    def tries_left(self) -> bool:
-        """Whether a failure of this attempt leads to another."""
-        return self.attempt - self.deaths <= self.retries
-
-    def dedupe_key(self, step: str = "") -> str:
-        """A text that is the same in each attempt at this task and in no other task: for whoever takes an
-        idempotency key, and for dedupe= of what this task enqueues."""
-        key = f"onebox-{self.id}-{self.enqueued:.3f}"
-        return f"{key}-{step}" if step else key
-
-
-@dataclass
 class Done:
     result: str
     next: list[Next]
@@ -77,28 +40,6 @@ class Done:
 class Failed:
     traceback: str
     retry_in: float | None  # seconds; None: it is a dead letter
-
-
-_current: contextvars.ContextVar[Running | None] = contextvars.ContextVar("onebox task", default=None)
-
-
-def current() -> Running | None:
-    """What this thread or greenlet runs; None outside of a task."""
-    return _current.get()
-
-
-def progress(done: float) -> None:
-    """Says how much of the task is done, 0 to 1, for Result.progress; at most four times a second are told.
-    Outside of a task nothing."""
-    running = _current.get()
-    if running is None:
-        return
-    if not 0 <= done <= 1:
-        raise ValueError(f"progress is 0 to 1, not {done}")
-    now = time.monotonic()
-    if done == 1 or now - running._told >= PROGRESS_SECONDS:
-        running._told = now
-        engine().progress(running.id, running.token, float(done))
 
 
 def find(name: str) -> Task[..., Any]:
@@ -139,7 +80,7 @@ def attempt(running: Running, prepare: Callable[[], Work],
             around: Callable[[], AbstractContextManager[Any]] = nullcontext) -> Done | Failed:
     """Does it, within `around()`. Whatever is raised in it is how it ends."""
     options = Options()
-    token = _current.set(running)
+    token = present.set(running)
     try:
         work = prepare()
         options = work.options
@@ -152,7 +93,7 @@ def attempt(running: Running, prepare: Callable[[], Work],
     except BaseException as error:  # whatever it raises: SystemExit, the deadline
         return Failed(traceback_of(error), _retry_in(running, options, error))
     finally:
-        _current.reset(token)
+        present.reset(token)
 
 
 class _Gate:
