@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from onebox.tasks import payload
-from onebox.tasks.definition import Task, name_of
+from onebox.tasks.definition import Task, name_of, refuse_coroutines
 
 __all__ = ["Job", "JobRefused", "job", "register", "registry", "unregister"]
 
@@ -113,6 +113,7 @@ def _add(function: Callable[..., Any], place: str, *, every: Any, cron: Any, at:
          **how: Any) -> Job:
     if isinstance(function, Task):
         function = function.function
+    refuse_coroutines(function)
     made = Job(name or function.__name__, function, _trigger(every, cron, at), args=tuple(args),
                kwargs=dict(kwargs or {}), place=place, **how)
     _check(made)

@@ -291,6 +291,7 @@ class Messages(unittest.TestCase):
     def test_unique_keys(self):
         same = [alone.message(("a",), {"b": 1}), alone.message(["a"], {"b": 1})]
         self.assertEqual(same[0]["unique"], same[1]["unique"])
+        self.assertEqual(alone.message(({"a": 1, "b": 2},))["unique"], alone.message(({"b": 2, "a": 1},))["unique"])
         self.assertNotEqual(same[0]["unique"], alone.message(("a",), {"b": 2})["unique"])
         self.assertEqual(one_for.message((7, "x"))["unique"], one_for.message((), {"text": "y", "user": 7})["unique"])
         self.assertEqual(one_for_two.message((7, "x"))["unique"], "test_eager:one_for_two u1")
@@ -300,6 +301,10 @@ class Messages(unittest.TestCase):
                       {"name": "x" * 256}, {"keep": -1}):
             with self.subTest(wrong), self.assertRaises(ValueError):
                 task(**wrong)(lambda: None)
+        async def waits():
+            pass
+        with self.assertRaisesRegex(TypeError, "waits is async"):
+            task(waits)
         with self.assertRaisesRegex(ValueError, "two tasks are named 'test_eager:add'"):
             task(name="test_eager:add")(lambda: None)
 

@@ -333,6 +333,21 @@ class BrokerDies(Case):
         self.broker.start()
         self.assertEqual([result.get(20) for result in results], list(range(20)))
 
+    def test_while_it_is_away_outcomes_have_a_limit(self):
+        results = [says.delay(10), says.delay(10)]
+        leases = [self.broker.lease() for _ in results]
+        self.broker.stop()
+        with mock.patch.object(self.broker, "lease", lambda _: leases.pop(0)), \
+                mock.patch.multiple("onebox.tasks.reporter", OUTCOMES_BYTES_MAX=10, SLICE_SECONDS=0.01):
+            self.run_next()
+            second = threading.Thread(target=self.run_next, daemon=True)
+            second.start()
+            until(lambda: (2, 1) in self.worker._reporter._running)
+            self.assertEqual(len(self.worker._reporter._outcomes), 1)
+            self.broker.start()
+            second.join(20)
+            self.assertEqual([result.get(20) for result in results], ["x" * 10] * 2)
+
     def test_what_was_given_to_another(self):
         result = waits.delay()
         thread = self.in_thread()

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class Task(Generic[P, R]):
         if unique is True:
             bound = self._signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            text = repr((bound.args, sorted(bound.kwargs.items())))
+            text = _text((bound.args, bound.kwargs))
             key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         elif callable(unique):
             key = unique(*args, **kwargs)
@@ -149,6 +150,14 @@ class Task(Generic[P, R]):
             bound.apply_defaults()
             key = unique.format(**bound.arguments)
         return f"{self.name[-200:]} {key}"
+
+
+def _text(value: Any) -> str:
+    """The same for what is equal."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except TypeError:  # what pickle carries
+        return repr(value)
 
 
 def admitted(admission: Admission, name: str) -> int:
@@ -187,6 +196,7 @@ def task(function: Callable[..., Any] | None = None, /, *, queue: str | None = N
     codec: "pickle" carries what JSON cannot; whoever writes to the broker's socket can run code then.
     """
     def make(function: Callable[..., Any]) -> Task[..., Any]:
+        refuse_coroutines(function)
         own = name or name_of(function)
         if len(own.encode()) > NAME_BYTES_MAX:
             raise ValueError(f"the name of a task has {NAME_BYTES_MAX} bytes at most: {own}")
@@ -195,6 +205,12 @@ def task(function: Callable[..., Any] | None = None, /, *, queue: str | None = N
         _check(own, options)
         return _register(Task(function, own, options))
     return make if function is None else make(function)
+
+
+def refuse_coroutines(function: Callable[..., Any]) -> None:
+    """Raises TypeError: a thread of a worker runs functions, and no event loop."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{name_of(function)} is async: make it a function that calls asyncio.run()")
 
 
 def queues() -> dict[str, dict[str, Any]]:

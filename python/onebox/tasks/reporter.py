@@ -17,6 +17,7 @@ from typing import Any
 from onebox import broker
 
 OUTCOMES_MAX = 1000  # that wait to be confirmed; then tasks wait with theirs
+OUTCOMES_BYTES_MAX = 64 << 20  # or so: of their results and tracebacks
 ANSWER_SECONDS = 30.0  # that the broker may take to confirm, before the connection is made anew
 PAUSE_SECONDS = (0.05, 1.0)  # before another connection: at first, at last
 AGAIN_SECONDS = 1.0  # before what it could not take for the moment
@@ -52,11 +53,15 @@ class Reporter:
 
     def ended(self, key: Key, outcome: Message) -> None:
         """`outcome` without its id and token. Waits where too many are there; may be called again."""
-        while len(self._outcomes) >= OUTCOMES_MAX and key not in self._outcomes:
+        while self._is_full() and key not in self._outcomes:
             time.sleep(SLICE_SECONDS)
         self._outcomes.setdefault(key, {**outcome, "id": key[0], "token": key[1]})
         self._running.pop(key, None)
         self.wake()
+
+    def _is_full(self) -> bool:
+        return len(self._outcomes) >= OUTCOMES_MAX or OUTCOMES_BYTES_MAX <= sum(
+            len(outcome.get("result") or outcome.get("traceback") or "") for outcome in list(self._outcomes.values()))
 
     def progress(self, key: Key, progress: float) -> None:
         self._progress[key] = progress
