@@ -13,7 +13,6 @@
 #include "queue/schema.h"
 #include "queue/store.h"
 #include "queue/testing.h"
-#include "queue/testing_disk.h"
 
 namespace onebox::queue {
 namespace {

@@ -14,7 +14,6 @@
 #include "os/clock.h"
 #include "os/random.h"
 #include "queue/testing.h"
-#include "queue/testing_disk.h"
 #include "queue/testing_model.h"
 
 namespace onebox::queue {

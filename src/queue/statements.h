@@ -5,10 +5,17 @@
 #include <vector>
 
 #include "base/result.h"
-#include "queue/database.h"
-#include "queue/statement.h"
+#include "sqlite/database.h"
+#include "sqlite/statement.h"
 
 namespace onebox::queue {
+
+using sqlite::Blob;
+using sqlite::Database;
+using sqlite::Durability;
+using sqlite::IntegersOf;
+using sqlite::Rows;
+using sqlite::Statement;
 
 // Each reads and writes by a key or an index; their texts, parameters and columns are in the source,
 // in this order. Those that give a task's status have the columns of kStatusColumns there.

@@ -1,10 +1,8 @@
 #include "queue/store.h"
 
-#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
-#include "os/file.h"
 #include "queue/schema.h"
 
 namespace onebox::queue {
@@ -12,27 +10,18 @@ namespace onebox::queue {
 // --- the file
 
 Result<std::unique_ptr<Store>> Store::Open(const std::string& path, const Limits& limits) {
-  auto lock = os::LockFile(path + ".lock");
-  if (!lock.ok()) {
-    if (lock.error().system_error != EWOULDBLOCK) return std::move(lock).error();
-    return OperatorError(path + " is in use by another broker");
-  }
-  auto database =
+  sqlite::File file =
       TRY(OpenQueueFile(path, {.bytes_max = limits.file_bytes_max, .log_bytes = limits.log_bytes}));
-  auto statements = TRY(Statements::Prepare(*database));
-  std::unique_ptr<Store> store(
-      new Store(limits, std::move(lock).value(), std::move(database), std::move(statements)));
+  auto statements = TRY(Statements::Prepare(*file.database));
+  std::unique_ptr<Store> store(new Store(limits, std::move(file), std::move(statements)));
   TRY(store->Load());
   return store;
 }
 
-Store::Store(const Limits& limits,
-             os::Fd lock,
-             std::unique_ptr<Database> database,
-             Statements statements)
+Store::Store(const Limits& limits, sqlite::File file, Statements statements)
     : limits_(limits),
-      lock_(std::move(lock)),
-      database_(std::move(database)),
+      lock_(std::move(file.lock)),
+      database_(std::move(file.database)),
       statements_(std::move(statements)) {}
 
 Store::~Store() {

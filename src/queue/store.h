@@ -13,11 +13,11 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "os/fd.h"
-#include "queue/database.h"
 #include "queue/queues.h"
 #include "queue/statements.h"
 #include "queue/task.h"
 #include "queue/task_row.h"
+#include "sqlite/file.h"
 
 namespace onebox::queue {
 
@@ -169,10 +169,7 @@ class Store final {
     std::uint32_t members = 0;
   };
 
-  Store(const Limits& limits,
-        os::Fd lock,
-        std::unique_ptr<Database> database,
-        Statements statements);
+  Store(const Limits& limits, sqlite::File file, Statements statements);
 
   // store.cc: the file, transactions, counts
   Status Load();

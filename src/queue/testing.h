@@ -1,55 +1,18 @@
 #pragma once
-// A folder with a store's file, for the room's tests.
+// What the room's tests share: folders with a store's file, and times.
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <memory>
-#include <string>
-#include <string_view>
-
-#include "base/check.h"
+#include "base/clock.h"
 #include "queue/store.h"
+#include "sqlite/testing.h"
+#include "sqlite/testing_disk.h"
 
 namespace onebox::queue {
 
-// A folder that is removed at the end.
-class TestFolder final {
- public:
-  TestFolder() {
-    std::string pattern = std::filesystem::temp_directory_path() / "onebox-queue-XXXXXX";
-    CHECK(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  ~TestFolder() { std::filesystem::remove_all(path_); }
-
-  std::string file() const { return path_ / "queue.db"; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string BytesOf(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-inline void WriteBytes(const std::string& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
-// What a crash of the process leaves: the file and its log as they are now.
-inline void CopyStore(const std::string& from, const std::string& to) {
-  for (const char* const end : {"", "-wal"}) {
-    std::filesystem::remove(to + end);
-    if (std::filesystem::exists(from + end)) std::filesystem::copy_file(from + end, to + end);
-  }
-  std::filesystem::remove(to + "-shm");
-}
+using sqlite::BytesOf;
+using sqlite::CopyStore;
+using sqlite::TestDisk;
+using sqlite::TestFolder;
+using sqlite::WriteBytes;
 
 inline constexpr WallTime At(std::int64_t seconds) {
   return WallTime(std::chrono::seconds(1'800'000'000 + seconds));

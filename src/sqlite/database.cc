@@ -1,4 +1,4 @@
-#include "queue/database.h"
+#include "sqlite/database.h"
 
 #include <cerrno>
 #include <utility>
@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "os/error.h"
 
-namespace onebox::queue {
+namespace onebox::sqlite {
 namespace {
 
 // Another program's look at the file is short: nobody shall notice it. Longer is an Error.
@@ -42,11 +42,13 @@ void Database::Close::operator()(sqlite3* file) const {
   CHECK(sqlite3_close(file) == SQLITE_OK);  // anything else: a Statement outlived us
 }
 
-Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
+Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
+                                                 std::string_view content) {
   sqlite3* opened = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;  // one thread uses it
   const int code = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
-  std::unique_ptr<Database> database(new Database(path, std::unique_ptr<sqlite3, Close>(opened)));
+  std::unique_ptr<Database> database(
+      new Database(path, content, std::unique_ptr<sqlite3, Close>(opened)));
   if (code != SQLITE_OK) return database->ErrorOf(code);
   sqlite3_extended_result_codes(opened, 1);
   sqlite3_busy_timeout(opened, kBusyMilliseconds);
@@ -148,11 +150,12 @@ Error Database::ErrorOf(int code) const {
 
 Error Database::Damaged(std::string_view what) const {
   return OperatorError(fmt::format(
-      "{0} is damaged, or no queue of Onebox ({1}); it is left as it is. Save what can be read "
+      "{0} is damaged, or no {1} of Onebox ({2}); it is left as it is. Save what can be read "
       "with `sqlite3 {0} .recover | sqlite3 {0}.recovered` and put that file in its place, or move "
-      "{0} and {0}-wal away to begin with an empty queue",
+      "{0} and {0}-wal away to begin with an empty {1}",
       path_,
+      content_,
       what));
 }
 
-}  // namespace onebox::queue
+}  // namespace onebox::sqlite

@@ -1,19 +1,70 @@
-// The disk of the tests. It is no part of the room, and its calls are forwarded one by one.
-#include "queue/testing_disk.h"
+#pragma once
+// A disk for tests that fails when told to, and that forgets what it was not told to keep.
 
+#include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
 
-#include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "base/check.h"
-#include "queue/testing.h"
+#include "sqlite/testing.h"
 
-namespace onebox::queue {
+namespace onebox::sqlite {
 
-namespace {
-TestDisk* present = nullptr;
-sqlite3_vfs* real_vfs = nullptr;
-}  // namespace
+// While it lives, SQLite's files of this process are on it. They lie in their places as ever; beside
+// that it keeps what the real disk would have after the machine has lost its power. One at a time.
+class TestDisk final {
+ public:
+  TestDisk();
+  ~TestDisk();
+  TestDisk(const TestDisk&) = delete;
+  TestDisk& operator=(const TestDisk&) = delete;
+
+  // From the `after`th write or sync on, counted from now, all give `code`, until Mend().
+  enum class At : unsigned char { kWrite, kSync };
+  void Break(At what, std::uint32_t after, int code);
+  void Mend() { code_ = SQLITE_OK; }
+
+  // Whether something was written to the file, and not synced since.
+  bool Unsynced(const std::string& path) const;
+
+  // Writes to `to` what is left of the file `from`: all that was synced, and of what was written
+  // since, some pieces and not others.
+  void LosePower(const std::string& from, const std::string& to, std::mt19937_64& random) const;
+
+ private:
+  struct Write {
+    std::size_t offset = 0;
+    std::string bytes;
+    enum class Kind : unsigned char { kBytes, kTruncate } kind = Kind::kBytes;
+  };
+  struct Content {
+    std::string synced;
+    std::vector<Write> since;
+  };
+  struct File;
+  struct Calls;  // SQLite's interface to us
+
+  int Failure(At what);
+  static void Apply(std::string& bytes, const Write& write);
+
+  std::map<std::string, Content> contents_;
+  At what_ = At::kWrite;
+  std::uint32_t after_ = 0;
+  int code_ = SQLITE_OK;
+};
+
+// Its calls are forwarded one by one.
+
+namespace testing_disk {
+inline TestDisk* present = nullptr;
+inline sqlite3_vfs* real_vfs = nullptr;
+}  // namespace testing_disk
 
 struct TestDisk::File {
   sqlite3_file base;
@@ -30,7 +81,7 @@ struct TestDisk::Calls {
     return RealOf(f)->xRead(Of(f)->real(), to, size, offset);
   }
   static int DoWrite(sqlite3_file* f, const void* from, int size, sqlite3_int64 offset) {
-    if (const int code = present->Failure(At::kWrite); code != SQLITE_OK) return code;
+    if (const int code = testing_disk::present->Failure(At::kWrite); code != SQLITE_OK) return code;
     if (Content* const content = Of(f)->content) {
       content->since.push_back(
           {static_cast<std::size_t>(offset),
@@ -45,7 +96,7 @@ struct TestDisk::Calls {
     return RealOf(f)->xTruncate(Of(f)->real(), size);
   }
   static int Sync(sqlite3_file* f, int) {  // no test needs the real disk to have it
-    if (const int code = present->Failure(At::kSync); code != SQLITE_OK) return code;
+    if (const int code = testing_disk::present->Failure(At::kSync); code != SQLITE_OK) return code;
     if (Content* const content = Of(f)->content) {
       for (const Write& write : content->since) {
         Apply(content->synced, write);
@@ -101,11 +152,12 @@ struct TestDisk::Calls {
                                                nullptr,
                                                nullptr};
     File* const file = new (f) File{};
-    const int code = real_vfs->xOpen(real_vfs, name, file->real(), flags, out);
+    const int code =
+        testing_disk::real_vfs->xOpen(testing_disk::real_vfs, name, file->real(), flags, out);
     if (file->real()->pMethods == nullptr) return code;
     file->base.pMethods = &methods;
     if (name != nullptr) {
-      Content& content = present->contents_[name];
+      Content& content = testing_disk::present->contents_[name];
       content = {BytesOf(name), {}};  // what lies there before is on the disk
       file->content = &content;
     }
@@ -113,32 +165,32 @@ struct TestDisk::Calls {
   }
 };
 
-TestDisk::TestDisk() {
+inline TestDisk::TestDisk() {
   static sqlite3_vfs vfs;
-  CHECK(present == nullptr);
-  present = this;
-  if (real_vfs == nullptr) {
-    real_vfs = sqlite3_vfs_find(nullptr);
-    vfs = *real_vfs;
+  CHECK(testing_disk::present == nullptr);
+  testing_disk::present = this;
+  if (testing_disk::real_vfs == nullptr) {
+    testing_disk::real_vfs = sqlite3_vfs_find(nullptr);
+    vfs = *testing_disk::real_vfs;
     vfs.zName = "onebox-test";
-    vfs.szOsFile = static_cast<int>(sizeof(File)) + real_vfs->szOsFile;
+    vfs.szOsFile = static_cast<int>(sizeof(File)) + testing_disk::real_vfs->szOsFile;
     vfs.xOpen = Calls::Open;
   }
   sqlite3_vfs_register(&vfs, 1);
 }
 
-TestDisk::~TestDisk() {
-  sqlite3_vfs_register(real_vfs, 1);
-  present = nullptr;
+inline TestDisk::~TestDisk() {
+  sqlite3_vfs_register(testing_disk::real_vfs, 1);
+  testing_disk::present = nullptr;
 }
 
-void TestDisk::Break(At what, std::uint32_t after, int code) {
+inline void TestDisk::Break(At what, std::uint32_t after, int code) {
   what_ = what;
   after_ = after;
   code_ = code;
 }
 
-int TestDisk::Failure(At what) {
+inline int TestDisk::Failure(At what) {
   if (code_ == SQLITE_OK || what != what_) return SQLITE_OK;
   if (after_ > 0) {
     --after_;
@@ -147,21 +199,21 @@ int TestDisk::Failure(At what) {
   return code_;
 }
 
-bool TestDisk::Unsynced(const std::string& path) const {
+inline bool TestDisk::Unsynced(const std::string& path) const {
   const auto found = contents_.find(path);
   return found != contents_.end() && !found->second.since.empty();
 }
 
-void TestDisk::Apply(std::string& bytes, const Write& write) {
+inline void TestDisk::Apply(std::string& bytes, const Write& write) {
   if (write.kind == Write::Kind::kTruncate) return bytes.resize(write.offset);
   const std::size_t end = write.offset + write.bytes.size();
   if (bytes.size() < end) bytes.resize(end);
   bytes.replace(write.offset, write.bytes.size(), write.bytes);
 }
 
-void TestDisk::LosePower(const std::string& from,
-                         const std::string& to,
-                         std::mt19937_64& random) const {
+inline void TestDisk::LosePower(const std::string& from,
+                                const std::string& to,
+                                std::mt19937_64& random) const {
   for (const char* const end : {"", "-wal"}) {
     std::filesystem::remove(to + end);
     const auto found = contents_.find(from + end);
@@ -175,47 +227,4 @@ void TestDisk::LosePower(const std::string& from,
   std::filesystem::remove(to + "-shm");
 }
 
-namespace {
-
-// The tests below this disk prove nothing where it forgets too much or too little.
-TEST(TestDisk, KeepsWhatWasSyncedAndOnlyPartOfTheRest) {
-  TestDisk disk;
-  TestFolder folder;
-  auto database = sqlite3_vfs_find(nullptr);
-  EXPECT_STREQ(database->zName, "onebox-test");
-  sqlite3* file = nullptr;
-  ASSERT_EQ(sqlite3_open(folder.file().c_str(), &file), SQLITE_OK);
-  const auto run = [&](const char* sql) {
-    return sqlite3_exec(file, sql, nullptr, nullptr, nullptr);
-  };
-  ASSERT_EQ(run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (x)"),
-            SQLITE_OK);
-  EXPECT_FALSE(disk.Unsynced(folder.file() + "-wal"));
-  ASSERT_EQ(run("PRAGMA synchronous = NORMAL; INSERT INTO t VALUES (1)"), SQLITE_OK);
-  EXPECT_TRUE(disk.Unsynced(folder.file() + "-wal"));
-  int lost = 0;
-  std::mt19937_64 random(1);
-  for (int i = 0; i < 20; ++i) {
-    disk.LosePower(folder.file(), folder.file() + "2", random);
-    sqlite3* other = nullptr;
-    ASSERT_EQ(sqlite3_open((folder.file() + "2").c_str(), &other), SQLITE_OK);
-    int rows = 0;
-    const auto count = [](void* to, int, char** columns, char**) {
-      *static_cast<int*>(to) = columns[0][0] - '0';
-      return 0;
-    };
-    ASSERT_EQ(sqlite3_exec(other, "SELECT count(*) FROM t", count, &rows, nullptr), SQLITE_OK);
-    if (rows == 0) ++lost;
-    sqlite3_close(other);
-  }
-  EXPECT_GT(lost, 0);
-  EXPECT_LT(lost, 20);
-  disk.Break(TestDisk::At::kWrite, 0, SQLITE_FULL);
-  EXPECT_EQ(run("INSERT INTO t VALUES (2)"), SQLITE_FULL);
-  disk.Mend();
-  EXPECT_EQ(run("INSERT INTO t VALUES (2)"), SQLITE_OK);
-  sqlite3_close(file);
-}
-
-}  // namespace
-}  // namespace onebox::queue
+}  // namespace onebox::sqlite

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace onebox::queue {
+namespace onebox::sqlite {
 
 class Database;
 
@@ -108,4 +108,4 @@ class Statement final {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
-}  // namespace onebox::queue
+}  // namespace onebox::sqlite

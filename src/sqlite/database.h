@@ -8,9 +8,9 @@
 #include <sqlite3.h>
 
 #include "base/result.h"
-#include "queue/statement.h"
+#include "sqlite/statement.h"
 
-namespace onebox::queue {
+namespace onebox::sqlite {
 
 // What a commit waits for. Both keep what is committed when this process is killed.
 enum class Durability : unsigned char {
@@ -22,11 +22,13 @@ enum class Durability : unsigned char {
 class Database final {
  public:
   // Opens the file, which is there; it may be empty. Nothing is read before the first statement.
-  static Result<std::unique_ptr<Database>> Open(const std::string& path);
+  // `content` is what people call what it holds: "queue".
+  static Result<std::unique_ptr<Database>> Open(const std::string& path, std::string_view content);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
   const std::string& path() const { return path_; }
+  const std::string& content() const { return content_; }
 
   // One or more statements whose rows nobody wants; for the start, not for work.
   Status Execute(const char* sql);
@@ -51,10 +53,11 @@ class Database final {
     void operator()(sqlite3* file) const;
   };
 
-  Database(std::string path, std::unique_ptr<sqlite3, Close> file)
-      : path_(std::move(path)), file_(std::move(file)) {}
+  Database(std::string path, std::string_view content, std::unique_ptr<sqlite3, Close> file)
+      : path_(std::move(path)), content_(content), file_(std::move(file)) {}
 
   std::string path_;
+  std::string content_;
   std::unique_ptr<sqlite3, Close> file_;
   Statement begin_;
   Statement commit_;
@@ -62,4 +65,4 @@ class Database final {
   Durability durability_ = Durability::kDisk;
 };
 
-}  // namespace onebox::queue
+}  // namespace onebox::sqlite

@@ -1,9 +1,9 @@
-#include "queue/statement.h"
+#include "sqlite/statement.h"
 
 #include "base/check.h"
-#include "queue/database.h"
+#include "sqlite/database.h"
 
-namespace onebox::queue {
+namespace onebox::sqlite {
 namespace {
 
 // What we bind is within its limits, and the statement is ours and not running: anything else is
@@ -82,4 +82,4 @@ void Statement::BindNull(int position) {
   CheckBound(sqlite3_bind_null(statement_.get(), position));
 }
 
-}  // namespace onebox::queue
+}  // namespace onebox::sqlite
