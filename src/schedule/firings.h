@@ -26,6 +26,8 @@ struct CatchUpRule {
   CatchUp which = CatchUp::kOne;
   std::uint32_t all_max = 100;
   Duration late = std::chrono::seconds(60);  // from then on after it a firing is late
+
+  bool operator==(const CatchUpRule&) const = default;
 };
 
 struct Due {
