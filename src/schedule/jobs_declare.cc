@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <string>
 #include <string_view>
@@ -68,7 +69,7 @@ Status Jobs::DeclareOne(Draft& draft, Source source, const JobSpec& spec, WallTi
   job.definition = std::move(definition);
   job.source = source;
   job.removed.reset();
-  if (new_trigger) job.handled = now;
+  if (new_trigger) job.handled = std::max(job.handled, now);  // the clock may have been put back
   job.Aim();
   TRY(statements_.change_job.Run(spec.name,
                                  static_cast<int>(source),

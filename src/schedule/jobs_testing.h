@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,19 +43,22 @@ class TestQueue final {
     }
     return found->second;
   }
-  // As at a task's end, where it was not done.
-  void ForgetKeyOf(RunId run) {
+  // A task that is not done at its end: its key is forgotten.
+  void Fail(RunId run) {
+    failed_.insert(run);
     for (auto at = keys_.begin(); at != keys_.end(); ++at) {
       if (at->second != run) continue;
       keys_.erase(at);
       return;
     }
   }
+  bool HasFailed(RunId run) const { return failed_.count(run) > 0; }
   const std::map<std::string, int>& tasks() const { return tasks_; }  // by key, how many there were
 
  private:
   std::map<std::string, RunId> keys_;
   std::map<std::string, int> tasks_;
+  std::set<RunId> failed_;
   RunId next_ = 1;
 };
 
@@ -107,7 +111,7 @@ class TestBox final {
   std::vector<RunId> Run(WallTime now) { return Enqueue(Take(now)); }
   void End(RunId run, WallTime now, RunState state = RunState::kDone) {
     CHECK(jobs_->Ended(run, state, "", now).ok());
-    if (state != RunState::kDone) queue_.ForgetKeyOf(run);
+    if (state != RunState::kDone) queue_.Fail(run);
   }
 
   JobStatus StatusOf(std::string_view name) {
