@@ -20,6 +20,8 @@ constexpr Duration kStopGrace = seconds(1);  // for tasks that were interrupted 
 constexpr std::uint32_t kSweptPerTick = 1000;
 constexpr std::size_t kLookedAtPerTick = 100;
 constexpr Duration kTurnMax = seconds(60);
+constexpr Duration kJobsPause =
+    std::chrono::milliseconds(100);  // where a firing could not be taken
 
 }  // namespace
 
@@ -53,6 +55,7 @@ Status Broker::Open() {
   TRY(reactor_->Watch(handover_.socket.get(), socket_, EPOLLIN));
   reactor_->AtTurnEnd(*this);
   reactor_->timers().Arm(tick_, reactor_->now() + kTick);
+  TRY(OpenJobs());
   control_->Tell({{"broker", "ready"}});
   return Done();
 }
@@ -79,6 +82,7 @@ bool Broker::OnTurnEnd() {
   now_ = handover_.clock.WallNow();
   CheckDeadlines();
   CheckAhead();
+  TakeFirings();
   if (WorkToDo()) RunGroup();
   Answer();
   SendGiven();
@@ -96,9 +100,9 @@ bool Broker::OnTurnEnd() {
 }
 
 bool Broker::WorkToDo() const {
-  if (!inbox_.empty() || tick_due_) return true;
+  if (!inbox_.empty() || !firings_.empty() || tick_due_) return true;
   if (failing_) return false;  // the next tick tries again
-  if (!lost_.empty() || !returned_.empty()) return true;
+  if (!lost_.empty() || !lost_jobs_.empty() || !returned_.empty()) return true;
   if (next_due_ && *next_due_ <= now_) return true;
   const auto by_rate = turns_.NextByRate();
   if (by_rate && *by_rate <= reactor_->now()) return true;
@@ -112,6 +116,8 @@ void Broker::RunGroup() {
     if (std::exchange(failing_, false)) handover_.log.Info("the tasks' file can be written again");
     for (const auto& effect : std::exchange(effects_, {}))
       effect();
+    by_hand_.clear();
+    TellJobs(/*written=*/true);
     return;
   }
   if (!std::exchange(failing_, true)) {
@@ -120,6 +126,9 @@ void Broker::RunGroup() {
   }
   effects_.clear();
   given_.clear();
+  for (const std::int64_t fence : std::exchange(by_hand_, {}))
+    (void)jobs_->Refused(fence, now_);
+  TellJobs(/*written=*/false);
   for (Message& message : inbox_) {
     const Operation* operation = FindOperation(Text(At(message.body, "op")));
     if (operation != nullptr && operation->when == When::kInGroup) {
@@ -132,10 +141,12 @@ void Broker::RunGroup() {
 Status Broker::DoGroup() {
   if (next_due_ && *next_due_ <= now_) turns_.WakeAll();
   const bool tick = std::exchange(tick_due_, false);
+  if (tick) SweepJobs();
   TRY(store_->BeginGroup());
   // Before anything ends a lease: who is here goes on, whatever somebody did to the clock.
   const auto work = [&]() -> Status {
     if (tick) TRY(RenewAll());
+    TRY(EnqueueFirings());
     for (std::size_t i = 0; i < inbox_.size(); ++i) {
       AnswerOne(inbox_[i], When::kInGroup);
     }
@@ -172,6 +183,9 @@ void Broker::SetAlarm() {
     next_due_ = next.ok() ? next.value() : std::nullopt;
   }
   Time next = Time::max();
+  if (const auto due = jobs_->NextDue(); due && !draining_) {
+    next = *due > now_ ? AtSteady(*due) : reactor_->now() + kJobsPause;
+  }
   if (next_due_ && *next_due_ > now_) next = AtSteady(*next_due_);
   const auto by_rate = turns_.NextByRate();
   if (by_rate && *by_rate > reactor_->now()) next = std::min(next, *by_rate);
@@ -281,13 +295,20 @@ void Broker::CheckDrain() {
     return;
   }
   drain_deadline_ = Time::max();
-  std::vector<queue::Held> held;
+  std::vector<queue::Held> held, jobs;
   for (const auto& [id, running] : running_)
-    held.push_back({id, running.token});
+    (running.again ? held : jobs).push_back({id, running.token});
   const auto released = store_->Release(held, now_);
-  handover_.log.Warning("{} tasks have not ended in time; they wait for the next start{}",
-                        held.size(),
-                        released.ok() ? "" : ": " + released.error().message);
+  if (const Status failed = FailJobs(jobs); !failed.ok()) {
+    handover_.log.Error("{} jobs are not told as ended: {}", jobs.size(), failed.error().message);
+  }
+  for (const queue::Held& job : jobs)
+    LearnEnd(job.id, Interrupt::kNone);
+  handover_.log.Warning(
+      "{} tasks have not ended in time; they wait for the next start, and {} jobs do not{}",
+      held.size(),
+      jobs.size(),
+      released.ok() ? "" : ": " + released.error().message);
   running_.clear();
   if (finishing_) ended_all_ = true;
 }

@@ -3,7 +3,8 @@
 //
 // One thread. A turn takes what has come from all clients, does it as one transaction of the store,
 // which waits for the disk once, and answers when that is done. Its parts are apart by what they are
-// about: broker.cc has the turn, broker_operations.cc what clients ask, broker_workers.cc who runs what.
+// about: broker.cc has the turn, broker_operations.cc what clients ask, broker_workers.cc who runs what,
+// broker_jobs.cc what fires.
 
 #include <cstdint>
 #include <deque>
@@ -11,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +31,7 @@
 #include "event/reactor.h"
 #include "os/fd.h"
 #include "queue/store.h"
+#include "schedule/jobs.h"
 #include "telemetry/log.h"
 
 namespace onebox::broker {
@@ -72,6 +75,7 @@ class Broker final : public event::TurnEnd {
     bool adopted = false;            // of a broker before: it is in no slot of ours
     std::optional<Time> returned{};  // its thread was free again, and its outcome is to come
     Interrupt interrupted = Interrupt::kNone;
+    bool again = true;  // where its worker dies; a job only where it says so
   };
 
   struct Worker {
@@ -180,10 +184,34 @@ class Broker final : public event::TurnEnd {
   Status LoadRunning();
   void TellWorkersWanted();
 
+  // broker_jobs.cc
+  Status OpenJobs();
+  void TakeFirings();
+  Result<queue::TaskId> EnqueueFiring(const schedule::Firing& firing);
+  Status EnqueueFirings();
+  void TellJobs(bool written);
+  void LearnEnd(queue::TaskId id, Interrupt why);
+  Status FailJobs(std::span<const queue::Held> held);
+  bool IsJob(queue::TaskId id) const;
+  void SweepJobs();
+  Result<json> DeclareJobs(const json& body);
+  Result<json> ShowJobs(Message& message);
+  Result<json> ShowHistory(Message& message);
+  Result<json> RunJob(Message& message);
+  Result<json> PauseJob(Message& message);
+  Result<json> ResumeJob(Message& message);
+
   const Settings settings_;
   Handover handover_;
   std::unique_ptr<event::Reactor> reactor_;
   std::unique_ptr<queue::Store> store_;
+  std::unique_ptr<schedule::Jobs> jobs_;
+  std::vector<schedule::Firing> firings_;               // taken, and in this turn's group
+  std::vector<std::int64_t> by_hand_;                   // in this turn's group
+  std::vector<schedule::Jobs::Confirmation> enqueued_;  // on the disk; their file is to be told
+  std::vector<std::pair<queue::TaskId, Interrupt>> learned_;  // runs that may have ended, and why
+  std::vector<queue::TaskId> ended_runs_;                     // likewise
+  Time jobs_wait_until_ = Time::min();                        // after a line in the log
   std::unique_ptr<Control> control_;
   std::unique_ptr<attach::AttachListener> attach_;
   Turns turns_;
@@ -209,9 +237,10 @@ class Broker final : public event::TurnEnd {
   std::map<std::uint32_t, Worker> workers_;  // by number
   std::vector<std::unique_ptr<TaskChannel>> dead_channels_;
   std::unordered_map<queue::TaskId, Running> running_;
-  std::vector<Given> given_;           // in this turn's group
-  std::vector<queue::Held> lost_;      // of workers that died
-  std::vector<queue::Held> returned_;  // leased, and sent to nobody
+  std::vector<Given> given_;            // in this turn's group
+  std::vector<queue::Held> lost_;       // of workers that died
+  std::vector<queue::Held> lost_jobs_;  // likewise, and they are not begun again
+  std::vector<queue::Held> returned_;   // leased, and sent to nobody
   std::vector<std::function<void()>> effects_;
   std::map<std::string, std::uint32_t, std::less<>> claims_;  // by name: a worker's number
 

@@ -61,6 +61,11 @@ const Broker::Operation* Broker::FindOperation(std::string_view name) {
       Row{"members", {When::kAfterwards, &Broker::ShowMembers}},
       Row{"queues", {When::kAfterwards, &Broker::ShowQueues}},
       Row{"list", {When::kAfterwards, &Broker::List}},
+      Row{"jobs", {When::kAfterwards, &Broker::ShowJobs}},
+      Row{"job_history", {When::kAfterwards, &Broker::ShowHistory}},
+      Row{"job_run", {When::kInGroup, &Broker::RunJob}},
+      Row{"job_pause", {When::kInGroup, &Broker::PauseJob}},
+      Row{"job_resume", {When::kInGroup, &Broker::ResumeJob}},
   };
   const auto found = std::find_if(
       kOperations.begin(), kOperations.end(), [&](const Row& row) { return row.first == name; });
@@ -81,6 +86,8 @@ void Broker::AnswerOne(Message& message, When when) {
 
 void Broker::Ended(queue::TaskId id) {
   Afterwards([this, id] {
+    const auto found = running_.find(id);
+    if (IsJob(id)) learned_.emplace_back(id, found->second.interrupted);
     Remove(id);
     ended_.push_back(id);
   });
@@ -171,11 +178,12 @@ Result<json> Broker::Fail(Message& message) {
   const queue::Held held = ReadHeld(message.body);
   const auto found = running_.find(held.id);
   const Interrupt why = found == running_.end() ? Interrupt::kNone : found->second.interrupted;
-  if (why == Interrupt::kStop) return HandBack(message);
+  const bool again = found == running_.end() || found->second.again;
+  if (why == Interrupt::kStop && again) return HandBack(message);
   const std::string traceback = Text(At(message.body, "traceback"));
   queue::Failure failure{.held = held, .traceback = traceback};
   const auto retry_in = DurationOf(At(message.body, "retry_in"));
-  if (retry_in && why != Interrupt::kCancelled) failure.retry_at = now_ + *retry_in;
+  if (retry_in && why != Interrupt::kCancelled && again) failure.retry_at = now_ + *retry_in;
   const auto outcomes = TRY(store_->Fail({&failure, 1}, now_));
   if (outcomes.front() != queue::Outcome::kNotHeld) {
     if (found != running_.end()) WakeQueue(found->second.queue);
@@ -186,6 +194,12 @@ Result<json> Broker::Fail(Message& message) {
 
 Result<json> Broker::HandBack(Message& message) {
   const queue::Held held = ReadHeld(message.body);
+  const auto job = running_.find(held.id);
+  if (job != running_.end() && !job->second.again) {
+    TRY(FailJobs({&held, 1}));
+    Ended(held.id);
+    return json{{"outcome", "done"}};
+  }
   const auto outcomes = TRY(store_->Release({&held, 1}, now_));
   const auto found = running_.find(held.id);
   if (found != running_.end()) WakeQueue(found->second.queue);
@@ -265,7 +279,7 @@ Result<json> Broker::Hello(Message& message) {
     const auto found = running_.find(held.id);
     const bool known = found != running_.end() && found->second.token == held.token;
     if (known && found->second.worker == number) continue;
-    const queue::Renewal renewal{.held = held, .until = now_ + kLease};
+    const queue::Renewal renewal{.held = held, .until = now_ + kLease, .progress = {}};
     const auto outcomes = TRY(store_->Renew({&renewal, 1}));
     if (outcomes.front() == queue::Outcome::kNotHeld) {
       lost.push_back({held.id, held.token});
@@ -281,7 +295,7 @@ Result<json> Broker::Hello(Message& message) {
 
 Result<json> Broker::Declare(Message& message) {
   const json& queues = At(message.body, "queues");
-  json errors = json::array();
+  json errors = TRY(DeclareJobs(message.body));
   if (queues.is_object()) {
     for (const auto& [name, rule] : queues.items()) {
       if (turns_.all().size() >= kRulesMax) break;

@@ -95,7 +95,8 @@ void Broker::LoseWorker(std::uint32_t number) {
   std::erase_if(claims_, [number](const auto& claim) { return claim.second == number; });
   // Its last words may be in this turn's inbox: whoever they end is not held any more when it is lost.
   for (auto& [id, running] : running_) {
-    if (running.worker == number) lost_.push_back({id, running.token});
+    if (running.worker == number)
+      (running.again ? lost_ : lost_jobs_).push_back({id, running.token});
   }
   workers_.erase(number);
   changed_ = true;
@@ -133,12 +134,14 @@ Status Broker::LoadRunning() {
   for (;;) {
     const std::vector<queue::TaskStatus> found = TRY(store_->Running(page));
     for (const queue::TaskStatus& task : found) {
+      const bool is_job = task.queue == kJobsQueue;
       if (handover_.fresh) {
-        lost_.push_back({task.id, task.token});
-        continue;
+        (is_job ? lost_jobs_ : lost_).push_back({task.id, task.token});
+        if (!is_job) continue;
       }
       Running& running = running_[task.id];
       running = {.token = task.token, .queue = task.queue};
+      running.again = !is_job;
       running.sent = reactor_->now();
       ++turns_.Find(task.queue).running;
     }
@@ -202,6 +205,10 @@ void Broker::SendGiven() {
     const queue::Leased& task = given.task;
     Running running{.token = task.held.token, .queue = given.queue, .worker = given.worker};
     running.sent = reactor_->now();
+    if (given.queue == kJobsQueue) {
+      running.again = task.retries > 0;
+      (void)jobs_->Begun(task.held.id, given.worker, now_);
+    }
     if (task.timeout > Duration()) running.deadline = reactor_->now() + task.timeout;
     const std::string body =
         Show(task, given.queue).dump(-1, ' ', false, json::error_handler_t::replace);
@@ -246,6 +253,19 @@ Status Broker::ReturnLost() {
       turns_.WakeAll();
     });
   }
+  if (!lost_jobs_.empty()) {
+    const std::size_t count = std::min(lost_jobs_.size(), kAtOnce);
+    TRY(FailJobs(std::span(lost_jobs_).first(count)));
+    Afterwards([this, count] {
+      for (std::size_t i = 0; i < count; ++i) {
+        const queue::TaskId id = lost_jobs_[i].id;
+        learned_.emplace_back(id, Interrupt::kNone);
+        Remove(id);
+        ended_.push_back(id);
+      }
+      lost_jobs_.erase(lost_jobs_.begin(), lost_jobs_.begin() + static_cast<std::ptrdiff_t>(count));
+    });
+  }
   if (!returned_.empty()) {
     const std::size_t count = std::min(returned_.size(), kAtOnce);
     TRY(store_->Release(std::span(returned_).first(count), now_));
@@ -267,12 +287,14 @@ Status Broker::RenewAll() {
   std::vector<queue::TaskId> passed;
   for (auto& [id, running] : running_) {
     if (running.worker == 0) {  // nobody has come back with it
-      if (reactor_->now() - running.sent > 2 * kLease) passed.push_back(id);
+      const Duration waited = reactor_->now() - running.sent;
+      if (!running.again && waited > kLease / 2) lost_jobs_.push_back({id, running.token});
+      if (waited > 2 * kLease) passed.push_back(id);
       continue;
     }
     if (running.returned && reactor_->now() - *running.returned > kOutcomeTime) {
       handover_.log.Error("task {} has ended without an outcome", id);
-      lost_.push_back({id, running.token});
+      (running.again ? lost_ : lost_jobs_).push_back({id, running.token});
       running.returned = reactor_->now();
       continue;
     }

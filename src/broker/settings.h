@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "queue/store.h"
+#include "schedule/job.h"
 
 namespace onebox::broker {
 
@@ -40,6 +41,7 @@ struct Settings {
   std::uint32_t jobs_parallel = 1;  // jobs that run at the same time
   // As the operator has them; a queue that is not named has what the app says.
   std::vector<std::pair<std::string, QueueRule>> rules;
+  std::vector<schedule::JobSpec> jobs;  // beside those that the app declares
 };
 
 inline constexpr std::string_view kJobsQueue = "onebox.jobs";

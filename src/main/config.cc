@@ -15,6 +15,8 @@
 #include "main/words.h"
 #include "os/file.h"
 #include "os/folder.h"
+#include "schedule/job.h"
+#include "schedule/trigger.h"
 #include "telemetry/access_log.h"
 
 namespace onebox::main {
@@ -484,6 +486,77 @@ void CheckQueues(const std::vector<Element>& queues, Mistakes& mistakes) {
   }
 }
 
+std::string PartOf(const Element& table, const char* key) {
+  const auto found = table.more.find(key);
+  return found == table.more.end() ? std::string() : found->second.text;
+}
+
+constexpr std::array kJobTriggers = {std::pair("every", schedule::TriggerKind::kEvery),
+                                     std::pair("cron", schedule::TriggerKind::kCron),
+                                     std::pair("at", schedule::TriggerKind::kAt)};
+constexpr std::array kJobWorks = {std::pair("call", schedule::Work::kCall),
+                                  std::pair("command", schedule::Work::kCommand),
+                                  std::pair("url", schedule::Work::kUrl)};
+constexpr std::array kJobOverlaps = {std::pair("skip", schedule::Overlap::kSkip),
+                                     std::pair("queue", schedule::Overlap::kQueue),
+                                     std::pair("replace", schedule::Overlap::kReplace),
+                                     std::pair("parallel", schedule::Overlap::kParallel)};
+constexpr std::array kJobCatchUps = {std::pair("one", schedule::CatchUp::kOne),
+                                     std::pair("all", schedule::CatchUp::kAll),
+                                     std::pair("none", schedule::CatchUp::kNone)};
+
+// REQUIRES: CheckJobs() had nothing to say.
+schedule::JobSpec MakeJob(const Element& table) {
+  schedule::JobSpec job;
+  job.name = table.text;
+  job.zone = PartOf(table, "tz");
+  for (const auto& [key, kind] : kJobTriggers) {
+    if (PartOf(table, key).empty()) continue;
+    job.kind = kind;
+    job.text = PartOf(table, key);
+  }
+  for (const auto& [key, work] : kJobWorks) {
+    if (PartOf(table, key).empty()) continue;
+    job.work = work;
+    job.what = PartOf(table, key);
+  }
+  for (const auto& [word, overlap] : kJobOverlaps) {
+    if (PartOf(table, "overlap") == word) job.overlap = overlap;
+  }
+  for (const auto& [word, catch_up] : kJobCatchUps) {
+    if (PartOf(table, "catch_up") == word) job.catch_up.which = catch_up;
+  }
+  if (const auto jitter = ParseDuration(PartOf(table, "jitter"))) job.jitter = *jitter;
+  if (const auto timeout = ParseDuration(PartOf(table, "timeout"))) job.timeout = *timeout;
+  if (const auto retries = ParseDecimal(PartOf(table, "retries"), UINT32_MAX)) {
+    job.retries = static_cast<std::uint32_t>(*retries);
+  }
+  return job;
+}
+
+template <std::size_t kSize, typename Value>
+bool HasOneOf(const Element& table, const std::array<std::pair<const char*, Value>, kSize>& keys) {
+  return std::count_if(keys.begin(), keys.end(), [&](const auto& key) {
+           return !PartOf(table, key.first).empty();
+         }) == 1;
+}
+
+void CheckJobs(const std::vector<Element>& tables, Mistakes& mistakes) {
+  for (const Element& table : tables) {
+    const auto mistake = [&](std::string_view what) {
+      mistakes.push_back(fmt::format("{}: [[job]] \"{}\": {}", table.source, table.text, what));
+    };
+    if (!HasOneOf(table, kJobTriggers)) {
+      mistake("expected one of every, cron and at");
+      continue;
+    }
+    if (!HasOneOf(table, kJobWorks)) mistake("expected one of call, command and url");
+    const schedule::JobSpec job = MakeJob(table);
+    const auto trigger = schedule::Trigger::Parse(job.kind, job.text, job.zone);
+    if (!trigger.ok()) mistake(trigger.error().message);
+  }
+}
+
 // What the app's side is told of tasks and jobs.
 os::Variables MakeTasksVariables(const Values& values) {
   os::Variables variables = {{"ONEBOX_DATA", values.Text("data")},
@@ -584,6 +657,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   }
   CheckRoutes(values.All("route"), mistakes);
   CheckQueues(values.All("queue"), mistakes);
+  CheckJobs(values.All("job"), mistakes);
   for (const Element& peak : values.All("app.peak")) {
     if (peak.more.find("workers") != peak.more.end()) continue;
     mistakes.push_back(
@@ -685,9 +759,13 @@ Result<Config> MakeConfig(const Settings& settings) {
                    .limits = {.tasks_max = values.Count<std::uint64_t>("tasks.queue_max")},
                    .timeout = values.Time("tasks.timeout"),
                    .drain_timeout = values.Time("front.drain_timeout"),
-                   .rules = {}};
+                   .rules = {},
+                   .jobs = {}};
   for (const Element& queue : values.All("queue")) {
     config.broker.rules.emplace_back(queue.text, MakeRule(queue));
+  }
+  for (const Element& job : values.All("job")) {
+    config.broker.jobs.push_back(MakeJob(job));
   }
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));

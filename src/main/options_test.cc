@@ -103,7 +103,7 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
        "onebox.toml:4: [frnt]: there is no such table; did you mean \"front\"?"},
       {"[zebra]\n",
        "onebox.toml:1: [zebra]: there is no such table; there are: app, route, front, static, "
-       "compression, admin, cache, tasks, queue, jobs, log"},
+       "compression, admin, cache, tasks, queue, jobs, job, log"},
       {"stat = '/x'\n",
        "onebox.toml:1: stat: there is no such key or table; did you mean \"state\"?"},
       {"[[routs]]\n", "onebox.toml:1: [[routs]]: there is no such table; did you mean \"route\"?"},

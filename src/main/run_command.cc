@@ -271,7 +271,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .task_workers = config.task_workers,
       .task_threads = config.task_threads,
       .task_timeout = config.broker.timeout,
-      .broker_at_start = false,
+      .broker_at_start = !config.broker.jobs.empty(),
       .broker = {},
       .broker_print = {},
   };

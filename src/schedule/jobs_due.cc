@@ -152,10 +152,11 @@ Result<Firing> Jobs::RunNow(std::string_view job, WallTime now) {
                  0,
                  fmt::format("{} runs of the job {} have not ended", unended, Quoted(job))};
   }
-  TRY(Within(Durability::kDisk, [&](Draft& draft) -> Status {
+  const auto write = [&](Draft& draft) -> Status {
     TRY(AddPending(draft, Drafted(draft, *found), now, true));
     return statements_.reserve_fence.Run(draft.next_fence);
-  }));
+  };
+  TRY(Within(Durability::kDisk, write));
   Firing firing = Take(*found, found->pending.back());
   agenda_.Set(found->id, found->WakeAt());
   return firing;
@@ -164,12 +165,13 @@ Result<Firing> Jobs::RunNow(std::string_view job, WallTime now) {
 // --- what has become of it
 
 Status Jobs::Enqueued(std::span<const Confirmation> confirmed) {
-  TRY(Within(Durability::kDisk, [&](Draft& draft) -> Status {
+  const auto write = [&](Draft& draft) -> Status {
     for (const Confirmation& one : confirmed) {
       TRY(ConfirmOne(draft, one));
     }
     return Done();
-  }));
+  };
+  TRY(Within(Durability::kDisk, write));
   for (const Confirmation& one : confirmed) {
     const auto taken = taken_.find(one.fence);
     if (taken == taken_.end()) continue;
@@ -204,12 +206,13 @@ Status Jobs::Refused(std::int64_t fence, WallTime now) {
   if (taken == taken_.end()) return Done();
   JobState& job = *Of(taken->second);
   if (job.FindPending(fence)->manual || !job.live()) {
-    TRY(Within(Durability::kKernel, [&](Draft& draft) -> Status {
+    const auto write = [&](Draft& draft) -> Status {
       JobState& changed = Drafted(draft, job);
       changed.pending.erase(changed.pending.begin() +
                             (changed.FindPending(fence) - changed.pending.data()));
       return statements_.drop_pending.Run(fence);
-    }));
+    };
+    TRY(Within(Durability::kKernel, write));
   } else {
     job.FindPending(fence)->taken = false;
     const std::uint32_t doublings = std::min(job.refusals++, kRetryDoublings);

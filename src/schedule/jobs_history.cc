@@ -97,7 +97,7 @@ Status Jobs::Ended(RunId run, RunState state, std::string_view traceback, WallTi
   const auto found = unended_.find(run);
   if (found == unended_.end()) return Done();
   const JobState& before = *Of(found->second);
-  TRY(Within(Durability::kKernel, [&](Draft& draft) -> Status {
+  const auto write = [&](Draft& draft) -> Status {
     JobState& job = Drafted(draft, before);
     const auto one = std::find_if(job.unended.begin(),
                                   job.unended.end(),
@@ -111,7 +111,8 @@ Status Jobs::Ended(RunId run, RunState state, std::string_view traceback, WallTi
     job.told_row = 0;
     TRY(DropBeyondLimit(job, kDroppedWithOne));
     return Done();
-  }));
+  };
+  TRY(Within(Durability::kKernel, write));
   unended_.erase(found);
   return Done();
 }
@@ -199,15 +200,14 @@ Result<std::uint32_t> Jobs::SweepJob(std::int64_t id, std::uint32_t limit, WallT
   const JobState& before = *Of(id);
   const bool gone = before.removed && *before.removed + limits_.removed_keep <= now;
   bool forget = false;
-  const std::uint32_t swept =
-      TRY(Within(Durability::kKernel, [&](Draft& draft) -> Result<std::uint32_t> {
-        JobState& job = Drafted(draft, before);
-        const std::uint32_t dropped =
-            TRY(gone ? DropOldest(job, limit) : DropBeyondLimit(job, limit));
-        forget = gone && job.rows == 0 && job.pending.empty();
-        if (forget) TRY(statements_.drop_job.Run(id));
-        return dropped;
-      }));
+  const auto sweep = [&](Draft& draft) -> Result<std::uint32_t> {
+    JobState& job = Drafted(draft, before);
+    const std::uint32_t dropped = TRY(gone ? DropOldest(job, limit) : DropBeyondLimit(job, limit));
+    forget = gone && job.rows == 0 && job.pending.empty();
+    if (forget) TRY(statements_.drop_job.Run(id));
+    return dropped;
+  };
+  const std::uint32_t swept = TRY(Within(Durability::kKernel, sweep));
   if (forget) Forget(id);
   if (!gone && swept < limit) overfull_.erase(id);
   return swept;

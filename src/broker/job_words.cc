@@ -1,0 +1,168 @@
+#include "broker/job_words.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "broker/words.h"
+
+namespace onebox::broker {
+namespace {
+
+using schedule::CatchUp;
+using schedule::JobSpec;
+using schedule::Overlap;
+using schedule::TriggerKind;
+using schedule::Work;
+
+template <typename Value>
+using Names = std::initializer_list<std::pair<std::string_view, Value>>;
+
+const Names<TriggerKind> kTriggers = {{"every", TriggerKind::kEvery},
+                                      {"cron", TriggerKind::kCron},
+                                      {"at", TriggerKind::kAt}};
+const Names<Overlap> kOverlaps = {{"skip", Overlap::kSkip},
+                                  {"queue", Overlap::kQueue},
+                                  {"replace", Overlap::kReplace},
+                                  {"parallel", Overlap::kParallel}};
+const Names<CatchUp> kCatchUps = {{"one", CatchUp::kOne},
+                                  {"all", CatchUp::kAll},
+                                  {"none", CatchUp::kNone}};
+const Names<Work> kWorks = {{"call", Work::kCall},
+                            {"command", Work::kCommand},
+                            {"url", Work::kUrl}};
+
+template <typename Value>
+std::string_view NameIn(const Names<Value>& names, Value value) {
+  const auto found = std::find_if(
+      names.begin(), names.end(), [&](const auto& one) { return one.second == value; });
+  return found == names.end() ? std::string_view() : found->first;
+}
+
+Error Wrong(std::string message) {
+  return {Blame::kApp, Retry::kNever, 0, std::move(message)};
+}
+
+// What the member says, or what is there already where it is missing.
+template <typename Value>
+Status ReadName(const json& object, const char* key, const Names<Value>& names, Value& out) {
+  const json& value = At(object, key);
+  if (value.is_null()) return Done();
+  const std::string text = Text(value);
+  for (const auto& [name, one] : names) {
+    if (name != text) continue;
+    out = one;
+    return Done();
+  }
+  return Wrong(fmt::format("\"{}\" is no {}", text, key));
+}
+
+Status ReadSpan(const json& object, const char* key, Duration& out) {
+  const json& value = At(object, key);
+  if (value.is_null()) return Done();
+  const auto span = DurationOf(value);
+  if (!span) return Wrong(fmt::format("\"{}\" is to be seconds, 0 or more", key));
+  out = *span;
+  return Done();
+}
+
+std::string_view NameOf(schedule::RunState state) {
+  constexpr std::array<std::string_view, 10> kNames = {"",
+                                                       "waiting",
+                                                       "running",
+                                                       "done",
+                                                       "failed",
+                                                       "timeout",
+                                                       "died",
+                                                       "cancelled",
+                                                       "skipped",
+                                                       "missed"};
+  return kNames.at(static_cast<std::size_t>(state));
+}
+
+json TimeOrNull(const std::optional<WallTime>& time) {
+  return time ? json(SecondsOf(*time)) : json();
+}
+
+}  // namespace
+
+Result<JobSpec> ReadJob(const json& value) {
+  JobSpec job;
+  job.name = Text(At(value, "name"));
+  job.zone = Text(At(value, "tz"));
+  job.what = Text(At(value, "what"));
+  int triggers = 0;
+  for (const auto& [name, kind] : kTriggers) {
+    const json& text = At(value, std::string(name).c_str());
+    if (text.is_null()) continue;
+    job.kind = kind;
+    job.text = Text(text);
+    ++triggers;
+  }
+  if (triggers != 1) return Wrong("a job has one of every, cron and at");
+  TRY(ReadSpan(value, "jitter", job.jitter));
+  TRY(ReadSpan(value, "timeout", job.timeout));
+  TRY(ReadName(value, "overlap", kOverlaps, job.overlap));
+  TRY(ReadName(value, "catch_up", kCatchUps, job.catch_up.which));
+  TRY(ReadName(value, "kind", kWorks, job.work));
+  job.retries =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(Number(At(value, "retries")), 1000));
+  return job;
+}
+
+json Show(const schedule::JobRun& run) {
+  json shown = {{"job", run.job},
+                {"run", run.run},
+                {"outcome", NameOf(run.state)},
+                {"firing", SecondsOf(run.firing)},
+                {"last", SecondsOf(run.last)},
+                {"count", run.count},
+                {"manual", run.manual},
+                {"worker", run.worker},
+                {"attempts", run.attempts},
+                {"begun", TimeOrNull(run.begun)},
+                {"ended", TimeOrNull(run.ended)},
+                {"lateness", nullptr},
+                {"duration", nullptr},
+                {"traceback", run.traceback}};
+  if (run.begun) shown["lateness"] = SecondsOf(*run.begun) - SecondsOf(run.firing);
+  if (run.begun && run.ended) shown["duration"] = SecondsOf(*run.ended) - SecondsOf(*run.begun);
+  return shown;
+}
+
+json Show(const schedule::JobStatus& status) {
+  const JobSpec& job = *status.job;
+  return {{"name", job.name},
+          {"source", status.source == schedule::Source::kConfig ? "config" : "app"},
+          {"trigger", fmt::format("{} {}", NameIn(kTriggers, job.kind), job.text)},
+          {"tz", job.zone},
+          {"overlap", NameIn(kOverlaps, job.overlap)},
+          {"catch_up", NameIn(kCatchUps, job.catch_up.which)},
+          {"kind", NameIn(kWorks, job.work)},
+          {"what", job.what},
+          {"error", status.error},
+          {"next", TimeOrNull(status.next)},
+          {"paused", status.paused},
+          {"pending", status.pending},
+          {"waiting", status.waiting},
+          {"running", status.running},
+          {"missed_total", status.missed_total},
+          {"skipped_total", status.skipped_total},
+          {"last", status.last ? Show(*status.last) : json()}};
+}
+
+std::string PayloadOf(const schedule::Firing& firing) {
+  return json{{"job", firing.job->name},
+              {"firing", SecondsOf(firing.time)},
+              {"kind", NameIn(kWorks, firing.job->work)},
+              {"what", firing.job->what},
+              {"fence", firing.fence}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace onebox::broker
