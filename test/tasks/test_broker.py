@@ -1,4 +1,5 @@
 """Does the client reach its broker, say what became of a question, and ask again only what it may?"""
+import ctypes
 import os
 import socket
 import threading
@@ -14,6 +15,10 @@ from onebox.tasks import BrokerLost, NoBroker, Refused, Result, TaskCancelled, T
 @task
 def add(first, second=0):
     return first + second
+
+
+def interrupt(thread):
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(DeadlineExceeded))
 
 
 class WithBroker(unittest.TestCase):
@@ -61,6 +66,11 @@ class Questions(WithBroker):
         self.broker.tasks[result.results()[1].id].update(state="dead", traceback="ValueError: no")
         with self.assertRaisesRegex(TaskFailed, "task 3 has failed"):
             result.get(20)
+
+    def test_what_a_callback_is_given_is_kept_for_it(self):
+        chain(add.s(1).set(keep=0), add.s(1).set(keep=0), add.s(1).set(keep=1e6)).delay()
+        asked, = self.broker.ops("group")
+        self.assertEqual((asked["members"][0]["keep"], asked["callback"]["keep"]), (86400, 1e6))
 
     def test_a_chain_is_one_group(self):
         result = chain(add.s(1), add.s(2), add.s(3)).delay()
@@ -156,8 +166,7 @@ class Faults(WithBroker):
 
         def raise_there():
             self.broker.until(lambda: self.broker.ops("status"))
-            import ctypes
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(DeadlineExceeded))
+            interrupt(thread)
         raising = threading.Thread(target=raise_there)
         raising.start()
         with self.assertRaises(DeadlineExceeded):
@@ -165,7 +174,15 @@ class Faults(WithBroker):
             while True:
                 time.sleep(0.01)
         raising.join()
-        self.assertEqual(broker.call("members", {"id": 1}), {"tasks": []})
+        self.assertEqual(add.delay(2).id, 2)
+
+    def test_who_waits_can_be_interrupted(self):
+        waiting = threading.Thread(target=self.assertRaises, args=(DeadlineExceeded, add.delay(1).get))
+        waiting.start()
+        self.broker.until(lambda: len(self.broker.ops("wait")) == 2)  # the first is a short one
+        interrupt(waiting.ident)
+        waiting.join(20)
+        self.assertFalse(waiting.is_alive())
 
     def test_a_fork_has_a_connection_of_its_own(self):
         first = add.delay(1)

@@ -1,5 +1,6 @@
 """Do tasks say what they are, what they are given, and what they have become, where they run at once?"""
 import enum
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from unittest import mock
 
 import onebox
 from onebox import chain, group, task
+from onebox.engines import engine
 from onebox.tasks import Result, TaskFailed, TaskUnknown, current, registry
 
 
@@ -51,8 +53,8 @@ def alone(*names, **more):
     return names
 
 
-@task(unique="{user}")
-def one_for(user, text):
+@task(unique="{user} {language}")
+def one_for(user, text, language="en"):
     return text
 
 
@@ -181,9 +183,28 @@ class Ends(Eager):
         self.assertEqual(known, {"name": "test_eager:knows", "attempt": 1, "same": True})
         self.assertIsNone(current())
 
+    def test_progress_is_told_four_times_a_second_at_most(self):
+        with mock.patch.object(type(engine()), "progress") as told:
+            hastens.delay().get()
+        self.assertEqual([call.args[2] for call in told.call_args_list], [0, 1])
+        onebox.progress(0.5)  # outside of a task: nothing
+        with self.assertRaisesRegex(TaskFailed, "progress is 0 to 1, not 2"):
+            overdoes.delay().get()
+
     def test_a_task_is_the_parent_of_what_it_enqueues(self):
         outer = enqueues.delay()
         self.assertEqual(Result(outer.get()).info()["parent"], outer.id)
+
+
+@task
+def hastens():
+    for step in range(11):
+        onebox.progress(step / 10)
+
+
+@task
+def overdoes():
+    onebox.progress(2)
 
 
 @task
@@ -273,6 +294,11 @@ class Messages(unittest.TestCase):
             "name": "mail", "payload": '{"args":[1],"kwargs":{}}', "queue": "slow", "priority": 0, "retries": 0,
             "timeout": 1, "keep": 0, "dedupe": "d", "unique": "u"})
 
+    def test_a_payload_is_utf_8(self):
+        for value in ("é😀", "half \ud800"):
+            self.assertEqual(json.loads(add.message((value,))["payload"].encode())["args"], [value])
+        self.assertIn("é", add.message(("é",))["payload"])
+
     def test_times(self):
         when = datetime(2026, 1, 2, tzinfo=timezone.utc)
         for given, sent in (({"eta": when}, {"eta": when.timestamp()}), ({"eta": 1.8e9}, {"eta": 1.8e9}),
@@ -294,6 +320,7 @@ class Messages(unittest.TestCase):
         self.assertEqual(alone.message(({"a": 1, "b": 2},))["unique"], alone.message(({"b": 2, "a": 1},))["unique"])
         self.assertNotEqual(same[0]["unique"], alone.message(("a",), {"b": 2})["unique"])
         self.assertEqual(one_for.message((7, "x"))["unique"], one_for.message((), {"text": "y", "user": 7})["unique"])
+        self.assertEqual(one_for.message((7, "x"))["unique"], "test_eager:one_for 7 en")
         self.assertEqual(one_for_two.message((7, "x"))["unique"], "test_eager:one_for_two u1")
 
     def test_what_a_task_may_not_be(self):

@@ -18,7 +18,7 @@ from onebox import broker, chain, current, group, job, progress, task, tasks
 from onebox.cancelled import DeadlineExceeded
 from onebox.jobs import registry as jobs
 from onebox.task_worker import TaskApp
-from onebox.tasks import app_context
+from onebox.tasks import app_context, reporter
 
 flask_app = flask.Flask("of a test")
 begun, go_on = threading.Event(), threading.Event()
@@ -45,6 +45,11 @@ def waits(answer=None):
     while not go_on.wait(0.01):
         pass
     return answer
+
+
+@task(retries=1, retry_for=OSError)
+def picky():
+    waits()
 
 
 @task
@@ -200,14 +205,18 @@ class Outcomes(Case):
             self.assertEqual(result.get(20), 3)
         self.assertEqual(len(self.broker.ops("done")), 2)
 
-    def test_progress_is_told_sparingly(self):
+    def test_a_death_of_a_worker_was_no_failure(self):
+        result = fails.apply_async(retries=1)
+        self.broker.tasks[result.id].update(attempts=2, deaths=2)
+        self.run_next()
+        self.assertEqual(self.ended(result)["state"], "waiting")
+
+    def test_progress_is_told(self):
         result = tells.delay()
         self.run_next()
         self.assertEqual(result.get(20), [1, 1])
         self.assertTrue(self.broker.until(lambda: result.id in self.broker.tasks
                                           and self.broker.tasks[result.id].get("progress") == 1))
-        self.assertLessEqual(len(self.broker.ops("progress")), 2)
-        progress(0.5)  # outside of a task: nothing
 
     def test_other_requests_are_not_its_own(self):
         statuses = []
@@ -254,6 +263,32 @@ class Interrupted(Case):
         interrupt(thread)
         thread.join(20)
         self.assertIn("DeadlineExceeded", self.ended(result)["traceback"])
+
+    def test_why_is_heard_before_the_end_is_told(self):
+        """Though the reporter is late."""
+        reads = threading.Event()
+        original = reporter._Conversation._read
+
+        def late(conversation):
+            if reads.is_set():
+                time.sleep(0.1)
+            original(conversation)
+        with mock.patch.object(reporter._Conversation, "_read", late):
+            result = waits.delay()
+            thread = self.in_thread()
+            reads.set()
+            self.broker.interrupt(result.id, "stop")
+            interrupt(thread)
+            thread.join(20)
+            self.assertEqual(self.ended(result)["state"], "waiting")
+            self.assertEqual(len(self.broker.ops("handed_back")), 1)
+
+    def test_a_deadline_is_retried_whatever_else_is(self):
+        result = picky.delay()
+        thread = self.in_thread()
+        interrupt(thread)
+        thread.join(20)
+        self.assertEqual(self.ended(result)["state"], "waiting")
 
     def test_at_the_end_of_a_drain_it_is_handed_back(self):
         result = waits.delay()
