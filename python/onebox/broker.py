@@ -33,8 +33,8 @@ def path() -> str:
     found = os.environ.get("ONEBOX_BROKER")
     if not found:
         raise NoBroker("no broker is there: this process was not started by `onebox run`. A shell or script on the "
-                       "same machine finds that of a box by ONEBOX_BROKER=STATE/broker, with the box's state "
-                       "folder; a test runs tasks at once with ONEBOX_TASKS_ENGINE=eager")
+                       "same machine finds that of a box by ONEBOX_BROKER=DATA/broker, with the folder that the "
+                       "box's option data names; a test runs tasks at once with ONEBOX_TASKS_ENGINE=eager")
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from onebox.engines import TaskError
 
+JOBS_FILE = "jobs.db"  # beside the broker's socket
 START_SECONDS = 2.0  # that a worker's start may wait for it
 PAUSE_SECONDS = 1.0  # before the next try, at first
 PAUSE_SECONDS_MAX = 30.0
@@ -33,14 +34,18 @@ def declare(generation: int, seconds: float) -> list[tuple[str, str]]:
 
 def begin(generation: int) -> None:
     """In a worker, after the app was loaded. Waits two seconds at most; then a thread goes on trying. An app
-    without any waits for nothing: it may have had some before, and that it has none is told too."""
+    without any waits for nothing, and has no broker started; but where there were jobs once, it says that there
+    are none now."""
     global _generation
     _generation = generation
-    if not os.environ.get("ONEBOX_BROKER"):
+    path = os.environ.get("ONEBOX_BROKER")
+    if not path:
         return
     found = contents()
     if not found["jobs"] and not found["tasks"]:
-        return _begin_to_try(generation, 0)
+        if os.path.exists(os.path.join(os.path.dirname(path), JOBS_FILE)):
+            _begin_to_try(generation, 0)
+        return
     try:
         tell(declare(generation, START_SECONDS))
     except TaskError as error:

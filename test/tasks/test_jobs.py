@@ -96,7 +96,14 @@ class Declared(Case):
                           declared["tasks"]), (7, ["work"], {"mail": {"rate": "10/s"}}, ["mail"]))
         self.assertEqual(self.said.getvalue(), "")
 
-    def test_an_app_that_has_none_says_so_and_waits_for_nobody(self):
+    def test_an_app_that_has_none_starts_no_broker(self):
+        declaration.begin(7)
+        for thread in threading.enumerate():
+            self.assertNotEqual(thread.name, "onebox-declare")
+        self.assertEqual(self.broker.asked, [])
+
+    def test_one_that_has_none_any_more_says_so_and_waits_for_nobody(self):
+        open(os.path.join(self.broker.folder.name, "jobs.db"), "w").close()
         self.broker.stop()
         with mock.patch.object(declaration, "PAUSE_SECONDS", 0.01):
             declaration.begin(7)
