@@ -60,11 +60,14 @@ Status Broker::Open() {
   return Done();
 }
 
-int Broker::Run() {
-  while (!ended_all_) {
-    reactor_->Turn(kTurnMax);
+void Broker::Run() {
+  while (Turn(kTurnMax)) {
   }
-  return exit_status_;
+}
+
+bool Broker::Turn(Duration sleep_max) {
+  if (!ended_all_) reactor_->Turn(sleep_max);
+  return !ended_all_;
 }
 
 Time Broker::AtSteady(WallTime wall) const {

@@ -58,8 +58,10 @@ class Broker final : public event::TurnEnd {
       : settings_(settings), handover_(std::move(handover)) {}
 
   Status Open();
-  // Until it is told to end; the exit status.
-  int Run();
+  // Until it is told to end.
+  void Run();
+  // One turn: sleeps until there is something to do, for at most `sleep_max`. False: it has ended.
+  bool Turn(Duration sleep_max);
 
  private:
   enum class Interrupt : unsigned char { kNone, kTimeout, kCancelled, kStop };
@@ -258,7 +260,6 @@ class Broker final : public event::TurnEnd {
   bool finishing_ = false;  // it ends when nothing runs
   bool stopped_tasks_ = false;
   Time drain_deadline_ = Time::max();
-  int exit_status_ = 0;
   bool ended_all_ = false;
   event::CallTimer<&Broker::OnAlarm> alarm_{*this};
   event::CallTimer<&Broker::OnTick> tick_{*this};

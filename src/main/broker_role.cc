@@ -35,7 +35,8 @@ int RunBroker(const broker::Settings& settings,
     own_log.value()->Error("no tasks and no jobs: {}", opened.error().message);
     return 1;
   }
-  return broker.Run();
+  broker.Run();
+  return 0;
 }
 
 }  // namespace onebox::main

@@ -1,0 +1,285 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "broker/testing.h"
+
+namespace onebox::broker {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::Contains;
+
+json Done(std::string_view result) {
+  return {{"op", "done"}, {"result", result}};
+}
+
+TEST(Broker, GivesATaskToAWorkerAndItsResultToWhoWaits) {
+  TestBroker broker;
+  TestClient client(broker);
+  const auto id = client.Enqueue({{"payload", "[1]"}, {"keep", 60}});
+  EXPECT_EQ(client.StatusOf(id)["state"], "waiting");
+  client.Say({{"op", "wait"}, {"n", 99}, {"id", id}, {"seconds", 30}});
+  EXPECT_FALSE(client.Hear());
+  TestWorker worker(broker, {});
+  const auto task = worker.Take();
+  ASSERT_TRUE(task);
+  EXPECT_EQ((*task)["payload"], "[1]");
+  EXPECT_EQ(client.StatusOf(id)["state"], "running");
+  EXPECT_EQ(worker.Report(*task, Done("2"))["outcome"], "done");
+  const auto answer = client.Hear();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ((*answer)["n"], 99);
+  EXPECT_EQ((*answer)["task"]["result"], "2");
+}
+
+TEST(Broker, TellsTheSupervisorOnceThatTaskWorkersAreWanted) {
+  TestBroker broker;
+  TestClient client(broker);
+  EXPECT_THAT(broker.Told(), testing::ElementsAre(json{{"broker", "ready"}}));
+  for (int i = 0; i < 2; ++i)
+    client.Ask({{"op", "declare"}, {"generation", 1}, {"tasks", {"app.f"}}});
+  EXPECT_THAT(broker.Told(), testing::ElementsAre(json{{"tasks", true}}));
+}
+
+TEST(Broker, EndsATaskAtItsTimeout) {
+  TestBroker broker;
+  TestClient client(broker);
+  TestWorker worker(broker, {});
+  const auto id = client.Enqueue({{"timeout", 5}});
+  const auto task = worker.Take();
+  ASSERT_TRUE(task);
+  broker.Advance(seconds(4));
+  EXPECT_FALSE(worker.Interrupted(id));
+  broker.Advance(seconds(2));
+  EXPECT_TRUE(worker.Interrupted(id));
+  EXPECT_EQ(worker.client.Hear()->at("cancel")[0][2], "timeout");
+  worker.Report(*task, {{"op", "failed"}, {"traceback", "late"}, {"retry_in", nullptr}});
+  EXPECT_EQ(client.StatusOf(id)["state"], "dead");
+}
+
+TEST(Broker, InterruptsWhatIsCancelledAndEndsItForGood) {
+  TestBroker broker;
+  TestClient client(broker);
+  TestWorker worker(broker, {});
+  const auto id = client.Enqueue({{"keep", 60}});
+  const auto task = worker.Take();
+  EXPECT_EQ(client.Ask({{"op", "cancel"}, {"ids", {id}}})["outcomes"][0], "running");
+  EXPECT_TRUE(worker.Interrupted(id));
+  // Whatever its worker would like.
+  worker.Report(*task, {{"op", "failed"}, {"traceback", "cancelled"}, {"retry_in", 1}});
+  EXPECT_EQ(client.StatusOf(id)["state"], "cancelled");
+}
+
+TEST(Broker, GivesTheTasksOfADeadWorkerToAnother) {
+  TestBroker broker;
+  TestClient client(broker);
+  const auto id = client.Enqueue({{"keep", 60}});
+  {
+    TestWorker worker(broker, {});
+    ASSERT_TRUE(worker.Take());
+  }
+  TestWorker other(broker, {.number = 4, .pid = 4712});
+  const auto again = other.Take();
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)["id"], id);
+  EXPECT_EQ((*again)["deaths"], 1);
+}
+
+TEST(Broker, TakesTheLastWordsOfADeadWorkerFirst) {
+  TestBroker broker;
+  TestClient client(broker);
+  const auto id = client.Enqueue({{"keep", 60}});
+  {
+    TestWorker worker(broker, {});
+    const auto task = worker.Take();
+    json done = Done("2");
+    done["id"] = (*task)["id"];
+    done["token"] = (*task)["token"];
+    worker.client.Say(done);
+  }
+  broker.Settle();
+  EXPECT_EQ(client.StatusOf(id)["state"], "done");
+}
+
+TEST(Broker, LetsWhatRunsGoOnWhereItIsKilled) {
+  TestBroker broker;
+  queue::TaskId id = 0;
+  std::optional<json> task;
+  {
+    TestClient client(broker);
+    TestWorker worker(broker, {});
+    id = client.Enqueue({{"keep", 60}});
+    task = worker.Take();
+    ASSERT_TRUE(task);
+    broker.Restart(/*fresh=*/false);
+  }
+  TestWorker worker(broker, {.held = {{id, (*task)["token"]}}});
+  EXPECT_EQ(worker.greeting["lost"], json::array());
+  broker.Advance(Broker::kLease * 3);  // it is renewed
+  TestClient client(broker);
+  EXPECT_EQ(client.StatusOf(id)["state"], "running");
+  EXPECT_FALSE(worker.Take());  // its one thread is taken
+  EXPECT_EQ(worker.Report(*task, Done("2"))["outcome"], "done");
+  EXPECT_EQ(client.StatusOf(id)["attempts"], 1);
+}
+
+TEST(Broker, BeginsAnewWhatNobodyComesBackWith) {
+  TestBroker broker;
+  {
+    TestClient client(broker);
+    TestWorker worker(broker, {});
+    client.Enqueue(json::object());
+    ASSERT_TRUE(worker.Take());
+    broker.Restart(/*fresh=*/false);
+  }
+  TestWorker other(broker, {.number = 5, .pid = 4713});
+  EXPECT_FALSE(other.Take());
+  broker.Advance(Broker::kLease + seconds(1));
+  broker.Advance(seconds(1));
+  ASSERT_TRUE(other.Take());
+}
+
+TEST(Broker, KnowsAtTheBoxsStartThatNobodyRunsAnything) {
+  TestBroker broker;
+  {
+    TestClient client(broker);
+    TestWorker worker(broker, {});
+    client.Enqueue(json::object());
+    ASSERT_TRUE(worker.Take());
+    broker.Restart(/*fresh=*/true);
+  }
+  TestWorker other(broker, {.number = 5, .pid = 4713});
+  EXPECT_TRUE(other.Take());
+}
+
+TEST(Broker, DrainsInBoundedTime) {
+  TestBroker broker({.drain_timeout = seconds(10)});
+  TestClient client(broker);
+  TestWorker worker(broker, {});
+  const auto id = client.Enqueue(json::object());
+  ASSERT_TRUE(worker.Take());
+  broker.Tell({{"drain", true}});
+  client.Enqueue(json::object());
+  EXPECT_FALSE(worker.Take());
+  broker.Tell({{"finish", true}});
+  broker.Settle();
+  EXPECT_TRUE(broker.Turn());  // it waits
+  broker.Advance(seconds(11));
+  EXPECT_TRUE(worker.Interrupted(id));
+  broker.Advance(seconds(2));
+  EXPECT_FALSE(broker.Turn());
+}
+
+TEST(Broker, KeepsToTheRateAndTheConcurrencyOfAQueue) {
+  TestBroker broker({.rules = {{"slow", {.rate = Rate{1, seconds(1)}}},
+                               {"narrow", {.rate = {}, .concurrency = 1}}}});
+  TestClient client(broker);
+  TestWorker worker(broker, {.threads = 8});
+  for (int i = 0; i < 3; ++i) {
+    client.Enqueue({{"queue", "slow"}});
+    client.Enqueue({{"queue", "narrow"}});
+  }
+  std::vector<std::string> queues;
+  while (const auto task = worker.Take())
+    queues.push_back((*task)["queue"]);
+  EXPECT_THAT(queues, testing::UnorderedElementsAre("slow", "narrow"));
+  broker.Advance(milliseconds(1100));
+  const auto next = worker.Take();
+  ASSERT_TRUE(next);
+  EXPECT_EQ((*next)["queue"], "slow");
+  EXPECT_FALSE(worker.Take());
+}
+
+TEST(Broker, FiresAJobOnceAndTellsHowItEnded) {
+  TestBroker broker;
+  TestClient client(broker);
+  TestWorker worker(broker, {});
+  const json job = {{"name", "tidy"}, {"every", "10 seconds"}, {"what", "app:tidy"}};
+  EXPECT_EQ(client.Ask({{"op", "declare"}, {"generation", 1}, {"jobs", {job}}})["errors"],
+            json::array());
+  broker.Advance(seconds(10));
+  const auto run = worker.Take();
+  ASSERT_TRUE(run);
+  EXPECT_EQ((*run)["name"], "tidy");
+  EXPECT_EQ(json::parse((*run)["payload"].get<std::string>())["what"], "app:tidy");
+  worker.Report(*run, Done("null"));
+  const json last = client.Ask({{"op", "job_history"}, {"job", "tidy"}})["runs"][0];
+  EXPECT_EQ(last["outcome"], "done");
+  EXPECT_LT(last["lateness"], 10);
+}
+
+TEST(Broker, DoesNotBeginAJobAgainWhoseWorkerDied) {
+  TestBroker broker;
+  TestClient client(broker);
+  const json job = {{"name", "pay"}, {"every", "1 hour"}, {"what", "app:pay"}};
+  client.Ask({{"op", "declare"}, {"generation", 1}, {"jobs", {job}}});
+  {
+    TestWorker worker(broker, {});
+    EXPECT_TRUE(client.Ask({{"op", "job_run"}, {"job", "pay"}}).contains("id"));
+    ASSERT_TRUE(worker.Take());
+  }
+  TestWorker other(broker, {.number = 4, .pid = 4712});
+  EXPECT_FALSE(other.Take());
+  EXPECT_EQ(client.Ask({{"op", "job_history"}, {"job", "pay"}})["runs"][0]["outcome"], "died");
+}
+
+TEST(Broker, TellsWhatIsWrongInAQuestion) {
+  TestBroker broker;
+  TestClient client(broker);
+  EXPECT_EQ(client.Ask({{"op", "dance"}})["error"], "\"dance\" is no operation");
+  const json refused = client.Ask(
+      {{"op", "enqueue"}, {"tasks", {{{"name", ""}}, {{"name", "f"}, {"priority", 12}}}}});
+  EXPECT_TRUE(refused["tasks"][0].contains("error"));
+  EXPECT_EQ(refused["tasks"][1]["error"], "\"priority\" is to be a number from 0 to 9");
+  const json bad = {{"name", "x"}, {"every", "blue moon"}, {"what", "app:x"}};
+  const json errors = client.Ask({{"op", "declare"}, {"generation", 1}, {"jobs", {bad}}})["errors"];
+  EXPECT_EQ(errors[0]["job"], "x");
+}
+
+TEST(Broker, RefusesTasksWhereTheFileCannotGrowAndTakesThemAgain) {
+  TestBroker broker({.limits = {.file_bytes_max = 256 << 10}});
+  TestClient client(broker);
+  const std::string payload(20'000, 'x');
+  json answer;
+  for (int i = 0; i < 40 && !answer.contains("error"); ++i) {
+    answer = client.Ask(
+        {{"op", "enqueue"}, {"tasks", {{{"name", "f"}, {"queue", "big"}, {"payload", payload}}}}});
+    if (answer.contains("tasks") && answer["tasks"][0].contains("error"))
+      answer = answer["tasks"][0];
+  }
+  ASSERT_TRUE(answer.contains("error"));
+  EXPECT_EQ(answer["retry"], true);
+  EXPECT_GT(client.Ask({{"op", "purge"}, {"queue", "big"}})["purged"], 0);
+  broker.Advance(seconds(2));
+  EXPECT_GT(client.Enqueue(json::object()), 0);
+}
+
+TEST(Broker, GivesUpAClientThatDoesNotKeepToTheForm) {
+  for (const std::string_view bytes :
+       {std::string_view("\xff\xff\xff\xff", 4), std::string_view("\x02\0\0\0[]", 6)}) {
+    TestBroker broker;
+    TestClient client(broker);
+    client.Send(bytes);
+    EXPECT_FALSE(client.Hear());
+    EXPECT_TRUE(client.closed());
+  }
+}
+
+TEST(Broker, UnderstandsAMessageWhereverItIsCut) {
+  TestBroker broker;
+  std::string bytes;
+  AppendMessage(bytes, {{"op", "queues"}, {"n", 7}});
+  for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
+    TestClient client(broker);
+    client.Send(std::string_view(bytes).substr(0, cut));
+    EXPECT_FALSE(client.Hear());
+    client.Send(std::string_view(bytes).substr(cut));
+    const auto answer = client.Hear();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ((*answer)["n"], 7);
+  }
+}
+
+}  // namespace
+}  // namespace onebox::broker
