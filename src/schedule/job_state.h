@@ -66,6 +66,10 @@ struct JobState {
   WallTime retry_at{};           // nothing is given out before
 
   const JobSpec& spec() const { return definition->spec; }
+  // Whether it is already what is declared, and can be read.
+  bool Is(Source from, const JobSpec& declared) const {
+    return live() && source == from && definition->trigger && spec() == declared;
+  }
   bool live() const { return !removed.has_value(); }
   bool fires() const { return live() && !paused && definition->trigger.has_value(); }
 

@@ -129,7 +129,7 @@ Status Jobs::LoadRuns() {
 
 // --- transactions
 
-void Jobs::Accept(Draft draft) {
+void Jobs::Accept(Draft&& draft) {
   next_fence_ = draft.next_fence;
   for (auto& [id, changed] : draft.jobs) {
     agenda_.Set(id, changed.WakeAt());

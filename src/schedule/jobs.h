@@ -165,7 +165,7 @@ class Jobs final {
     Accept(std::move(draft));
     return made;
   }
-  void Accept(Draft draft);
+  void Accept(Draft&& draft);
   static JobState& Drafted(Draft& draft, const JobState& job);
   Status Mark(const JobState& job);
   JobState* FindLive(std::string_view name);
@@ -180,7 +180,7 @@ class Jobs final {
 
   // jobs_due.cc
   struct Verdict {
-    JobState* job;
+    JobState* job = nullptr;
     Decision decision;
   };
   std::vector<Verdict> DecideDue(std::span<const std::int64_t> due, WallTime now);

@@ -25,7 +25,7 @@ Result<Jobs::Declared> Jobs::Declare(Source source,
       auto why = WhyNotNow(source, spec);
       if (!why && !named.insert(spec.name).second) why = "another job has its name";
       const bool is_new = names_.find(spec.name) == names_.end();
-      if (!why && is_new && names_.size() + added == limits_.jobs_max) {
+      if (!why && is_new && names_.size() + added >= limits_.jobs_max) {
         why = fmt::format("there are {} jobs, with those removed of late, and no more are taken",
                           limits_.jobs_max);
       }
@@ -48,10 +48,11 @@ Result<Jobs::Declared> Jobs::Declare(Source source,
 }
 
 std::optional<std::string> Jobs::WhyNotNow(Source source, const JobSpec& spec) const {
+  const auto found = names_.find(spec.name);
+  if (found != names_.end() && jobs_.at(found->second).Is(source, spec)) return std::nullopt;
   if (auto why = WhyNot(spec)) return why;
   const auto trigger = Trigger::Parse(spec.kind, spec.text, spec.zone);
   if (!trigger.ok()) return trigger.error().message;
-  const auto found = names_.find(spec.name);
   if (source == Source::kConfig || found == names_.end()) return std::nullopt;
   const JobState& job = jobs_.at(found->second);
   if (!job.live() || job.source == Source::kApp) return std::nullopt;
@@ -62,7 +63,7 @@ Status Jobs::DeclareOne(Draft& draft, Source source, const JobSpec& spec, WallTi
   const auto found = names_.find(spec.name);
   if (found == names_.end()) return Add(draft, source, spec, now);
   const JobState& before = *Of(found->second);
-  if (before.live() && before.source == source && before.spec() == spec) return Done();
+  if (before.Is(source, spec)) return Done();
   JobState& job = Drafted(draft, before);
   auto definition = Definition::Of(spec);
   const bool new_trigger = !job.live() || job.definition->trigger != definition->trigger;

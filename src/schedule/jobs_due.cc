@@ -165,6 +165,7 @@ Result<Firing> Jobs::RunNow(std::string_view job, WallTime now) {
 // --- what has become of it
 
 Status Jobs::Enqueued(std::span<const Confirmation> confirmed) {
+  if (confirmed.empty()) return Done();
   const auto write = [&](Draft& draft) -> Status {
     for (const Confirmation& one : confirmed) {
       TRY(ConfirmOne(draft, one));
