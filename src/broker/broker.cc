@@ -56,6 +56,7 @@ Status Broker::Open() {
   reactor_->AtTurnEnd(*this);
   reactor_->timers().Arm(tick_, reactor_->now() + kTick);
   TRY(OpenJobs());
+  TRY(OpenOutside());
   control_->Tell({{"broker", "ready"}});
   return Done();
 }
@@ -85,6 +86,7 @@ bool Broker::OnTurnEnd() {
   now_ = handover_.clock.WallNow();
   CheckDeadlines();
   CheckAhead();
+  TakeFromOutbox();
   TakeFirings();
   if (WorkToDo()) RunGroup();
   Answer();
@@ -103,7 +105,7 @@ bool Broker::OnTurnEnd() {
 }
 
 bool Broker::WorkToDo() const {
-  if (!inbox_.empty() || !firings_.empty() || tick_due_) return true;
+  if (!inbox_.empty() || !firings_.empty() || from_outbox_ || tick_due_) return true;
   if (failing_) return false;  // the next tick tries again
   if (!lost_.empty() || !lost_jobs_.empty() || !returned_.empty()) return true;
   if (next_due_ && *next_due_ <= now_) return true;
@@ -121,6 +123,7 @@ void Broker::RunGroup() {
       effect();
     by_hand_.clear();
     TellJobs(/*written=*/true);
+    AnswerOutbox(/*written=*/true);
     return;
   }
   if (!std::exchange(failing_, true)) {
@@ -132,6 +135,7 @@ void Broker::RunGroup() {
   for (const std::int64_t fence : std::exchange(by_hand_, {}))
     (void)jobs_->Refused(fence, now_);
   TellJobs(/*written=*/false);
+  AnswerOutbox(/*written=*/false);
   for (Message& message : inbox_) {
     const Operation* operation = FindOperation(Text(At(message.body, "op")));
     if (operation != nullptr && operation->when == When::kInGroup) {
@@ -144,12 +148,16 @@ void Broker::RunGroup() {
 Status Broker::DoGroup() {
   if (next_due_ && *next_due_ <= now_) turns_.WakeAll();
   const bool tick = std::exchange(tick_due_, false);
-  if (tick) SweepJobs();
+  if (tick) {
+    SweepJobs();
+    FollowLeader();
+  }
   TRY(store_->BeginGroup());
   // Before anything ends a lease: who is here goes on, whatever somebody did to the clock.
   const auto work = [&]() -> Status {
     if (tick) TRY(RenewAll());
     TRY(EnqueueFirings());
+    TRY(EnqueueFromOutbox());
     for (std::size_t i = 0; i < inbox_.size(); ++i) {
       AnswerOne(inbox_[i], When::kInGroup);
     }
@@ -160,7 +168,7 @@ Status Broker::DoGroup() {
     }
     return Lease();
   };
-  const Status worked = work();
+  Status worked = work();
   const Status committed = store_->CommitGroup();
   if (!worked.ok()) return worked;
   TRY(committed);
@@ -186,7 +194,7 @@ void Broker::SetAlarm() {
     next_due_ = next.ok() ? next.value() : std::nullopt;
   }
   Time next = Time::max();
-  if (const auto due = jobs_->NextDue(); due && !draining_) {
+  if (const auto due = jobs_->NextDue(); due && !draining_ && FiresJobs()) {
     next = *due > now_ ? AtSteady(*due) : reactor_->now() + kJobsPause;
   }
   if (next_due_ && *next_due_ > now_) next = AtSteady(*next_due_);

@@ -4,7 +4,7 @@
 // One thread. A turn takes what has come from all clients, does it as one transaction of the store,
 // which waits for the disk once, and answers when that is done. Its parts are apart by what they are
 // about: broker.cc has the turn, broker_operations.cc what clients ask, broker_workers.cc who runs what,
-// broker_jobs.cc what fires.
+// broker_jobs.cc what fires, broker_outside.cc what comes from other servers.
 
 #include <cstdint>
 #include <deque>
@@ -28,6 +28,8 @@
 #include "broker/settings.h"
 #include "broker/task_channel.h"
 #include "broker/turns.h"
+#include "database/outbox_thread.h"
+#include "election/election.h"
 #include "event/reactor.h"
 #include "os/fd.h"
 #include "queue/store.h"
@@ -203,6 +205,16 @@ class Broker final : public event::TurnEnd {
   Result<json> PauseJob(Message& message);
   Result<json> ResumeJob(Message& message);
 
+  // broker_outside.cc
+  Status OpenOutside();
+  bool FiresJobs() const;
+  std::int64_t FenceOf(const schedule::Firing& firing) const;
+  void FollowLeader();
+  void TakeFromOutbox();
+  Status EnqueueFromOutbox();
+  void AnswerOutbox(bool written);
+  json ShowOutside() const;
+
   const Settings settings_;
   Handover handover_;
   std::unique_ptr<event::Reactor> reactor_;
@@ -213,6 +225,7 @@ class Broker final : public event::TurnEnd {
   std::vector<schedule::Jobs::Confirmation> enqueued_;  // on the disk; their file is to be told
   std::vector<std::pair<queue::TaskId, Interrupt>> learned_;  // runs that may have ended, and why
   std::vector<queue::TaskId> ended_runs_;                     // likewise
+  Time firings_wait_until_ = Time::min();                     // for the app to say which jobs it has
   Time jobs_wait_until_ = Time::min();                        // after a line in the log
   std::unique_ptr<Control> control_;
   std::unique_ptr<attach::AttachListener> attach_;
@@ -228,6 +241,15 @@ class Broker final : public event::TurnEnd {
     Broker& broker_;
   };
   Socket socket_{*this};
+  class Outside final : public event::Watcher {
+   public:
+    void OnReady(std::uint32_t /*events*/) override {}  // the turn's end looks
+  };
+  Outside outside_;
+  std::unique_ptr<database::OutboxThread> outbox_;  // null: there is none
+  std::optional<database::OutboxThread::Batch> from_outbox_;
+  database::OutboxAnswer outbox_answer_;
+  std::unique_ptr<election::Election> election_;  // null: this box is alone
   Client::Owner client_owner_;
   std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
   std::map<const Client*, std::uint64_t> client_names_;

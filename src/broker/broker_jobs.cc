@@ -18,6 +18,7 @@ constexpr std::uint32_t kFiringsPerTurn = 1000;
 constexpr std::uint32_t kJobsMax = 10'000;
 constexpr std::uint32_t kHistoryMax = 1000;
 constexpr std::uint32_t kSweptPerTick = 1000;
+constexpr Duration kDeclarationTime = std::chrono::seconds(60);  // for an app to start
 constexpr Duration kRunKeep = std::chrono::hours(24);  // of its task; the history has it for longer
 constexpr std::string_view kDied = "its worker died, or its box ended";
 
@@ -34,6 +35,12 @@ Status Broker::OpenJobs() {
     handover_.log.Error("[[job]] {}: {}", refused.job, refused.error);
   }
   if (!settings_.jobs.empty()) TellWorkersWanted();
+  // What the app had when it ran last may not be what it has now.
+  const auto known = TRY(jobs_->List({}, kJobsMax));
+  const bool of_app = std::any_of(known.begin(), known.end(), [](const auto& job) {
+    return job.source == schedule::Source::kApp;
+  });
+  if (handover_.fresh && of_app) firings_wait_until_ = reactor_->now() + kDeclarationTime;
   for (const schedule::RunId run : jobs_->RunsLeft()) {
     LearnEnd(run, Interrupt::kNone);
   }
@@ -44,6 +51,7 @@ Status Broker::OpenJobs() {
 void Broker::TakeFirings() {
   const auto due = jobs_->NextDue();
   if (draining_ || failing_ || !due || *due > now_) return;
+  if (reactor_->now() < firings_wait_until_ || !FiresJobs()) return;
   auto firings = jobs_->TakeDue(now_, kFiringsPerTurn);
   if (firings.ok()) {
     firings_ = std::move(firings).value();
@@ -56,7 +64,7 @@ void Broker::TakeFirings() {
 }
 
 Result<queue::TaskId> Broker::EnqueueFiring(const schedule::Firing& firing) {
-  const std::string payload = PayloadOf(firing);
+  const std::string payload = PayloadOf(firing, FenceOf(firing));
   const schedule::JobSpec& job = *firing.job;
   const queue::NewTask task{.queue = kJobsQueue,
                             .name = job.name,
@@ -182,6 +190,7 @@ Result<json> Broker::DeclareJobs(const json& body) {
       }
     }
   }
+  firings_wait_until_ = Time::min();
   const auto declared =
       TRY(jobs_->Declare(schedule::Source::kApp, Number(At(body, "generation")), jobs, now_));
   for (const auto& refused : declared.refused)

@@ -394,7 +394,10 @@ Result<json> Broker::ShowQueues(Message& /*message*/) {
                        {"threads", worker.channel != nullptr ? worker.channel->threads() : 0},
                        {"running", runs}});
   }
-  return json{{"queues", std::move(queues)}, {"workers", std::move(workers)}};
+  json shown = ShowOutside();
+  shown["queues"] = std::move(queues);
+  shown["workers"] = std::move(workers);
+  return shown;
 }
 
 Result<json> Broker::List(Message& message) {

@@ -34,7 +34,7 @@ void Client::OnReady(std::uint32_t events) {
 }
 
 void Client::Read() {
-  std::array<char, kReadBytes> buffer;
+  std::array<char, kReadBytes> buffer{};
   while (open() && taken_ < kMessagesPerTurn) {
     const os::Moved moved = os::Receive(socket_, buffer);
     if (moved.state == os::Moved::State::kNotNow) return;

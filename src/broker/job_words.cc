@@ -156,12 +156,12 @@ json Show(const schedule::JobStatus& status) {
           {"last", status.last ? Show(*status.last) : json()}};
 }
 
-std::string PayloadOf(const schedule::Firing& firing) {
+std::string PayloadOf(const schedule::Firing& firing, std::int64_t fence) {
   return json{{"job", firing.job->name},
               {"firing", SecondsOf(firing.time)},
               {"kind", NameIn(kWorks, firing.job->work)},
               {"what", firing.job->what},
-              {"fence", firing.fence}}
+              {"fence", fence}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -18,6 +18,6 @@ Result<schedule::JobSpec> ReadJob(const json& value);
 json Show(const schedule::JobStatus& status);
 json Show(const schedule::JobRun& run);
 // What a task worker is given as the task's payload.
-std::string PayloadOf(const schedule::Firing& firing);
+std::string PayloadOf(const schedule::Firing& firing, std::int64_t fence);
 
 }  // namespace onebox::broker

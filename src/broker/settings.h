@@ -7,10 +7,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
+#include "database/address.h"
 #include "queue/store.h"
+#include "redis/address.h"
 #include "schedule/job.h"
 
 namespace onebox::broker {
@@ -42,6 +45,11 @@ struct Settings {
   // As the operator has them; a queue that is not named has what the app says.
   std::vector<std::pair<std::string, QueueRule>> rules;
   std::vector<schedule::JobSpec> jobs;  // beside those that the app declares
+  std::optional<database::Address> outbox;  // the database with its table; nothing: there is none
+  // Who fires the jobs of several boxes; nothing: this one does.
+  std::optional<std::variant<redis::Address, database::Address>> election;
+  std::string election_name;  // boxes with the same one elect together
+  std::string box;            // this one's name, for people
 };
 
 inline constexpr std::string_view kJobsQueue = "onebox.jobs";

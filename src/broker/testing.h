@@ -109,7 +109,7 @@ class TestClient {
   // The next message, where there is one.
   std::optional<json> Hear() {
     broker_.Settle();
-    std::array<char, 64 << 10> buffer;
+    std::array<char, 64 << 10> buffer{};
     const os::Moved moved = os::Receive(socket_, buffer);
     if (moved.state == os::Moved::State::kDone) in_.append(buffer.data(), moved.bytes);
     closed_ = moved.state == os::Moved::State::kGone ||

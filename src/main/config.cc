@@ -15,6 +15,7 @@
 #include "main/words.h"
 #include "os/file.h"
 #include "os/folder.h"
+#include "os/machine.h"
 #include "schedule/job.h"
 #include "schedule/trigger.h"
 #include "telemetry/access_log.h"
@@ -557,6 +558,28 @@ void CheckJobs(const std::vector<Element>& tables, Mistakes& mistakes) {
   }
 }
 
+using Voting = std::variant<redis::Address, database::Address>;
+
+Result<Voting> ParseElection(const std::string& url) {
+  if (url.starts_with("redis") || url.starts_with("unix")) {
+    return Voting(TRY(redis::Address::Parse(url)));
+  }
+  return Voting(TRY(database::Address::Parse(url)));
+}
+
+void CheckServers(const Values& values, const Settings& settings, Mistakes& mistakes) {
+  const auto check = [&](std::string_view option, const auto& parsed) {
+    if (parsed.ok()) return;
+    mistakes.push_back(fmt::format("{}: {}", At(settings, option), parsed.error().message));
+  };
+  if (const std::string url = values.Text("tasks.outbox"); !url.empty()) {
+    check("tasks.outbox", database::Address::Parse(url));
+  }
+  if (const std::string url = values.Text("jobs.election"); !url.empty()) {
+    check("jobs.election", ParseElection(url));
+  }
+}
+
 // What the app's side is told of tasks and jobs.
 os::Variables MakeTasksVariables(const Values& values) {
   os::Variables variables = {{"ONEBOX_DATA", values.Text("data")},
@@ -658,6 +681,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   CheckRoutes(values.All("route"), mistakes);
   CheckQueues(values.All("queue"), mistakes);
   CheckJobs(values.All("job"), mistakes);
+  CheckServers(values, settings, mistakes);
   for (const Element& peak : values.All("app.peak")) {
     if (peak.more.find("workers") != peak.more.end()) continue;
     mistakes.push_back(
@@ -760,7 +784,17 @@ Result<Config> MakeConfig(const Settings& settings) {
                    .timeout = values.Time("tasks.timeout"),
                    .drain_timeout = values.Time("front.drain_timeout"),
                    .rules = {},
-                   .jobs = {}};
+                   .jobs = {},
+                   .outbox = {},
+                   .election = {},
+                   .election_name = values.Text("jobs.election_name"),
+                   .box = os::HostName()};
+  if (const std::string url = values.Text("tasks.outbox"); !url.empty()) {
+    config.broker.outbox = TRY(database::Address::Parse(url));
+  }
+  if (const std::string url = values.Text("jobs.election"); !url.empty()) {
+    config.broker.election = TRY(ParseElection(url));
+  }
   for (const Element& queue : values.All("queue")) {
     config.broker.rules.emplace_back(queue.text, MakeRule(queue));
   }

@@ -272,6 +272,10 @@ constexpr std::array kOptions = {
   Option{.name = "tasks.celery_backend", .standard = "",
     .help = "With engine celery: the URL of where results are kept.", .found = "tasks.celery_broker"},
 
+  Option{.name = "tasks.outbox", .standard = "",
+    .help = "URL of the app's MySQL or MariaDB, in whose table onebox_outbox it leaves tasks with its own transactions: mysql://user@host/name?password_file=PATH.",
+    .found = "none"},
+
   Option{.name = "queue", .standard = "",
     .help = "What a queue of tasks may do, one [[queue]] after the other.",
     .shape = Shape::kTables, .found = "none"},
@@ -285,6 +289,11 @@ constexpr std::array kOptions = {
   Option{.name = "jobs.parallel", .kind = Kind::kInteger, .standard = "auto",
     .help = "Jobs that run at the same time. auto is the number of physical cores.",
     .min = "1", .max = "256", .choices = "auto"},
+  Option{.name = "jobs.election", .standard = "",
+    .help = "URL of a Redis, MySQL or MariaDB by which several boxes elect the one that fires the jobs: redis://host:port, mysql://user@host/name?password_file=PATH.",
+    .found = "none: this box does"},
+  Option{.name = "jobs.election_name", .standard = "onebox",
+    .help = "Boxes with the same name elect together."},
   Option{.name = "jobs.apscheduler", .kind = Kind::kChoice, .standard = "refuse",
     .help = "What becomes of a scheduler of APScheduler that the app starts: none runs in a web worker; with task-worker it runs in one task worker; with allow wherever it is started, and then each worker runs each job.",
     .choices = "refuse, task-worker, allow"},

@@ -271,7 +271,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .task_workers = config.task_workers,
       .task_threads = config.task_threads,
       .task_timeout = config.broker.timeout,
-      .broker_at_start = !config.broker.jobs.empty(),
+      .broker_at_start = !config.broker.jobs.empty() || config.broker.outbox,
       .broker = {},
       .broker_print = {},
   };

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "os/error.h"
@@ -109,6 +110,11 @@ Result<std::string> ReadKernelFile(const std::string& path, std::size_t bytes_ma
   }
   text.resize(std::min(text.size(), bytes_max));
   return text;
+}
+
+std::string HostName() {
+  utsname names{};
+  return ::uname(&names) == 0 ? names.nodename : "";
 }
 
 }  // namespace onebox::os

@@ -38,4 +38,7 @@ CpuTimes ReadCpuTimes();
 // A file of /proc or /sys, whose size is not known before it is read; cut at `bytes_max`.
 Result<std::string> ReadKernelFile(const std::string& path, std::size_t bytes_max);
 
+// This machine's name in its network, as it has it itself.
+std::string HostName();
+
 }  // namespace onebox::os

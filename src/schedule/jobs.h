@@ -100,6 +100,9 @@ class Jobs final {
     std::int64_t fence = 0;  // Firing::fence
     RunId run = kNoRun;
   };
+  // Another box fires: what has begun by `until` is its business, and is handled here without a line.
+  // Up to `limit` jobs.
+  Status LeaveToAnother(WallTime until, std::uint32_t limit);
   // These tasks are in the queue, on its disk. Where it had one already (kDeduped), that may have
   // ended: the caller asks, and says Ended(). Firings that are not given out are passed over.
   Status Enqueued(std::span<const Confirmation> confirmed);

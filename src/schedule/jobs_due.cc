@@ -80,6 +80,24 @@ Status Jobs::Write(std::span<const Verdict> verdicts, WallTime now) {
   });
 }
 
+Status Jobs::LeaveToAnother(WallTime until, std::uint32_t limit) {
+  const std::vector<Verdict> verdicts = DecideDue(agenda_.Due(until, limit), until);
+  if (verdicts.empty()) return Done();
+  const auto write = [&](Draft& draft) -> Status {
+    for (const Verdict& verdict : verdicts) {
+      JobState& job = Drafted(draft, *verdict.job);
+      job.handled = *verdict.decision.handled;
+      job.Aim();
+      TRY(Mark(job));
+    }
+    return Done();
+  };
+  TRY(Within(Durability::kKernel, write));
+  for (const Verdict& verdict : verdicts)
+    agenda_.Set(verdict.job->id, verdict.job->WakeAt());
+  return Done();
+}
+
 Status Jobs::WriteOne(Draft& draft, const Verdict& verdict, WallTime now) {
   JobState& job = Drafted(draft, *verdict.job);
   const Decision& decision = verdict.decision;

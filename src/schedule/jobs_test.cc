@@ -60,6 +60,15 @@ TEST(Jobs, GiveOutAFiringOnceUntilItIsRefused) {
   EXPECT_THAT(box.History(), ElementsAre("waiting 1 01:00:00"));
 }
 
+TEST(Jobs, LeaveToAnotherWhatHasBegunByThen) {
+  TestBox box;
+  box.Declare({Job("a", "1 minute"), Job("b", "1 hour")}, kStart);
+  ASSERT_TRUE(box.jobs().LeaveToAnother(At(3), 100).ok());
+  EXPECT_EQ(box.jobs().NextDue(), At(4));
+  EXPECT_THAT(TestBox::TimesOf(box.Take(At(4))), ElementsAre("00:04:00"));
+  EXPECT_EQ(box.jobs().NextDue(), At(60)) << "the other job's firings are its own";
+}
+
 TEST(Jobs, GiveOutNoMoreThanIsAskedFor) {
   TestBox box;
   std::vector<JobSpec> jobs;
