@@ -1,10 +1,9 @@
 #include "redis/address.h"
 
-#include <optional>
-
 #include <fmt/format.h>
 
 #include "base/ascii.h"
+#include "base/percent.h"
 
 namespace onebox::redis {
 namespace {
@@ -16,29 +15,6 @@ Error Wrong(std::string_view what) {
   return OperatorError(fmt::format("a URL of Redis: {}; expected {}", what, kForms));
 }
 
-int HexDigit(char c) {
-  if (IsDigit(c)) return c - '0';
-  c = ToLower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// Nothing where a % is not followed by two digits, or stands for NUL.
-std::optional<std::string> Unescaped(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      plain += text[i];
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    const int high = HexDigit(text[i + 1]), low = HexDigit(text[i + 2]);
-    if (high < 0 || low < 0 || (high == 0 && low == 0)) return std::nullopt;
-    plain += static_cast<char>(high << 4 | low);
-    i += 2;
-  }
-  return plain;
-}
-
 // Takes what stands before the last @ of `authority`.
 Status TakeLogin(std::string_view& authority, Address& address) {
   const std::size_t at = authority.rfind('@');
@@ -47,8 +23,8 @@ Status TakeLogin(std::string_view& authority, Address& address) {
   authority.remove_prefix(at + 1);
   const std::size_t colon = login.find(':');
   if (colon == std::string_view::npos) return Wrong("there is a user without a password");
-  auto user = Unescaped(login.substr(0, colon));
-  auto password = Unescaped(login.substr(colon + 1));
+  auto user = PercentDecoded(login.substr(0, colon));
+  auto password = PercentDecoded(login.substr(colon + 1));
   if (!user || !password) return Wrong("a % in the user or the password is not followed by hex");
   if (password->empty()) return Wrong("the password is empty");
   address.user = std::move(*user);
@@ -115,7 +91,7 @@ Result<Address> ParseUnix(std::string_view rest) {
       question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
   std::string_view place = rest.substr(0, question);
   TRY(TakeLogin(place, address));
-  const auto path = Unescaped(place);
+  const auto path = PercentDecoded(place);
   if (!path || !path->starts_with('/') || path->size() < 2) {
     return Wrong("the path of a unix socket begins with a /");
   }
