@@ -610,10 +610,10 @@ std::string DefaultState(const std::string& chdir, const os::Variables& environm
 }
 
 std::string DefaultData(const Settings& settings, const os::Variables& environment) {
-  if (SourceOf(settings, "state") != "default") return TextOf(settings, "state") + "/data";
   // Of several that a service has, the first.
   const std::string given = VariableOr(environment, "STATE_DIRECTORY", "");
   if (!given.empty()) return given.substr(0, given.find(':'));
+  if (SourceOf(settings, "state") != "default") return TextOf(settings, "state") + "/data";
   const std::string home = VariableOr(environment, "HOME", "");
   const bool of_root = os::OurUser() == 0 || home.empty();
   const std::string last = of_root ? "/var/lib" : home + "/.local/state";

@@ -74,8 +74,8 @@ std::string FrontPrint(const Settings& settings, const Config& config);
 // else ~/.local/state, else /run. Not in the app's folder: that is often read-only or in a repository,
 // and the path of a socket has 107 bytes at most.
 std::string DefaultState(const std::string& chdir, const os::Variables& environment);
-// The data folder where none is set: below `state` where that was said, else $STATE_DIRECTORY, which a
-// service manager gives, else one for each app folder, on a disk: $XDG_RUNTIME_DIR ends with the login.
+// The data folder where none is set: $STATE_DIRECTORY, which a service manager gives, else below `state`
+// where that was said, else one for each app folder, on a disk: $XDG_RUNTIME_DIR ends with the login.
 std::string DefaultData(const Settings& settings, const os::Variables& environment);
 // The folder that those of all apps lie in.
 std::string DefaultStateParent(const os::Variables& environment);

@@ -30,7 +30,7 @@ constexpr std::array kOptions = {
     .flag = "--state", .form = "DIR", .found = "a folder for each app folder in $XDG_RUNTIME_DIR/onebox, else in $XDG_STATE_HOME/onebox, ~/.local/state/onebox or /run/onebox"},
   Option{.name = "data", .kind = Kind::kPath, .standard = "",
     .help = "Folder for what outlives a restart: tasks, jobs, sessions. Keep it on a disk, and back it up.",
-    .flag = "--data", .form = "DIR", .found = "data in the folder of state, where that is set; else $STATE_DIRECTORY, else a folder for each app folder in $XDG_STATE_HOME/onebox, ~/.local/state/onebox, or of root in /var/lib/onebox"},
+    .flag = "--data", .form = "DIR", .found = "$STATE_DIRECTORY, else data in the folder of state, where that is set, else a folder for each app folder in $XDG_STATE_HOME/onebox, ~/.local/state/onebox, or of root in /var/lib/onebox"},
 
   Option{.name = "app.target", .standard = "",
     .help = "The WSGI app: module:attribute, or module:factory() with literal arguments.",

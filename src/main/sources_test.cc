@@ -426,6 +426,20 @@ TEST(DefaultState, DependsOnTheAppsFolder) {
   EXPECT_THAT(DefaultState("/srv/a", {}), testing::StartsWith("/run/onebox/"));
 }
 
+TEST(DefaultData, OutlivesARestart) {
+  const auto found = [](std::string_view state_source, const os::Variables& environment) {
+    Settings settings = Defaults("/srv/a");
+    settings["state"] = {{"", "/run/x", std::string(state_source)}};
+    settings["app.chdir"] = {{"", "/srv/a", "default"}};
+    return DefaultData(settings, environment);
+  };
+  EXPECT_EQ(found("--state", {{"HOME", "/home/o"}}), "/run/x/data");
+  EXPECT_EQ(found("--state", {{"STATE_DIRECTORY", "/var/lib/one:/var/lib/two"}}), "/var/lib/one");
+  EXPECT_THAT(found("default", {{"XDG_STATE_HOME", "/s"}, {"XDG_RUNTIME_DIR", "/run/user/1"}}),
+              testing::StartsWith("/s/onebox/"));
+  EXPECT_THAT(found("default", {}), testing::StartsWith("/var/lib/onebox/"));
+}
+
 // Folders with an executable `bin/python` each.
 class PythonTest : public testing::Test {
  protected:
