@@ -120,18 +120,20 @@ bool Cache::IsOf(std::size_t bytes) const {
 
 // --- names
 
-Key Cache::KeyOf(std::string_view bytes, std::string_view name) {
+Key Cache::KeyOf(std::string_view bytes, std::string_view name, Named named) {
   CHECK(bytes.size() <= kKeyBytesMax);
-  return {bytes, XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed_), RowOf(name)};
+  const std::uint64_t hash = XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed_);
+  return {bytes, hash, RowOf(name, hash, named)};
 }
 
-std::uint8_t Cache::RowOf(std::string_view name) {
+std::uint8_t Cache::RowOf(std::string_view name, std::uint64_t key, Named named) {
   if (name.empty() || name.size() > RowName::kBytesMax) return 0;
   const std::uint64_t hash = XXH3_64bits_withSeed(name.data(), name.size(), seed_) | 1;
   for (int i = 0; i < kRowsTried; ++i) {
     const std::size_t row = 1 + (hash / 2 + static_cast<std::size_t>(i)) % (kRows - 1);
     RowName& known = head().row_names[row];
     std::uint64_t there = known.hash.load(std::memory_order_relaxed);
+    if (there == 0 && named == Named::kByABegin && !common_names_->Saw(hash, key)) return 0;
     if (there == 0 && known.hash.compare_exchange_strong(there, hash)) there = hash;
     if (there != hash) continue;
     if (known.bytes.load(std::memory_order_relaxed) == 0) {  // whoever took it may have died

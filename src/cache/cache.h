@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/common_names.h"
 #include "cache/shard.h"
 #include "os/fd.h"
 #include "os/mapping.h"
@@ -46,8 +48,9 @@ class Cache final {
   std::size_t value_bytes_max() { return shards_.front().value_bytes_max(); }
 
   // `bytes`: up to kKeyBytesMax. `name`: what the statistics speak of; those beyond kRows - 1 names, or
-  // longer than RowName::kBytesMax, are counted together.
-  Key KeyOf(std::string_view bytes, std::string_view name);
+  // longer than RowName::kBytesMax, are counted together, and so are those that are but a begin of few keys.
+  enum class Named : unsigned char { kByItself, kByABegin };
+  Key KeyOf(std::string_view bytes, std::string_view name, Named named = Named::kByItself);
 
   // What an entry with that tag is marked with now: taken before its value is loaded, so that a purge
   // meanwhile meets it too. Two tags may share a mark; then a purge of one is a purge of both.
@@ -120,7 +123,7 @@ class Cache final {
   CacheHead& head() const { return *reinterpret_cast<CacheHead*>(mapping_.data()); }
   std::atomic<std::uint32_t>& CellOf(std::string_view tag) const;
   Shard& ShardOf(const Key& key);
-  std::uint8_t RowOf(std::string_view name);
+  std::uint8_t RowOf(std::string_view name, std::uint64_t key, Named named);
   std::string NameOf(std::size_t row) const;
 
   // What `use` gives for the key's shard, or `busy`.
@@ -137,6 +140,7 @@ class Cache final {
   std::span<std::atomic<std::uint32_t>> cells_;
   std::uint64_t seed_ = 0;
   std::vector<Shard> shards_;
+  std::unique_ptr<CommonNames> common_names_ = std::make_unique<CommonNames>();
 };
 
 }  // namespace onebox::cache

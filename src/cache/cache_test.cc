@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <random>
 #include <set>
 #include <string>
 #include <thread>
@@ -507,6 +508,34 @@ TEST_F(CacheTest, HasARowForTheLongestName) {
   cache_.Get(KeyOf("key", longest), Now(), Wait::kNot, value);
   EXPECT_THAT(Figures().rows, ElementsAre(Field(&Row::name, longest)));
 }
+TEST_F(CacheTest, LeavesItsRowsToNamesWhateverKeysBeginWith) {
+  std::mt19937_64 random(7);
+  const auto ask = [&](const std::string& bytes, const std::string& name) {
+    Value value;
+    cache_.Get(cache_.KeyOf(bytes, name, Cache::Named::kByABegin), Now(), Wait::kNot, value);
+  };
+  const auto letters_of = [](const std::string& key) {
+    return key.substr(0, key.find_first_of("0123456789"));
+  };
+  constexpr std::string_view kDigits =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string digest = fmt::format("{:016x}", random());
+    ask(digest, letters_of(digest));
+    std::string token;
+    while (token.size() < 22)
+      token.push_back(kDigits[random() % kDigits.size()]);
+    ask(token, letters_of(token));
+    if (i % 10 == 0) ask(fmt::format("user{}", i), "user");
+  }
+  std::map<std::string, std::uint64_t> misses;
+  for (const Row& row : Figures().rows)
+    misses[row.name] = row.misses;
+  EXPECT_GT(misses["user"], 9'900U);
+  EXPECT_LT(misses.size(), kRows / 2)
+      << "of one letter there are 52, and some of two of a digest's";
+}
+
 
 TEST_F(CacheTest, FiguresAreWhatARecountGives) {
   for (int i = 0; i < 5'000; ++i) {

@@ -63,7 +63,7 @@ bool AppendKey(PyObject* value, std::string& bytes) {
   return AppendAt(value, 0, bytes);
 }
 
-std::string NameOfKey(PyObject* value) {
+KeyName NameOfKey(PyObject* value) {
   while (PyTuple_Check(value) && PyTuple_Size(value) > 0)
     value = PyTuple_GetItem(value, 0);
   if (!PyUnicode_Check(value)) return {};
@@ -77,7 +77,8 @@ std::string NameOfKey(PyObject* value) {
   std::size_t end = 0;
   while (end < text.size() && IsOfName(text[end]))
     ++end;
-  return std::string(text.substr(0, end));
+  using Named = cache::Cache::Named;
+  return {text.substr(0, end), end == text.size() ? Named::kByItself : Named::kByABegin};
 }
 
 }  // namespace onebox::pyext

@@ -2,7 +2,9 @@
 // A cache's key: the bytes that stand for a Python value, and for no other.
 
 #include <string>
+#include <string_view>
 
+#include "cache/cache.h"
 #include "pyext/python.h"
 
 namespace onebox::pyext {
@@ -12,6 +14,10 @@ bool AppendKey(PyObject* value, std::string& bytes);
 
 // What the statistics call a key: its first text, up to the first character that is none of a name. It
 // is empty where there is none.
-std::string NameOfKey(PyObject* value);
+struct KeyName {
+  std::string_view text = {};  // lasts as long as the key
+  cache::Cache::Named named = cache::Cache::Named::kByItself;
+};
+KeyName NameOfKey(PyObject* value);
 
 }  // namespace onebox::pyext

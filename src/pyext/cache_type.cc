@@ -74,8 +74,9 @@ struct NamedKey {
     }
     name.assign(inside.name_space);
     name.push_back(':');
-    name.append(NameOfKey(value));
-    key = inside.cache->KeyOf(bytes, name);
+    const KeyName own = NameOfKey(value);
+    name.append(own.text);
+    key = inside.cache->KeyOf(bytes, name, own.named);
     return true;
   }
 };

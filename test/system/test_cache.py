@@ -1,5 +1,6 @@
 """Do all processes of the box see one cache, whatever happens to them?"""
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -183,6 +184,18 @@ def test_the_command_shows_what_is_there_and_how_often_it_helps(filled):
     assert figures["entries"] == 5 and figures["entries_kept"] == 1
     assert figures["names"]["app:prices"]["entries"] == 3
     assert figures["top"][0]["key"] == "'motd'"
+
+
+def test_random_keys_take_no_name_from_others(cached):
+    running = cached()
+    for number in range(1000):
+        key = hashlib.sha256(str(number).encode()).hexdigest()
+        call(running, "set", key, 1)
+        if number % 10 == 0:
+            call(running, "set", f"page/{number}", 1)
+    names = json.loads(ask(running, "--json").stdout)["names"]
+    assert names["app:page"]["sets"] > 90
+    assert len(names) < 20, names
 
 
 def test_the_metrics_say_the_same(filled):
