@@ -140,6 +140,12 @@ TEST_F(CacheTest, ChangesOnlyWhereTheConditionHolds) {
       {"equal, and longer", true, {.equals = "before "}, kRefused, kRefused, kRefused},
       {"equal, and other bytes", true, {.equals = "Before"}, kRefused, kRefused, kRefused},
       {"equal, and empty", true, {.equals = ""}, kRefused, kRefused, kRefused},
+      {"equal bytes of another kind",
+       true,
+       {.equals = "before", .codec = kTextCodec},
+       kRefused,
+       kRefused,
+       kRefused},
       {"equal, where nothing is", false, {.equals = "before"}, kDone, kRefused, kRefused},
       {"present and equal", true, {Presence::kPresent, "before"}, kDone, kDone, kDone},
       {"present, equal, and not", false, {Presence::kPresent, "x"}, kRefused, kRefused, kRefused},
@@ -502,12 +508,6 @@ TEST_F(CacheTest, CountsNamesBeyondItsRowsTogether) {
   EXPECT_EQ(others, kNames + 2 - (names.size() - 1));
 }
 
-TEST_F(CacheTest, HasARowForTheLongestName) {
-  Value value;
-  const std::string longest(RowName::kBytesMax, 'n');
-  cache_.Get(KeyOf("key", longest), Now(), Wait::kNot, value);
-  EXPECT_THAT(Figures().rows, ElementsAre(Field(&Row::name, longest)));
-}
 TEST_F(CacheTest, LeavesItsRowsToNamesWhateverKeysBeginWith) {
   std::mt19937_64 random(7);
   const auto ask = [&](const std::string& bytes, const std::string& name) {
@@ -536,6 +536,12 @@ TEST_F(CacheTest, LeavesItsRowsToNamesWhateverKeysBeginWith) {
       << "of one letter there are 52, and some of two of a digest's";
 }
 
+TEST_F(CacheTest, HasARowForTheLongestName) {
+  Value value;
+  const std::string longest(RowName::kBytesMax, 'n');
+  cache_.Get(KeyOf("key", longest), Now(), Wait::kNot, value);
+  EXPECT_THAT(Figures().rows, ElementsAre(Field(&Row::name, longest)));
+}
 
 TEST_F(CacheTest, FiguresAreWhatARecountGives) {
   for (int i = 0; i < 5'000; ++i) {

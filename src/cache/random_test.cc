@@ -62,6 +62,7 @@ struct Operation {
   Condition::Presence presence = Condition::Presence::kAny;
   bool equals = false;  // it asks for the value of `equal_to`
   std::string equal_to = {};
+  std::uint8_t equal_codec = 0;
   std::optional<Duration> lasts = {}, fresh = {};
   std::int64_t number = 0;
   bool begins = false;
@@ -224,6 +225,7 @@ Ending Real::Do(const Operation& operation) {
                        .tags = tags};
   Condition condition{.presence = operation.presence};
   if (operation.equals) condition.equals = operation.equal_to;
+  condition.codec = operation.equal_codec;
   const std::string first = NumberBytes(operation.number / 2);
   NewValue initial = value;
   initial.bytes = first;
@@ -300,9 +302,15 @@ class Model final {
   explicit Model(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   // What an operation that speaks of a value may ask for: that which is there, or another.
-  std::string EqualTo(const Operation& operation) const {
+  void ChooseEqual(Operation& operation) const {
     const auto found = held_.find(operation.key);
-    return found != held_.end() && operation.token % 3 > 0 ? found->second.bytes : "something else";
+    if (found == held_.end() || operation.token % 3 == 0) {
+      operation.equal_to = "something else";
+      return;
+    }
+    operation.equal_to = found->second.bytes;
+    operation.equal_codec =
+        static_cast<std::uint8_t>(found->second.codec ^ (operation.token % 4 == 1 ? 1 : 0));
   }
 
   // How the operation may not have ended, or empty; else it is remembered as done.
@@ -346,7 +354,9 @@ class Model final {
     using Presence = Condition::Presence;
     if (operation.presence == Presence::kAbsent && there) return false;
     if (operation.presence == Presence::kPresent && !there) return false;
-    return !operation.equals || !there || held_.at(operation.key).bytes == operation.equal_to;
+    if (!operation.equals || !there) return true;
+    const Held& held = held_.at(operation.key);
+    return held.bytes == operation.equal_to && held.codec == operation.equal_codec;
   }
   std::string ApplyPut(const Operation& operation, const Ending& ending, Held held);
   std::string ApplySet(const Operation& operation, const Ending& ending);
@@ -551,7 +561,7 @@ TEST(RandomOperations, DoWhatAPlainMapDoes) {
     const Holding holding(shard);
     for (int i = 0; i < 1'000; ++i) {
       Operation operation = drawing.Draw();
-      operation.equal_to = model.EqualTo(operation);
+      model.ChooseEqual(operation);
       const Ending ending = real.Do(operation);
       const std::string wrong = operation.what == What::kLook ? CompareAll(shard, model, real.now())
                                                               : model.Apply(operation, ending);

@@ -164,9 +164,9 @@ Shard::Place Shard::FindThere(const Key& key, Time now) {
   return place.block != kNoBlock && IsThere(place.block, now) ? place : Place{};
 }
 
-bool Shard::ValueEquals(std::uint32_t block, std::string_view bytes) {
+bool Shard::ValueEquals(std::uint32_t block, std::string_view bytes, std::uint8_t codec) {
   const Entry& entry = memory_.EntryAt(block);
-  if (entry.value_bytes != bytes.size()) return false;
+  if (entry.codec != codec || entry.value_bytes != bytes.size()) return false;
   ChainCursor cursor(memory_, block);
   cursor.Skip(BytesBeforeValue(entry));
   return cursor.Equals(BytesOf(bytes).data(), bytes.size());
@@ -176,7 +176,7 @@ bool Shard::Holds(const Condition& condition, std::uint32_t block) {
   const bool there = block != kNoBlock;
   if (condition.presence == Condition::Presence::kAbsent && there) return false;
   if (condition.presence == Condition::Presence::kPresent && !there) return false;
-  return !condition.equals || !there || ValueEquals(block, *condition.equals);
+  return !condition.equals || !there || ValueEquals(block, *condition.equals, condition.codec);
 }
 
 void Shard::ReadValue(std::uint32_t block, std::byte* to, std::size_t bytes) {

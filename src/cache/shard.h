@@ -60,6 +60,7 @@ struct Condition {
   enum class Presence : unsigned char { kAny, kAbsent, kPresent };
   Presence presence = Presence::kAny;
   std::optional<std::string_view> equals = {};  // its bytes, if it is there
+  std::uint8_t codec = 0;                       // and what these are
 };
 
 enum class Outcome : unsigned char {
@@ -148,7 +149,7 @@ class Shard final {
   Place FindThere(const Key& key, Time now);
   bool IsThere(std::uint32_t block, Time now);
   bool Holds(const Condition& condition, std::uint32_t block);
-  bool ValueEquals(std::uint32_t block, std::string_view bytes);
+  bool ValueEquals(std::uint32_t block, std::string_view bytes, std::uint8_t codec);
   void ReadValue(std::uint32_t block, std::byte* to, std::size_t bytes);
   bool ReadKey(std::uint32_t block, std::string& key);
   Place PlaceOf(std::uint32_t block);

@@ -191,7 +191,10 @@ struct Storing {
   }
   cache::Condition WhenItHolds() const {
     cache::Condition condition{.presence = static_cast<cache::Condition::Presence>(presence)};
-    if (equals != nullptr && equals != Py_None) condition.equals = expected.bytes;
+    if (equals != nullptr && equals != Py_None) {
+      condition.equals = expected.bytes;
+      condition.codec = expected.codec;
+    }
     return condition;
   }
   cache::Keep Kept() const {

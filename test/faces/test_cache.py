@@ -68,6 +68,15 @@ class Shared(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "ttl is a number of seconds, not -1"):
             self.cache.set(1, 1, ttl=-1)
 
+    def test_what_is_compared_is_of_the_same_kind_too(self):
+        self.cache.set("a", b"bytes")
+        self.assertFalse(self.cache.set("a", 1, equals="bytes"))
+        self.assertFalse(self.cache.delete("a", equals="bytes"))
+        self.assertTrue(self.cache.delete("a", equals=b"bytes"))
+        self.cache.set("a", "[1]")
+        self.assertFalse(self.cache.touch("a", 5, equals=[1]))
+        self.assertTrue(self.cache.set("a", 2, equals="[1]"))
+
     def test_a_lock_is_one_s_at_a_time(self):
         """It guards a file that is read, and then written: without it, counts are lost."""
         with tempfile.TemporaryDirectory() as folder:
