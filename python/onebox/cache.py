@@ -5,7 +5,8 @@
 Keys are str, bytes, int, float, bool, None, or tuples of these; values that differ are keys that
 differ: 1, True and "1" are three. Values are bytes, str and int as they are, and whatever else JSON
 can say (a tuple comes back as a list; a dict whose keys are not str is refused); with
-Cache(codec="pickle") whatever pickle can say. Times are in seconds.
+Cache(codec="pickle") whatever pickle can say. Times are in seconds from now (ttl), or a moment
+(expires: a datetime with a zone, or seconds since 1970).
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import pickle
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from onebox import _onebox
@@ -92,9 +94,9 @@ class Cache(_onebox.Cache):
         return [key for key, value in values.items() if not self.set(key, value, **how)]
 
     def get_or_set(self, key: Any, load: Callable[[], Any], ttl: float | None = None, *,
-                   stale: float = 0, jitter: float = 0.1, tags: Iterable[str] = (),
+                   expires: datetime | float | None = None, stale: float = 0, jitter: float = 0.1, tags: Iterable[str] = (),
                    none_ttl: float | None = None, lease: float = LOAD_SECONDS) -> Any:
-        """The value of `key`, or what load() returns, kept for `ttl` seconds.
+        """The value of `key`, or what load() returns, kept for `ttl` seconds, or until `expires`.
 
         One caller on the box loads, the others wait for him; for `stale` seconds after its time they
         get the old value meanwhile. Of the ttl a random part of up to `jitter` is left out, so that
@@ -102,6 +104,10 @@ class Cache(_onebox.Cache):
         where that is given. A loader that dies, or takes longer than `lease`, is replaced by another;
         what changed the key meanwhile (set, delete, purge, clear) is not undone by what it loads."""
         tags = tuple(tags)
+        if ttl is not None and expires is not None:
+            raise TypeError("it has either a ttl, or expires")
+        if expires is not None:
+            _seconds_until(expires)  # a mistake is told before load() is called
         while True:
             next_, there, value, token, turn, marks = self.claim(key, lease, tags)
             if next_ == "use":
@@ -116,7 +122,9 @@ class Cache(_onebox.Cache):
             loaded = load()
             lasts = ttl if loaded is not None else none_ttl
             if loaded is not None or none_ttl is not None:
-                if lasts is not None:
+                if loaded is not None and expires is not None:
+                    lasts = _seconds_until(expires)
+                elif lasts is not None:
                     lasts *= 1 - jitter * random.random()
                 kept = self.fulfil(key, token, loaded, marks=marks, fresh=lasts,
                                    ttl=None if lasts is None else lasts + stale)
@@ -187,6 +195,14 @@ class Lock:
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if not self.release() and kind is None:
             raise LockLost(f"the lock {self._key[1]!r} was held longer than its lease of {self._lease} s")
+
+
+def _seconds_until(expires: datetime | float) -> float:
+    if isinstance(expires, datetime):
+        if expires.utcoffset() is None:
+            raise ValueError(f"expires needs a time zone, which {expires!r} has not")
+        expires = expires.timestamp()
+    return max(expires - time.time(), 0.0)
 
 
 def _greenlets() -> bool:

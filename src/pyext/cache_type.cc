@@ -1,6 +1,7 @@
 #include "pyext/cache_type.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -92,19 +93,46 @@ cache::Value& ThisThreadsValue() {
 
 // --- arguments
 
+constexpr double kSecondsMax = 3e9;  // a century
+
 // Seconds to come. False with an exception where they are not.
 bool SecondsOf(PyObject* object, const char* what, std::optional<Duration>& out) {
   out.reset();
   if (object == nullptr || object == Py_None) return true;
   const double seconds = PyFloat_AsDouble(object);
   if (seconds == -1.0 && PyErr_Occurred() != nullptr) return false;
-  constexpr double kSecondsMax = 3e9;  // a century
   if (!(seconds >= 0)) {
     PyErr_Format(PyExc_ValueError, "%s is a number of seconds, not %R", what, object);
     return false;
   }
   out = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(std::min(seconds, kSecondsMax)));
+  return true;
+}
+
+// From now to a time of the wall clock: a datetime with a zone, or seconds since 1970; nothing where it has
+// passed. False with an exception where it is neither.
+bool SecondsUntil(PyObject* expires, const Clock& clock, std::optional<Duration>& out) {
+  Ref moment = Ref::Share(expires);
+  if (PyObject_HasAttrString(expires, "timestamp") != 0) {
+    const Ref zone = Ref::Take(PyObject_CallMethod(expires, "utcoffset", nullptr));
+    if (!zone) return false;
+    if (zone.get() == Py_None) {
+      PyErr_Format(PyExc_ValueError, "expires needs a time zone, which %R has not", expires);
+      return false;
+    }
+    moment = Ref::Take(PyObject_CallMethod(expires, "timestamp", nullptr));
+    if (!moment) return false;
+  }
+  const double seconds = PyFloat_AsDouble(moment.get());
+  if (seconds == -1.0 && PyErr_Occurred() != nullptr) return false;
+  if (std::isnan(seconds)) {
+    PyErr_Format(PyExc_ValueError, "expires is a time, not %R", expires);
+    return false;
+  }
+  const std::chrono::duration<double> now = clock.WallNow().time_since_epoch();
+  const double left = std::clamp(seconds - now.count(), 0.0, kSecondsMax);
+  out = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(left));
   return true;
 }
 
@@ -170,13 +198,20 @@ struct Marks {
 
 // Of set(), fulfil() and add().
 struct Storing {
-  PyObject *ttl = nullptr, *fresh = nullptr, *tags = nullptr, *equals = nullptr;
+  PyObject *ttl = nullptr, *expires = nullptr, *fresh = nullptr, *tags = nullptr, *equals = nullptr;
   int keep = 0, presence = 0;
   std::optional<Duration> lasts, fresh_for;
   cache::Value expected;
 
-  bool Resolve(const Coder& coder) {
+  bool Resolve(const Coder& coder, const Clock& clock) {
     if (!SecondsOf(ttl, "ttl", lasts) || !SecondsOf(fresh, "fresh", fresh_for)) return false;
+    if (expires != nullptr && expires != Py_None) {
+      if (lasts) {
+        PyErr_SetString(PyExc_TypeError, "it has either a ttl, or expires");
+        return false;
+      }
+      if (!SecondsUntil(expires, clock, lasts)) return false;
+    }
     if (presence < 0 || presence > static_cast<int>(cache::Condition::Presence::kPresent)) {
       PyErr_Format(PyExc_ValueError, "presence is 0, 1 or 2, not %d", presence);
       return false;
@@ -301,16 +336,17 @@ PyObject* Lookup(PyObject* self, PyObject* name) {
 
 PyObject* Set(PyObject* self, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {
-      "", "", "ttl", "fresh", "tags", "keep", "presence", "equals", nullptr};
+      "", "", "ttl", "expires", "fresh", "tags", "keep", "presence", "equals", nullptr};
   PyObject *name = nullptr, *object = nullptr;
   Storing storing;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "OO|$OOOpiO:set",
+                                  "OO|$OOOOpiO:set",
                                   const_cast<char**>(names),
                                   &name,
                                   &object,
                                   &storing.ttl,
+                                  &storing.expires,
                                   &storing.fresh,
                                   &storing.tags,
                                   &storing.keep,
@@ -322,7 +358,8 @@ PyObject* Set(PyObject* self, PyObject* arguments, PyObject* keywords) {
   Marks marks;
   cache::Value value;
   NamedKey key;
-  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags, storing.keep != 0) ||
+  if (!storing.Resolve(inside.coder, inside.clock) ||
+      !marks.Take(inside, storing.tags, storing.keep != 0) ||
       !Encode(inside.coder, object, value) || !key.Make(inside, name)) {
     return nullptr;
   }
@@ -355,7 +392,7 @@ PyObject* Remove(PyObject* self, PyObject* arguments, PyObject* keywords) {
   }
   Inside& inside = Of(self);
   NamedKey key;
-  if (!storing.Resolve(inside.coder) || !key.Make(inside, name)) return nullptr;
+  if (!storing.Resolve(inside.coder, inside.clock) || !key.Make(inside, name)) return nullptr;
   const Outcome outcome = WithLock(
       [&](Wait wait) {
         return inside.cache->Remove(*key.key, storing.WhenItHolds(), inside.clock.Now(), wait);
@@ -367,22 +404,27 @@ PyObject* Remove(PyObject* self, PyObject* arguments, PyObject* keywords) {
 }
 
 PyObject* Touch(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"", "ttl", "fresh", "equals", nullptr};
+  static const char* names[] = {"", "ttl", "expires", "fresh", "equals", nullptr};
   PyObject* name = nullptr;
   Storing storing;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "OO|$OO:touch",
+                                  "O|O$OOO:touch",
                                   const_cast<char**>(names),
                                   &name,
                                   &storing.ttl,
+                                  &storing.expires,
                                   &storing.fresh,
                                   &storing.equals) == 0) {
     return nullptr;
   }
   Inside& inside = Of(self);
   NamedKey key;
-  if (!storing.Resolve(inside.coder) || !key.Make(inside, name)) return nullptr;
+  if (storing.ttl == nullptr && storing.expires == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "touch() takes a ttl, or expires");
+    return nullptr;
+  }
+  if (!storing.Resolve(inside.coder, inside.clock) || !key.Make(inside, name)) return nullptr;
   const Time now = inside.clock.Now();
   const Outcome outcome = WithLock(
       [&](Wait wait) {
@@ -395,18 +437,19 @@ PyObject* Touch(PyObject* self, PyObject* arguments, PyObject* keywords) {
 }
 
 PyObject* Add(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"", "", "initial", "ttl", "tags", "keep", nullptr};
+  static const char* names[] = {"", "", "initial", "ttl", "expires", "tags", "keep", nullptr};
   PyObject *name = nullptr, *initial = Py_None;
   long long number = 0;
   Storing storing;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "OL|$OOOp:increment",
+                                  "OL|$OOOOp:increment",
                                   const_cast<char**>(names),
                                   &name,
                                   &number,
                                   &initial,
                                   &storing.ttl,
+                                  &storing.expires,
                                   &storing.tags,
                                   &storing.keep) == 0) {
     return nullptr;
@@ -422,8 +465,8 @@ PyObject* Add(PyObject* self, PyObject* arguments, PyObject* keywords) {
       return nullptr;
     }
   }
-  if (!storing.Resolve(inside.coder) || !marks.Take(inside, storing.tags, storing.keep != 0) ||
-      !key.Make(inside, name))
+  if (!storing.Resolve(inside.coder, inside.clock) ||
+      !marks.Take(inside, storing.tags, storing.keep != 0) || !key.Make(inside, name))
     return nullptr;
   const Time now = inside.clock.Now();
   const cache::NewValue begin{.bytes = first.bytes,
@@ -564,7 +607,7 @@ PyObject* Fulfil(PyObject* self, PyObject* arguments, PyObject* keywords) {
     PyErr_SetString(PyExc_TypeError, "fulfil() needs the marks that claim() has given");
     return nullptr;
   }
-  if (!storing.Resolve(inside.coder) || !marks.FromBytes(blob) ||
+  if (!storing.Resolve(inside.coder, inside.clock) || !marks.FromBytes(blob) ||
       !Encode(inside.coder, object, value) || !key.Make(inside, name)) {
     return nullptr;
   }
@@ -770,9 +813,11 @@ PyMethodDef* Methods() {
       {"set",
        AsMethod(Set),
        METH_VARARGS | METH_KEYWORDS,
-       "set(key, value, *, ttl=None, fresh=None, tags=(), keep=False, presence=0, "
+       "set(key, value, *, ttl=None, expires=None, fresh=None, tags=(), keep=False, presence=0, "
        "equals=None)\n--\n\n"
-       "Whether it is stored. presence 1: where nothing is there; 2: where something is."},
+       "Whether it is stored. ttl: for so many seconds; expires: until then, a datetime with a "
+       "zone or "
+       "seconds since 1970. presence 1: where nothing is there; 2: where something is."},
       {"delete",
        AsMethod(Remove),
        METH_VARARGS | METH_KEYWORDS,
@@ -780,12 +825,14 @@ PyMethodDef* Methods() {
       {"touch",
        AsMethod(Touch),
        METH_VARARGS | METH_KEYWORDS,
-       "touch(key, ttl, *, fresh=None, equals=None)\n--\n\nWhether it is there; it lasts so long "
-       "from now."},
+       "touch(key, ttl=None, *, expires=None, fresh=None, equals=None)\n--\n\nWhether it is there; "
+       "it "
+       "lasts so long from now, or until then."},
       {"increment",
        AsMethod(Add),
        METH_VARARGS | METH_KEYWORDS,
-       "increment(key, by, *, initial=None, ttl=None, tags=(), keep=False)\n--\n\nThe sum; None "
+       "increment(key, by, *, initial=None, ttl=None, expires=None, tags=(), "
+       "keep=False)\n--\n\nThe sum; None "
        "where nothing "
        "is there and no `initial` was given."},
       {"purge", Purge, METH_O, "purge(tag)\n--\n\nNothing with that tag is there any more."},

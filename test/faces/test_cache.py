@@ -5,6 +5,7 @@ import tempfile
 import time
 import unittest
 import uuid
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from onebox.cache import Cache, LockLost
@@ -67,6 +68,49 @@ class Shared(unittest.TestCase):
             self.cache.set(1, 1, presence=9)
         with self.assertRaisesRegex(ValueError, "ttl is a number of seconds, not -1"):
             self.cache.set(1, 1, ttl=-1)
+
+    def test_an_end_by_the_clock(self):
+        now = time.time()
+        zone = timezone(timedelta(hours=5))
+        for expires in (now + 100, int(now) + 100, datetime.fromtimestamp(now + 100, zone)):
+            left = {}
+            self.cache.set("set", 1, expires=expires)
+            self.cache.set_many({"many": 1}, expires=expires)
+            self.cache.add(("add", str(expires)), 1, expires=expires, keep=True)
+            self.cache.increment(("count", str(expires)), 1, initial=0, expires=expires)
+            self.cache.set("touched", 1)
+            self.assertTrue(self.cache.touch("touched", expires=expires))
+            self.cache.delete("loaded")
+            self.cache.get_or_set("loaded", lambda: 1, expires=expires, jitter=0.9)
+            for key in ("set", "many", ("add", str(expires)), ("count", str(expires)), "touched",
+                        "loaded"):
+                left[key] = self.cache.lookup(key)[1]
+            self.assertTrue(all(98 < seconds <= 100 for seconds in left.values()), left)
+
+    def test_an_end_that_has_passed_leaves_nothing(self):
+        for expires in (0, time.time() - 1, datetime(2020, 1, 1, tzinfo=timezone.utc), -1e300):
+            self.cache.set("a", 1)
+            self.cache.set("a", 2, expires=expires)
+            self.assertIsNone(self.cache.get("a"))
+            self.cache.set("a", 1)
+            self.cache.touch("a", expires=expires)
+            self.assertIsNone(self.cache.get("a"))
+            self.assertEqual(self.cache.get_or_set("a", lambda: 3, expires=expires), 3)
+            self.assertIsNone(self.cache.get("a"))
+
+    def test_an_end_that_is_none_is_told(self):
+        for store in (lambda **how: self.cache.set("a", 1, **how), lambda **how: self.cache.touch("a", **how),
+                      lambda **how: self.cache.get_or_set("a", lambda: self.fail("loaded"), **how)):
+            with self.assertRaisesRegex(ValueError, "a time zone, which datetime.datetime"):
+                store(expires=datetime(2030, 1, 1))
+            with self.assertRaisesRegex(TypeError, "either a ttl, or expires"):
+                store(ttl=5, expires=time.time() + 5)
+            with self.assertRaises(TypeError):
+                store(expires="tomorrow")
+        with self.assertRaisesRegex(TypeError, "touch.. takes a ttl, or expires"):
+            self.cache.touch("a")
+        with self.assertRaisesRegex(ValueError, "a time, not nan"):
+            self.cache.set("a", 1, expires=float("nan"))
 
     def test_what_is_compared_is_of_the_same_kind_too(self):
         self.cache.set("a", b"bytes")
