@@ -13,7 +13,8 @@
 
 When the session becomes another user's, or nobody's, it gets another id by itself: one that was
 known before the login is worth nothing after it. A request that has not changed the session does
-not write it, and none makes anew what has been revoked meanwhile. The settings are Flask's own
+not write it, and none makes anew what has been revoked meanwhile. They survive the end of the box, in
+its folder `data`. The settings are Flask's own
 (SESSION_COOKIE_*, PERMANENT_SESSION_LIFETIME, SESSION_REFRESH_EACH_REQUEST: whether each request
 lets it last anew) and Flask-Session's SESSION_PERMANENT, SESSION_USE_SIGNER (True unless told) and
 SESSION_KEY_PREFIX.
@@ -110,7 +111,7 @@ class OneboxSessionInterface(SessionInterface):
         if session.modified:
             there = self._save(session, ttl)
         elif session.sid and refresh:
-            there = self.sessions.touch(session.sid, ttl)
+            there = self.sessions.touch(session.sid, ttl, session._found)
         else:
             return
         if not there:
@@ -136,8 +137,9 @@ class OneboxSessionInterface(SessionInterface):
         was_there = self.sessions.revoke(sid) if sid else True
         if same_user and not was_there and not session._stays:
             return False
-        session.sid = self.sessions.create(text, user=user, mark=mark, ttl=ttl)
-        return True
+        created = self.sessions.create(text, user=user, mark=mark, ttl=ttl)
+        session.sid = created or session.sid
+        return created is not None
 
     def _end(self, app: Flask, session: ServerSession, response: Any) -> None:
         if session.sid:

@@ -1,5 +1,7 @@
 """An app whose workers share what they know: a cache, limits, sessions and a user."""
 import os
+import resource
+import signal
 import time
 import uuid
 
@@ -9,8 +11,11 @@ import flask_limiter
 from flask_limiter.util import get_remote_address
 
 import onebox.limits  # it registers onebox://
-from onebox.flask_session import Session, revoke_user
+from onebox.flask_session import Session, revoke, revoke_user
 
+if "FILE_BYTES_MAX" in os.environ:  # as of a disk that is full
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (int(os.environ["FILE_BYTES_MAX"]),))
 app = flask.Flask(__name__)
 app.config.update(SECRET_KEY="of a test", CACHE_TYPE="onebox.flask_caching.OneboxCache")
 cache = flask_caching.Cache(app)
@@ -57,7 +62,28 @@ def me():
     return str(flask.session.user)
 
 
+@app.get("/revoke-session/<sid>")
+def revoke_session(sid):
+    return str(revoke(sid))
+
+
+@app.get("/sid")
+def sid():
+    return str(flask.session.sid)
+
+
+@app.get("/put/<key>/<value>")
+def put(key, value):
+    flask.session[key] = value
+    return ""
+
+
+@app.get("/kept/<key>")
+def kept(key):
+    return str(flask.session.get(key))
+
+
 @app.get("/revoke/<user>")
-def revoke(user):
+def revoke_all(user):
     revoke_user(user)
     return ""

@@ -476,6 +476,17 @@ def test_the_apps_user_may_not_ask_roots_box(as_user):
     assert "answers root and the user that started it alone" in result.stderr, result
 
 
+def test_sessions_of_the_app_s_user_survive_a_box_of_root(as_user):
+    first = as_user("shared:app")
+    cookie = first.get("/login/7")["set-cookie"].split(";")[0]
+    files = list((first.state / "data").glob("sessions-*"))
+    assert {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in files} == {(UID, 0o600)}
+    first.stop()
+    second = as_user("shared:app")
+    assert second.get("/me", f"Cookie: {cookie}").body == b"7"
+    assert "onebox: sessions" not in second.output()
+
+
 def test_a_reload_cannot_change_the_user(as_user, open_folder):
     running = as_user("targets:app", toml="[app]\n")
     (open_folder / "onebox.toml").write_text('[app]\ngroup = "daemon"\n')
