@@ -34,7 +34,9 @@ class OutboxTest : public ::testing::Test {
   std::vector<std::int64_t> Drain() {
     const Outbox::Batch batch = outbox_.Take(0).value();
     std::vector<std::int64_t> ids = IdsOf(batch);
-    if (!batch.empty()) EXPECT_TRUE(outbox_.Finish({.done = ids, .refused = {}}).ok());
+    if (!batch.empty()) {
+      EXPECT_TRUE(outbox_.Finish({.done = ids, .refused = {}}).ok());
+    }
     return ids;
   }
   std::string Count() const { return server_.Ask("SELECT COUNT(*) FROM onebox_outbox"); }
