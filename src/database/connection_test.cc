@@ -1,6 +1,7 @@
 #include "database/connection.h"
 
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -22,6 +23,16 @@ class ConnectionTest : public ::testing::Test {
  protected:
   Result<Connection> Open(const Address& address, Duration timeout = kAmple) const {
     return Connection::Open(address, {.timeout = timeout}, clock_);
+  }
+  // However long a busy machine takes for it.
+  Connection OpenShort(const Address& address) const {
+    std::optional<Connection> connection;
+    CHECK(testing::Eventually([&] {
+      auto opened = Open(address, 300ms);
+      if (opened.ok()) connection = std::move(opened).value();
+      return connection.has_value();
+    }));
+    return *std::move(connection);
   }
 
   os::SystemClock clock_;
@@ -100,7 +111,7 @@ TEST_F(ConnectionTest, ClosesWhenItWasKilled) {
 
 TEST_F(ConnectionTest, WaitsForAStoppedServerNoLongerThanItsTimeout) {
   MariaDbServer server;
-  Connection connection = Open(server.address(), 300ms).value();
+  Connection connection = OpenShort(server.address());
   server.Stop();
   EXPECT_EQ(connection.Do("SELECT 1").error().system_error, ETIMEDOUT);
   EXPECT_FALSE(connection.open());
@@ -114,7 +125,7 @@ TEST_F(ConnectionTest, WaitsForAStoppedServerNoLongerThanItsTimeout) {
 
 TEST_F(ConnectionTest, EndsAStatementThatTakesTooLong) {
   const MariaDbServer server;
-  Connection connection = Open(server.address(), 300ms).value();
+  Connection connection = OpenShort(server.address());
   EXPECT_EQ(connection.Do("SELECT SLEEP(100)").error().system_error, ETIMEDOUT);
 }
 

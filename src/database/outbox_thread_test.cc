@@ -209,7 +209,7 @@ TEST_F(OutboxThreadTest, LetsGoOfWhatIsNotAnsweredInTime) {
 TEST_F(OutboxThreadTest, IsDownWhileTheDatabaseIsStoppedAndEndsAtOnce) {
   MariaDbServer server;
   OutboxThread::Options options = OptionsFor(server);
-  options.timeout = 200ms;
+  options.timeout = 500ms;
   {
     OutboxThread outbox(options, clock_);
     ASSERT_TRUE(Reaches(outbox, OutboxThread::State::kUp));
