@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from onebox import declaration, first_requests, gevent_worker, gunicorn_hooks, target
+from onebox import apscheduler_hook, declaration, first_requests, gevent_worker, gunicorn_hooks, target
 from onebox._onebox import DUMP_SIGNAL, Worker, share_cache
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
@@ -95,6 +95,7 @@ def begin(options: argparse.Namespace) -> None:
     if options.memory is not None:
         share_cache(options.memory)
     _prepare_interpreter(options.chdir)
+    apscheduler_hook.install(tells=options.command == "zygote" or options.number == 1)
 
 
 def patch(options: argparse.Namespace) -> None:
