@@ -53,6 +53,11 @@ def begin(generation: int) -> None:
         _begin_to_try(generation, PAUSE_SECONDS)
 
 
+def has_begun() -> bool:
+    """Whether this process is a worker that has loaded the app."""
+    return _generation is not None
+
+
 def repeat() -> None:
     """Where this worker has begun: what has changed since. Raises jobs.JobRefused or TaskError."""
     if _generation is None or not os.environ.get("ONEBOX_BROKER"):
