@@ -13,15 +13,16 @@ FACES = ROOT / "test/faces"
 NAMES = sorted(path.stem for path in FACES.glob("test_*.py"))
 
 
-def run(python, name, folder=FACES):
-    """All tests of a file, by that Python, which needs no pytest."""
+def run(python, name, folder=FACES, preloaded=True, seconds=110):
+    """All tests of a file, by that Python, which needs no pytest; with what the extension needs, or without."""
     environment = {**os.environ, "PYTHONPATH": str(BINARY.parent.parent / "python"),
                    "PYTHONDONTWRITEBYTECODE": "1"}
-    for pair in filter(None, worker_sanitizers().get("ONEBOX_APP_ENV", "").split(",")):
+    needed = worker_sanitizers().get("ONEBOX_APP_ENV", "") if preloaded else ""
+    for pair in filter(None, needed.split(",")):
         variable, _, value = pair.partition("=")
         environment[variable] = value
     result = subprocess.run([python, "-W", "ignore::DeprecationWarning", "-m", "unittest", name],
-                            cwd=folder, env=environment, text=True, timeout=110,
+                            cwd=folder, env=environment, text=True, timeout=seconds,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert result.returncode == 0, result.stdout
     assert "Ran 0 tests" not in result.stdout
