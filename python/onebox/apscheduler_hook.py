@@ -10,9 +10,9 @@ import importlib.abc
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +28,6 @@ _WAITS = ("shutdown", "pause", "resume")  # what else must not fail for a schedu
 
 
 _CLAIM = "apscheduler"  # what of all task workers one has
-_CLAIM_SECONDS = 5.0  # between two questions whether it is ours
 
 
 class _State:
@@ -52,22 +51,25 @@ def install(tells: bool) -> None:
         sys.meta_path.insert(0, _Finder())
 
 
+def waits_for_task_worker() -> bool:
+    """Whether there is a scheduler that was not started, and one task worker is to start it."""
+    return _State.mode == "task-worker" and bool(_State.refused)
+
+
 def serve() -> None:
-    """In a task worker, after the app was loaded: where APScheduler is to run in one of these, a thread asks
-    whether it is this one, until the process ends."""
-    if _State.mode == "task-worker" and _MODULE in sys.modules:
-        threading.Thread(target=_keep_asking, name="onebox-apscheduler", daemon=True).start()
+    """In a task worker, when it can speak to the broker: where APScheduler is to run in one of these, a thread
+    follows whether it is this one."""
+    if _State.mode != "task-worker" or _MODULE not in sys.modules:
+        return
+    from onebox.tasks import reporter  # what no other worker needs
+    said: SimpleQueue[bool] = SimpleQueue()
+    threading.Thread(target=_follow_all, args=(said,), name="onebox-apscheduler", daemon=True).start()
+    reporter.claim(_CLAIM, said.put)
 
 
-def _keep_asking() -> None:
-    from onebox import broker  # what no other worker needs
-    from onebox.engines import TaskError
+def _follow_all(said: SimpleQueue[bool]) -> None:
     while True:
-        try:
-            follow(bool(broker.call("claim", {"name": _CLAIM})["mine"]))
-        except TaskError:
-            pass  # as it was, until the broker is back
-        time.sleep(_CLAIM_SECONDS)
+        follow(said.get())
 
 
 def follow(mine: bool) -> None:

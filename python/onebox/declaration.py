@@ -7,8 +7,10 @@ import threading
 import time
 from typing import Any
 
+from onebox import apscheduler_hook
 from onebox.engines import TaskError
 
+APSCHEDULER = "onebox:apscheduler"  # told as a task, so that there is a task worker that starts it
 JOBS_FILE = "jobs.db"  # beside the broker's socket
 START_SECONDS = 2.0  # that a worker's start may wait for it
 PAUSE_SECONDS = 1.0  # before the next try, at first
@@ -20,9 +22,11 @@ _generation: int | None = None  # of this worker, once it has begun
 def contents() -> dict[str, Any]:
     """Nothing of an app that has not imported these modules."""
     definition, jobs = (sys.modules.get(f"onebox.{name}") for name in ("tasks.definition", "jobs"))
+    tasks = sorted(definition.registry) if definition else []
+    if apscheduler_hook.waits_for_task_worker():
+        tasks.append(APSCHEDULER)
     return {"jobs": [job.declared() for job in list(jobs.registry.values())] if jobs else [],
-            "queues": definition.queues() if definition else {},
-            "tasks": sorted(definition.registry) if definition else []}
+            "queues": definition.queues() if definition else {}, "tasks": tasks}
 
 
 def declare(generation: int, seconds: float) -> list[tuple[str, str]]:

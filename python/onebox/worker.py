@@ -154,6 +154,7 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
 def _serve_tasks(worker: Worker, app: Callable[..., Any], options: argparse.Namespace) -> None:
     from onebox.task_worker import TaskApp  # what no other worker needs
     tasks = TaskApp(app, options.number, options.generation)
+    apscheduler_hook.serve()
     _serve(worker, tasks, options.threads)
     tasks.finish()
 

@@ -106,12 +106,22 @@ apscheduler_hook.follow(mine=True)
 
     def test_only_where_it_is_wanted_a_task_worker_asks_for_it(self):
         for mode, asks in (("refuse", False), ("task-worker", True), ("allow", False)):
-            result = run(BEGIN + "from apscheduler.schedulers.background import BackgroundScheduler\n"
-                         "from onebox import broker\nasked = threading.Event()\n"
-                         "broker.call = lambda op, fields: asked.set() or {'mine': False}\n"
-                         "apscheduler_hook.serve()\n"
-                         f"assert asked.wait(30 if {asks} else 0) is {asks}", mode)
-            self.check_quiet(result, 0)
+            result = run(BEGIN + """
+from onebox.tasks import reporter
+asked = []
+reporter.claim = lambda name, hears: asked.append(hears)
+""" + APP + f"""
+from onebox import declaration
+assert bool(declaration.contents()["tasks"]) is {asks}, "a task worker has to be there"
+apscheduler_hook.serve()
+assert bool(asked) is {asks}
+for hears in asked:
+    hears(True)
+    assert ran.wait(30)
+if scheduler.running:
+    scheduler.shutdown()
+""", mode)
+            self.check_quiet(result, mode != "allow")
 
     def test_another_may_take_it_over(self):
         self.check_quiet(run(BEGIN + APP + """

@@ -7,11 +7,13 @@ none of it to another.
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from onebox import broker
@@ -22,6 +24,7 @@ ANSWER_SECONDS = 30.0  # that the broker may take to confirm, before the connect
 PAUSE_SECONDS = (0.05, 1.0)  # before another connection: at first, at last
 AGAIN_SECONDS = 1.0  # before what it could not take for the moment
 SLICE_SECONDS = 0.25  # of a task's waiting, so that it can be interrupted
+CLAIM_SECONDS = 5.0  # between two questions whether a name is ours
 WHY_SECONDS = 1.0  # that a task waits to know why it was interrupted
 
 Key = tuple[int, int]  # a task's id and the token of its lease
@@ -38,6 +41,7 @@ class Reporter:
         self._outcomes: dict[Key, Message] = {}  # until confirmed
         self._progress: dict[Key, float] = {}  # the newest, until sent
         self._why: dict[Key, str] = {}
+        self._claims: dict[str, Callable[[bool], None]] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._looks = 0  # how often all that had come was read
         self._ends = False
@@ -80,6 +84,12 @@ class Reporter:
     def forget(self, key: Key) -> None:
         """The task has ended, and its outcome was given."""
         self._why.pop(key, None)
+
+    def claim(self, name: str, hears: Callable[[bool], None]) -> None:
+        """Of all task workers of the box one has that name, as long as it lives. Whether it is this one `hears`
+        is told every CLAIM_SECONDS, by this thread: it must not block."""
+        self._claims[name] = hears
+        self.wake()
 
     def finish(self, seconds: float) -> int:
         """Ends the thread when all is confirmed, or after so many seconds; how many are not."""
@@ -134,6 +144,7 @@ class _Conversation:
         self._asked: dict[int, tuple[Key, Message]] = {}  # by n, in their order
         self._sent: set[Key] = set()  # outcomes that need not be sent again here
         self._later: dict[Key, float] = {}  # outcomes that it takes later
+        self._claimed: dict[str, float] = {}  # when these names were asked for
         self._heard = time.monotonic()
 
     def run(self) -> None:
@@ -164,6 +175,10 @@ class _Conversation:
             key, progress = self._reporter._progress.popitem()
             self._ask(key, {"op": "progress", "id": key[0], "token": key[1], "progress": progress})
         now = time.monotonic()
+        for name in list(self._reporter._claims):
+            if self._claimed.get(name, -math.inf) + CLAIM_SECONDS <= now:
+                self._claimed[name] = now
+                self._ask((0, 0), {"op": "claim", "name": name})
         for key, outcome in list(self._reporter._outcomes.items()):
             if key not in self._sent and self._later.get(key, 0) <= now:
                 self._sent.add(key)
@@ -216,6 +231,8 @@ class _Conversation:
             case "progress":
                 if answer.get("outcome") == "cancel_asked":
                     self._reporter._why.setdefault(key, "cancelled")
+            case "claim" if "mine" in answer:
+                self._reporter._claims[message["name"]](answer["mine"])
             case "done" | "failed" | "handed_back":
                 self._confirmed(key, message, answer)
 
@@ -272,3 +289,9 @@ def progress(id: int, token: int, progress: float) -> None:
     """Of a task of this process; one of its children has nobody to tell."""
     if _own and _own._about["pid"] == os.getpid():
         _own.progress((id, token), progress)
+
+
+def claim(name: str, hears: Callable[[bool], None]) -> None:
+    """Of this process, which is a task worker."""
+    if _own:
+        _own.claim(name, hears)
