@@ -105,6 +105,12 @@ class BackgroundScheduler:
     def wakeup(self) -> None:
         """There is nobody to wake."""
 
+    def add_jobstore(self, jobstore: Any, alias: str = "default", **options: Any) -> None:
+        """Has no meaning: the broker keeps the jobs."""
+
+    def add_executor(self, executor: Any, alias: str = "default", **options: Any) -> None:
+        """Has no meaning: task workers run the jobs."""
+
     # --- jobs
 
     def add_job(self, func: Callable[..., Any] | str, trigger: Any = None,
