@@ -1,6 +1,7 @@
 """What becomes of an app that starts APScheduler in each worker, and of one that starts Onebox's?"""
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -65,6 +66,18 @@ def box(tmp_path_factory):
         yield running, hold
 
 
+def test_each_job_runs_once_for_the_box(box):
+    running, hold = box
+    until(lambda: len(lines(hold / "seconds")) >= 3, "it has run three times", 60)
+    runs = [line.split() for line in lines(hold / "seconds")]
+    assert {int(pid) for pid, _ in runs} <= set(running.pids("task worker"))
+    firings = [int(firing) for _, firing in runs]
+    assert len(set(firings)) == len(firings), "no second has run twice"
+    until(lambda: lines(hold / "heard"), "its listener has heard of a run in that process")
+    assert {line.split()[1] for line in lines(hold / "heard")} == {"second"}
+    running.wait_for_line("RuntimeError: this job is broken")
+
+
 def test_a_request_adds_a_job_that_runs_elsewhere(box):
     running, hold = box
     assert running.get("/later/soon").status == 200
@@ -83,3 +96,15 @@ def test_a_job_with_a_date_is_removed_by_any_worker(box):
     assert running.get("/remove/far").status == 200
     assert running.get("/remove/far").status == 500
     running.wait_for_line("JobLookupError: 'No job by the id of far was found'")
+
+
+def test_a_job_is_paused_for_the_box(box):
+    running, hold = box
+    assert running.get("/next/second").body != b"None"
+    assert running.get("/pause/second").status == 200
+    until(lambda: running.get("/next/second").body == b"None", "the box says so")
+    before = len(lines(hold / "seconds"))
+    until(lambda: len(lines(hold / "heard")) >= before, "what had begun has ended")
+    assert running.get("/resume/second").status == 200
+    until(lambda: len(lines(hold / "seconds")) > before + 1, "it runs again")
+    assert running.get("/next/second").body > time.strftime("%Y").encode()
