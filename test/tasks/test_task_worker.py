@@ -357,6 +357,7 @@ class BrokerDies(Case):
                 until(lambda: not self.worker._reporter._outcomes)
                 self.assertIn([result.id, 1], self.broker.ops("hello")[-1]["held"])
                 self.assertEqual(result.info()["attempts"], 1)
+        self.assertNotIn("comes too late", self.said.getvalue())
 
     def test_while_it_is_away_nothing_waits_for_it(self):
         results = [add.delay(number) for number in range(20)]

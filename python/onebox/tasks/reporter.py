@@ -40,6 +40,7 @@ class Reporter:
         self._running: dict[Key, None] = {}
         self._outcomes: dict[Key, Message] = {}  # until confirmed
         self._progress: dict[Key, float] = {}  # the newest, until sent
+        self._told: set[Key] = set()  # outcomes that a broker may have taken, though it has not said so
         self._why: dict[Key, str] = {}
         self._claims: dict[str, Callable[[bool], None]] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -143,6 +144,7 @@ class _Conversation:
         self._last = 0
         self._asked: dict[int, tuple[Key, Message]] = {}  # by n, in their order
         self._sent: set[Key] = set()  # outcomes that need not be sent again here
+        self._told_before = set(reporter._told)
         self._later: dict[Key, float] = {}  # outcomes that it takes later
         self._claimed: dict[str, float] = {}  # when these names were asked for
         self._heard = time.monotonic()
@@ -182,6 +184,7 @@ class _Conversation:
         for key, outcome in list(self._reporter._outcomes.items()):
             if key not in self._sent and self._later.get(key, 0) <= now:
                 self._sent.add(key)
+                self._reporter._told.add(key)
                 self._later.pop(key, None)
                 self._ask(key, outcome)
 
@@ -250,7 +253,9 @@ class _Conversation:
             self._later[key] = time.monotonic() + AGAIN_SECONDS
             return
         outcome = answer.get("error") or answer.get("outcome")
-        if outcome == "not_held":
+        if outcome == "not_held" and key in self._told_before:
+            pass  # taken by the broker of before, which died before it said so
+        elif outcome == "not_held":
             _tell(f"how task {id} has ended comes too late: it was given to another, or cancelled")
         elif outcome != "done" and message["op"] == "done":
             self._sent.discard(key)
@@ -259,6 +264,7 @@ class _Conversation:
         elif outcome != "done":
             _tell(f"how task {id} has ended is not taken by the broker: {outcome}")
         self._sent.discard(key)
+        self._reporter._told.discard(key)
         self._reporter._outcomes.pop(key, None)
 
 
