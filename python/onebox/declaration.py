@@ -62,15 +62,16 @@ def has_begun() -> bool:
     return _generation is not None
 
 
-def repeat() -> None:
-    """Where this worker has begun: what has changed since. Raises jobs.JobRefused or TaskError."""
+def repeat(new: str | None = None) -> None:
+    """Where this worker has begun: what has changed since. Raises jobs.JobRefused, where that is the job `new`,
+    or TaskError."""
     if _generation is None or not os.environ.get("ONEBOX_BROKER"):
         return
     from onebox.broker import ANSWER_SECONDS
     from onebox.jobs import JobRefused
-    errors = declare(_generation, ANSWER_SECONDS)
-    if errors:
-        raise JobRefused("; ".join(sentence(*error) for error in errors))
+    for job, error in declare(_generation, ANSWER_SECONDS):
+        if job == new:  # the others were told before
+            raise JobRefused(sentence(job, error))
 
 
 def tell(errors: list[tuple[str, str]]) -> None:

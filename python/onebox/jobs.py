@@ -89,7 +89,7 @@ def register(function: Callable[..., Any], *, every: str | float | timedelta | N
     trigger is none, and TaskError where there is no broker."""
     made = _add(function, _caller(), every=every, cron=cron, at=at, **how)
     try:
-        _declare_again()
+        _declare_again(made.name)
     except JobRefused:
         registry.pop(made.name, None)
         raise
@@ -103,9 +103,9 @@ def unregister(name: str) -> Job:
     return gone
 
 
-def _declare_again() -> None:
+def _declare_again(new: str | None = None) -> None:
     from onebox import declaration
-    declaration.repeat()
+    declaration.repeat(new)
 
 
 def _add(function: Callable[..., Any], place: str, *, every: Any, cron: Any, at: Any,

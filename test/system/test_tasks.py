@@ -48,8 +48,8 @@ class Box:
         path = self.hold / f"{name}.begun"
         return [list(map(int, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def wait_for(self, name, count=1):
-        until(lambda: len(self.attempts(name)) >= count, f"attempt {count} of {name} begins")
+    def wait_for(self, name, count=1, seconds=20):
+        until(lambda: len(self.attempts(name)) >= count, f"attempt {count} of {name} begins", seconds)
 
     def let_go(self, name):
         (self.hold / f"{name}.go").touch()
@@ -216,7 +216,7 @@ def test_a_chain_goes_on_where_broker_and_worker_are_killed(box):
     here.wait_for("held")
     here.kill("broker")
     here.kill("task worker")
-    here.wait_for("held", 2)
+    here.wait_for("held", 2, seconds=100)  # nobody knows that it has died: its lease has to pass
     here.kill("broker")
     here.let_go("held")
     held = ["held", 2, 1]

@@ -159,6 +159,7 @@ class Declared(Case):
         with self.assertRaisesRegex(JobRefused, r"test_jobs.py:\d+: the job work is not run: 'soon' is no interval"):
             register(work, every="soon")
         self.assertEqual(jobs.registry, {})
+        self.assertEqual(register(other, every="1 hour").name, "other")  # that another is refused is not its fault
 
 
 if __name__ == "__main__":
