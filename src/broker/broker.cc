@@ -280,6 +280,7 @@ void Broker::TakeControl(const json& message) {
   }
   if (At(message, "ended").is_number()) {
     LoseWorker(static_cast<std::uint32_t>(Number(At(message, "worker"))));
+    LoseUnclaimed(static_cast<std::int32_t>(Number(At(message, "ended"))));
   }
   if (IsTrue(At(message, "reopen"))) {
     const Status reopened = handover_.log.Reopen();

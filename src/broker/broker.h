@@ -46,6 +46,7 @@ struct Handover {
   os::Fd attach;      // a SEQPACKET listener: task workers
   os::Fd control;     // to the supervisor; control.h has the messages
   bool fresh = true;  // no task worker of before lives: what the file calls running is not
+  std::vector<int> worker_pids = {};  // of the task workers that do
   const Clock& clock;
   telemetry::Log& log;
 };
@@ -79,7 +80,8 @@ class Broker final : public event::TurnEnd {
     bool adopted = false;            // of a broker before: it is in no slot of ours
     std::optional<Time> returned{};  // its thread was free again, and its outcome is to come
     Interrupt interrupted = Interrupt::kNone;
-    bool again = true;  // where its worker dies; a job only where it says so
+    std::int32_t holder = 0;  // the pid of who had it of a broker before
+    bool again = true;        // where its worker dies; a job only where it says so
   };
 
   struct Worker {
@@ -174,6 +176,7 @@ class Broker final : public event::TurnEnd {
   void ChannelDied(const TaskChannel& channel);
   void BuryWorkers();
   void LoseWorker(std::uint32_t number);
+  void LoseUnclaimed(std::int32_t pid);
   void Retire(std::uint32_t number);
   std::uint32_t FreePlaces(const Worker& worker) const;
   Status Lease();
@@ -225,8 +228,8 @@ class Broker final : public event::TurnEnd {
   std::vector<schedule::Jobs::Confirmation> enqueued_;  // on the disk; their file is to be told
   std::vector<std::pair<queue::TaskId, Interrupt>> learned_;  // runs that may have ended, and why
   std::vector<queue::TaskId> ended_runs_;                     // likewise
-  Time firings_wait_until_ = Time::min();                     // for the app to say which jobs it has
-  Time jobs_wait_until_ = Time::min();                        // after a line in the log
+  Time firings_wait_until_ = Time::min();  // for the app to say which jobs it has
+  Time jobs_wait_until_ = Time::min();     // after a line in the log
   std::unique_ptr<Control> control_;
   std::unique_ptr<attach::AttachListener> attach_;
   Turns turns_;

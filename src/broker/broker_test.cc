@@ -140,6 +140,24 @@ TEST(Broker, BeginsAnewWhatNobodyComesBackWith) {
   ASSERT_TRUE(other.Take());
 }
 
+TEST(Broker, IsToldWhoHasDiedWhileItWasAway) {
+  for (const bool before : {true, false}) {
+    TestBroker broker;
+    {
+      TestClient client(broker);
+      TestWorker worker(broker, {});
+      client.Enqueue(json::object());
+      ASSERT_TRUE(worker.Take());
+      broker.Restart(/*fresh=*/false, before ? std::vector<int>() : std::vector<int>{4711});
+    }
+    if (!before) broker.Tell({{"ended", 4711}, {"worker", 3}});
+    TestWorker other(broker, {.pid = 4713});  // the same number
+    const auto again = other.Take();
+    ASSERT_TRUE(again);
+    EXPECT_EQ((*again)["deaths"], 1);
+  }
+}
+
 TEST(Broker, KnowsAtTheBoxsStartThatNobodyRunsAnything) {
   TestBroker broker;
   {

@@ -1,5 +1,6 @@
 // Who runs which task: leases given, interrupted, renewed, and taken back from the dead.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -102,6 +103,15 @@ void Broker::LoseWorker(std::uint32_t number) {
   changed_ = true;
 }
 
+// What it had of a broker before, and has not come back for.
+void Broker::LoseUnclaimed(std::int32_t pid) {
+  for (const auto& [id, running] : running_) {
+    if (running.worker != 0 || running.holder != pid) continue;
+    (running.again ? lost_ : lost_jobs_).push_back({id, running.token});
+  }
+  changed_ = true;
+}
+
 void Broker::Retire(std::uint32_t number) {
   const auto found = workers_.find(number);
   if (found != workers_.end()) {
@@ -142,11 +152,24 @@ Status Broker::LoadRunning() {
       Running& running = running_[task.id];
       running = {.token = task.token, .queue = task.queue};
       running.again = !is_job;
+      running.holder = PidOf(task.holder);
       running.sent = reactor_->now();
       ++turns_.Find(task.queue).running;
     }
     if (found.size() < page.limit) break;
     page.after = found.back().id;
+  }
+  if (!handover_.fresh) {
+    std::set<std::int32_t> gone;
+    const auto& alive = handover_.worker_pids;
+    for (const auto& [id, running] : running_) {
+      if (std::find(alive.begin(), alive.end(), running.holder) == alive.end()) {
+        gone.insert(running.holder);
+      }
+    }
+    for (const std::int32_t pid : gone)
+      LoseUnclaimed(pid);
+    return Done();
   }
   if (!lost_.empty()) {
     handover_.log.Warning("{} tasks were running when the box ended; they wait again",
@@ -180,10 +203,12 @@ Status Broker::Lease() {
         return a.second < b.second;
       });
       const std::uint32_t limit = std::min(allowed, to->second);
-      auto leased = TRY(store_->Lease(
-          queue->name,
-          {.limit = limit, .until = now_ + kLease, .bytes_max = 16 << 20, .holder = to->first},
-          now_));
+      auto leased = TRY(store_->Lease(queue->name,
+                                      {.limit = limit,
+                                       .until = now_ + kLease,
+                                       .bytes_max = 16 << 20,
+                                       .holder = HolderOf(to->first, workers_.at(to->first).pid)},
+                                      now_));
       if (leased.size() < limit) queue->hungry = false;
       const auto count = static_cast<std::uint32_t>(leased.size());
       Turns::Begun(*queue, count);

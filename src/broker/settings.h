@@ -44,7 +44,7 @@ struct Settings {
   std::uint32_t jobs_parallel = 1;  // jobs that run at the same time
   // As the operator has them; a queue that is not named has what the app says.
   std::vector<std::pair<std::string, QueueRule>> rules;
-  std::vector<schedule::JobSpec> jobs;  // beside those that the app declares
+  std::vector<schedule::JobSpec> jobs;      // beside those that the app declares
   std::optional<database::Address> outbox;  // the database with its table; nothing: there is none
   // Who fires the jobs of several boxes; nothing: this one does.
   std::optional<std::variant<redis::Address, database::Address>> election;

@@ -27,13 +27,13 @@ class TestBroker {
   explicit TestBroker(Settings settings = {}) : settings_(std::move(settings)) {
     settings_.folder = folder_.path();
     log_ = telemetry::Log::Open(clock_, {.role = "broker", .path = "/dev/null"}).value();
-    Start(/*fresh=*/true);
+    Start(/*fresh=*/true, {});
   }
 
-  // As if it had been killed: nothing is told to anybody.
-  void Restart(bool fresh) {
+  // As if it had been killed: nothing is told to anybody. `alive`: the task workers.
+  void Restart(bool fresh, std::vector<int> alive = {4711}) {
     broker_.reset();
-    Start(fresh);
+    Start(fresh, std::move(alive));
   }
 
   bool Turn() { return broker_->Turn(Duration()); }
@@ -65,7 +65,7 @@ class TestBroker {
   }
 
  private:
-  void Start(bool fresh) {
+  void Start(bool fresh, std::vector<int> alive) {
     const auto listen = [](const std::string& path, int type) {
       return os::Listen(os::SocketAddress::Parse("unix:" + path).value(), {.type = type}).value();
     };
@@ -76,6 +76,7 @@ class TestBroker {
                                                 .attach = listen(attach_path(), SOCK_SEQPACKET),
                                                 .control = std::move(control.theirs),
                                                 .fresh = fresh,
+                                                .worker_pids = std::move(alive),
                                                 .clock = clock_,
                                                 .log = *log_});
     CHECK(broker_->Open().ok());

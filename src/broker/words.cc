@@ -14,6 +14,8 @@ namespace {
 constexpr std::string_view kDefaultQueue = "default";
 constexpr double kSecondsMax = 9e9;  // a WallTime ends in 2262
 constexpr double kNanoseconds = 1e9;
+constexpr int kWorkerBits = 16;
+constexpr std::int64_t kWorkerMask = (1 << kWorkerBits) - 1;
 
 std::optional<double> NumberIn(const json& value, double least) {
   if (!value.is_number()) return std::nullopt;
@@ -178,6 +180,18 @@ std::string_view NameOf(queue::Enqueued::As as) {
   CHECK(false);
 }
 
+std::int64_t HolderOf(std::uint32_t worker, std::int32_t pid) {
+  return std::int64_t{pid} << kWorkerBits | (worker & kWorkerMask);
+}
+
+std::uint32_t WorkerOf(std::int64_t holder) {
+  return static_cast<std::uint32_t>(holder & kWorkerMask);
+}
+
+std::int32_t PidOf(std::int64_t holder) {
+  return static_cast<std::int32_t>(holder >> kWorkerBits);
+}
+
 json Show(const queue::TaskStatus& status) {
   json shown = {{"id", status.id},
                 {"state", NameOf(status.state)},
@@ -193,7 +207,7 @@ json Show(const queue::TaskStatus& status) {
                 {"eta", SecondsOf(status.eta)},
                 {"begun", TimeOrNull(status.begun)},
                 {"ended", TimeOrNull(status.ended)},
-                {"worker", status.holder},
+                {"worker", WorkerOf(status.holder)},
                 {"progress", status.progress ? json(*status.progress) : json()},
                 {"cancel_asked", status.cancel_asked}};
   if (status.state == queue::State::kDone) {

@@ -35,6 +35,11 @@ std::string_view NameOf(queue::Enqueued::As as);
 json Show(const queue::TaskStatus& status);
 json Show(const queue::QueueFigures& figures);
 json Show(const queue::Enqueued& enqueued);
+// Who has a lease, as the store keeps it: two workers of one number have different pids.
+std::int64_t HolderOf(std::uint32_t worker, std::int32_t pid);
+std::uint32_t WorkerOf(std::int64_t holder);
+std::int32_t PidOf(std::int64_t holder);
+
 // What a task worker is sent.
 json Show(const queue::Leased& leased, std::string_view queue);
 json ShowError(const Error& error);

@@ -29,6 +29,7 @@ int RunBroker(const broker::Settings& settings,
                          .attach = std::move(heritage.attach),
                          .control = std::move(heritage.control),
                          .fresh = heritage.fresh,
+                         .worker_pids = std::move(heritage.worker_pids),
                          .clock = clock,
                          .log = *own_log.value()});
   if (const Status opened = broker.Open(); !opened.ok()) {

@@ -254,7 +254,13 @@ BrokerHeritage Box::BecomeBroker(Process& broker, os::Fd control) {
   BrokerHeritage heritage{.socket = std::move(broker_socket_),
                           .attach = std::move(broker.attach.front()),
                           .control = std::move(control),
-                          .fresh = !broker_was_ready_};
+                          .fresh = !broker_was_ready_,
+                          .worker_pids = {}};
+  for (const auto& process : processes_) {
+    if (process->role == Role::kTaskWorker && process->alive()) {
+      heritage.worker_pids.push_back(process->child->pid());
+    }
+  }
   ForgetTheOthers();
   listeners_.Take({});
   return heritage;

@@ -44,7 +44,8 @@ struct BrokerHeritage {
   os::Fd socket;  // a listener: whoever has a task, or a question
   os::Fd attach;  // a SEQPACKET listener for the task workers
   os::Fd control;
-  bool fresh = true;  // no task worker of before lives
+  bool fresh = true;             // no task worker of before lives
+  std::vector<int> worker_pids;  // of the task workers that do
 };
 inline constexpr std::size_t kBrokenBytesMax = 64 << 10;
 

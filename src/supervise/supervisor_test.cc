@@ -179,10 +179,11 @@ TEST_F(BoxTest, GivesWorkersTheirOrders) {
     return DrainWhenTold(heritage.control);
   });
   EXPECT_EQ(status, 0);
-  EXPECT_THAT(os::ReadFile(folder_ + "/orders", 4096).value(),
-              testing::MatchesRegex("worker --workers 1 --generation 1 --target some:app --chdir .* "
-                                    "--attach @onebox-[0-9a-f]+ --reactors 1 --threads 3 "
-                                    "--number 1\n"));
+  EXPECT_THAT(
+      os::ReadFile(folder_ + "/orders", 4096).value(),
+      testing::MatchesRegex("worker --workers 1 --generation 1 --target some:app --chdir .* "
+                            "--attach @onebox-[0-9a-f]+ --reactors 1 --threads 3 "
+                            "--number 1\n"));
 }
 
 TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
