@@ -270,6 +270,7 @@ Result<json> Broker::Hello(Message& message) {
   Client* client = FindClient(message.client);
   if (client == nullptr || number == 0 || pid == 0)
     return Wrong("a worker says its number and pid");
+  if (!client->open()) return Later("it has left");  // nobody would hear that it is gone
   Worker& worker = *WorkerOf(number, pid);
   client->worker = number;
   worker.client = client;

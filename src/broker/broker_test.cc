@@ -158,6 +158,29 @@ TEST(Broker, IsToldWhoHasDiedWhileItWasAway) {
   }
 }
 
+TEST(Broker, BeginsAnewWhatOneHadThatIsKilledAsItComesBack) {
+  TestBroker broker;
+  json held;
+  {
+    TestClient client(broker);
+    TestWorker worker(broker, {});
+    client.Enqueue(json::object());
+    const auto task = worker.Take();
+    ASSERT_TRUE(task);
+    held = {(*task)["id"], (*task)["token"]};
+    broker.Restart(/*fresh=*/false);
+  }
+  {
+    TestClient dies(broker);
+    dies.Say({{"op", "hello"}, {"worker", 3}, {"pid", 4711}, {"held", json::array({held})}});
+  }
+  broker.Settle();
+  TestWorker other(broker, {.number = 5, .pid = 4713});
+  broker.Advance(Broker::kLease + seconds(1));
+  broker.Advance(seconds(1));
+  ASSERT_TRUE(other.Take());
+}
+
 TEST(Broker, KnowsAtTheBoxsStartThatNobodyRunsAnything) {
   TestBroker broker;
   {
