@@ -2,12 +2,15 @@
 #include "broker/broker.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
 #include "base/json.h"
+#include "broker/metrics.h"
 #include "broker/words.h"
 
 namespace onebox::broker {
@@ -20,6 +23,7 @@ constexpr Duration kStopGrace = seconds(1);  // for tasks that were interrupted 
 constexpr std::uint32_t kSweptPerTick = 1000;
 constexpr std::size_t kLookedAtPerTick = 100;
 constexpr Duration kTurnMax = seconds(60);
+constexpr std::uint32_t kJobsMeasured = 1000;  // the first ones by their names
 constexpr Duration kJobsPause =
     std::chrono::milliseconds(100);  // where a firing could not be taken
 
@@ -230,8 +234,20 @@ void Broker::OnTick() {
     looked_at_ = next->first;
     ended_.push_back(looked_at_);
   }
+  PublishMetrics();
   control_->Tell({{"broker", "alive"}});
   reactor_->timers().Arm(tick_, reactor_->now() + kTick);
+}
+
+void Broker::PublishMetrics() {
+  const auto queues = store_->Figures(handover_.clock.WallNow());
+  const auto jobs = jobs_->List({}, kJobsMeasured);
+  if (!queues.ok() || !jobs.ok()) return;  // who asks finds them missing
+  std::set<std::string_view> names;
+  for (const schedule::JobStatus& job : jobs.value())
+    names.insert(job.job->name);
+  std::erase_if(job_ends_, [&names](const auto& one) { return !names.contains(one.first.first); });
+  handover_.publish(TaskMetrics(queues.value()) + JobMetrics(jobs.value(), job_ends_));
 }
 
 // Whoever waits for that task is told if it has ended, or if he has waited long enough.

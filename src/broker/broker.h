@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "broker/client.h"
 #include "broker/control.h"
+#include "broker/metrics.h"
 #include "broker/settings.h"
 #include "broker/task_channel.h"
 #include "broker/turns.h"
@@ -47,6 +48,7 @@ struct Handover {
   os::Fd control;     // to the supervisor; control.h has the messages
   bool fresh = true;  // no task worker of before lives: what the file calls running is not
   std::vector<int> worker_pids = {};  // of the task workers that do
+  std::function<void(std::string_view metrics)> publish;  // for /metrics, once a second
   const Clock& clock;
   telemetry::Log& log;
 };
@@ -130,6 +132,7 @@ class Broker final : public event::TurnEnd {
   void SetAlarm();
   void OnAlarm() {}
   void OnTick();
+  void PublishMetrics();
   void Drain();
   void CheckDrain();
   void TakeControl(const json& message);
@@ -223,6 +226,7 @@ class Broker final : public event::TurnEnd {
   std::unique_ptr<event::Reactor> reactor_;
   std::unique_ptr<queue::Store> store_;
   std::unique_ptr<schedule::Jobs> jobs_;
+  JobEnds job_ends_;                                    // for /metrics
   std::vector<schedule::Firing> firings_;               // taken, and in this turn's group
   std::vector<std::int64_t> by_hand_;                   // in this turn's group
   std::vector<schedule::Jobs::Confirmation> enqueued_;  // on the disk; their file is to be told

@@ -135,9 +135,11 @@ void Broker::TellJobs(bool written) {
 
 // Where the task of a run has ended, so has the run.
 void Broker::LearnEnd(queue::TaskId id, Interrupt why) {
+  if (!jobs_->IsLeft(id)) return;  // that is known
   const auto status = store_->StatusOf(id);
   if (!status.ok()) return;  // asked again at the next start
   const auto end = [&](RunState state, std::string_view traceback) {
+    if (status.value()) ++job_ends_[{status.value()->name, state}];
     const Status told = jobs_->Ended(id, state, traceback, now_);
     if (!told.ok())
       handover_.log.Error("the end of a job is not written: {}", told.error().message);

@@ -250,6 +250,25 @@ TEST(Broker, FiresAJobOnceAndTellsHowItEnded) {
   EXPECT_LT(last["lateness"], 10);
 }
 
+TEST(Broker, PublishesEachSecondWhatItCounts) {
+  TestBroker broker;
+  TestClient client(broker);
+  TestWorker worker(broker, {});
+  client.Enqueue(json::object());
+  worker.Report(worker.Take().value(), Done("2"));
+  const json job = {{"name", "pay"}, {"every", "1 hour"}, {"what", "app:pay"}};
+  client.Ask({{"op", "declare"}, {"generation", 1}, {"jobs", {job}}});
+  for (int i = 0; i < 2; ++i) {
+    client.Ask({{"op", "job_run"}, {"job", "pay"}});
+    worker.Report(worker.Take().value(), Done("null"));
+  }
+  broker.Advance(seconds(1));
+  using testing::HasSubstr;
+  EXPECT_THAT(broker.metrics(), HasSubstr("onebox_tasks_done_total{queue=\"default\"} 1\n"));
+  EXPECT_THAT(broker.metrics(),
+              HasSubstr("onebox_jobs_runs_total{job=\"pay\",outcome=\"done\"} 2\n"));
+}
+
 TEST(Broker, DoesNotBeginAJobAgainWhoseWorkerDied) {
   TestBroker broker;
   TestClient client(broker);

@@ -71,6 +71,12 @@ Status ReadSpan(const json& object, const char* key, Duration& out) {
   return Done();
 }
 
+json TimeOrNull(const std::optional<WallTime>& time) {
+  return time ? json(SecondsOf(*time)) : json();
+}
+
+}  // namespace
+
 std::string_view NameOf(schedule::RunState state) {
   constexpr std::array<std::string_view, 10> kNames = {"",
                                                        "waiting",
@@ -84,12 +90,6 @@ std::string_view NameOf(schedule::RunState state) {
                                                        "missed"};
   return kNames.at(static_cast<std::size_t>(state));
 }
-
-json TimeOrNull(const std::optional<WallTime>& time) {
-  return time ? json(SecondsOf(*time)) : json();
-}
-
-}  // namespace
 
 Result<JobSpec> ReadJob(const json& value) {
   JobSpec job;

@@ -2,6 +2,7 @@
 // Jobs as the broker's socket has them: JSON. docs/internals/broker.md lists every member.
 
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,8 @@ using nlohmann::json;
 
 // An Error says what is wrong in it.
 Result<schedule::JobSpec> ReadJob(const json& value);
+
+std::string_view NameOf(schedule::RunState state);
 
 json Show(const schedule::JobStatus& status);
 json Show(const schedule::JobRun& run);

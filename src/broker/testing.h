@@ -37,6 +37,8 @@ class TestBroker {
   }
 
   bool Turn() { return broker_->Turn(Duration()); }
+  // What it has published last.
+  const std::string& metrics() const { return metrics_; }
   // Enough for whatever has been said to be done and answered.
   void Settle() {
     for (int i = 0; i < 10; ++i)
@@ -71,17 +73,19 @@ class TestBroker {
     };
     os::Pair control = os::NewSocketPair(SOCK_SEQPACKET).value();
     control_ = std::move(control.ours);
-    broker_ = std::make_unique<Broker>(settings_,
-                                       Handover{.socket = listen(socket_path(), SOCK_STREAM),
-                                                .attach = listen(attach_path(), SOCK_SEQPACKET),
-                                                .control = std::move(control.theirs),
-                                                .fresh = fresh,
-                                                .worker_pids = std::move(alive),
-                                                .clock = clock_,
-                                                .log = *log_});
+    broker_ = std::make_unique<Broker>(
+        settings_,
+        Handover{.socket = listen(socket_path(), SOCK_STREAM),
+                 .attach = listen(attach_path(), SOCK_SEQPACKET),
+                 .control = std::move(control.theirs),
+                 .fresh = fresh,
+                 .publish = [this](std::string_view text) { metrics_ = text; },
+                 .clock = clock_,
+                 .log = *log_});
     CHECK(broker_->Open().ok());
   }
 
+  std::string metrics_;
   sqlite::TestFolder folder_;
   FakeClock clock_;
   Settings settings_;

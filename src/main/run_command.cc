@@ -32,6 +32,7 @@
 #include "os/handed_over.h"
 #include "os/inquiry.h"
 #include "plan/workers.h"
+#include "shm/shared_text.h"
 #include "supervise/supervisor.h"
 
 namespace onebox::main {
@@ -372,6 +373,7 @@ struct Place {
   const Clock& clock;
   telemetry::Metrics& metrics;
   cache::Cache& cache;
+  shm::SharedText& broker_metrics;
   const std::vector<os::HandedOver>& handed_over;
 };
 
@@ -430,6 +432,7 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
     return RunBroker(settings,
                      {.path = config.error_log, .level = config.log_level},
                      place.clock,
+                     place.broker_metrics,
                      std::move(heritage));
   };
   box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
@@ -438,7 +441,9 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
         {.path = config.error_log, .level = config.log_level},
         place.clock,
         place.metrics,
-        [&place] { return CacheMetrics(place.cache); },
+        [&place] {
+          return CacheMetrics(place.cache) + BrokerMetrics(place.broker_metrics, place.clock);
+        },
         std::move(heritage));
   };
   return box;
@@ -504,7 +509,9 @@ Result<int> Serve(Decided decided,
   SetCrashRole("supervisor");
   cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory), *log));
   const Successor successor(caller, shared.memory().get());
-  const Place place{line, caller, python_side, clock, metrics, shared, handed_over};
+  auto broker_metrics =
+      TRY(shm::SharedText::Create("onebox-broker-metrics", kBrokerMetricsBytesMax));
+  const Place place{line, caller, python_side, clock, metrics, shared, broker_metrics, handed_over};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,

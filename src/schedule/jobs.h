@@ -118,6 +118,7 @@ class Jobs final {
   Status Ended(RunId run, RunState state, std::string_view traceback, WallTime now);
   // Those that have not ended as far as this file knows.
   std::vector<RunId> RunsLeft() const;
+  bool IsLeft(RunId run) const { return unended_.contains(run); }
 
   // --- what people do
 
