@@ -161,6 +161,7 @@ class Box {
   static Status OpenAttachSockets(Process& process, unsigned count);
   void MakeDataFolder();
   void OpenBrokerSocket();
+  ControlSocket::Answered AnswerBroker() const;
   std::string BrokerPath() const { return settings().data + "/broker"; }
   const Process* ForkerOf(const Process& worker) const;
 

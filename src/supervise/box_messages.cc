@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "os/random.h"
 #include "os/signal.h"
+#include "os/socket.h"
 #include "supervise/box.h"
 #include "supervise/news.h"
 #include "supervise/zygote.h"
@@ -333,8 +334,25 @@ std::optional<ControlSocket::Answered> Box::AnswerQuestion(std::string_view ques
   }
   if (what == "memory")
     return ControlSocket::Answered{json{{"memory", true}}.dump(), outside_.memory};
+  if (what == "broker") return AnswerBroker();
   return ControlSocket::Answered{
-      json{{"error", "it is asked for status, reload, upgrade, stop or memory"}}.dump()};
+      json{{"error", "it is asked for status, reload, upgrade, stop, memory or broker"}}.dump()};
+}
+
+// A connection, so that who asks needs no way into the folder. A broker that nobody has needed yet is
+// not started for a question.
+ControlSocket::Answered Box::AnswerBroker() const {
+  if (!broker_socket_.valid()) {
+    return {json{{"error", "it has no broker; its log says why"}}.dump()};
+  }
+  if (broker_ == nullptr) return {json{{"broker", nullptr}}.dump()};
+  const auto connect = [this]() -> Result<os::Fd> {
+    const auto address = TRY(os::SocketAddress::Parse("unix:" + BrokerPath()));
+    return os::ConnectWithin(address, Duration());  // waits for nobody
+  };
+  auto connected = connect();
+  if (!connected.ok()) return {json{{"error", connected.error().message}}.dump()};
+  return {json{{"broker", BrokerPath()}}.dump(), -1, std::move(connected).value()};
 }
 
 }  // namespace onebox::supervise

@@ -68,7 +68,8 @@ void ControlSocket::Serve(const Answer& answer) {
     if (!question.ok() || question.value()->bytes.empty()) return true;  // has left
     const auto answered = answer(question.value()->bytes, caller.name);
     if (!answered) return false;
-    const std::span<const int> descriptors(&answered->descriptor, answered->descriptor < 0 ? 0 : 1);
+    const int sent = answered->given.valid() ? answered->given.get() : answered->descriptor;
+    const std::span<const int> descriptors(&sent, sent < 0 ? 0 : 1);
     (void)os::SendDescriptors(caller.socket, answered->text, descriptors);  // may have left
     return true;
   });

@@ -22,6 +22,7 @@ class ControlSocket {
   struct Answered {
     std::string text;     // JSON
     int descriptor = -1;  // that is sent with it, and stays ours
+    os::Fd given = {};    // that is sent with it, and closed here
   };
   // Answers a question, or promises to Reply().
   using Answer = std::function<std::optional<Answered>(std::string_view question, Client from)>;

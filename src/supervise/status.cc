@@ -134,6 +134,15 @@ Result<os::Fd> AskMemory(const std::string& state) {
   return std::move(answer.descriptors.front());
 }
 
+Result<std::optional<os::Fd>> AskBroker(const std::string& state) {
+  os::Message answer = TRY(AskForMessage(state, {"broker", kAnswerTimeout}));
+  if (!answer.descriptors.empty()) return std::optional(std::move(answer.descriptors.front()));
+  const json said = json::parse(answer.bytes, nullptr, /*allow_exceptions=*/false);
+  const std::string error = Text(At(said, "error"));
+  if (error.empty()) return std::optional<os::Fd>();
+  return OperatorError(fmt::format("the onebox of {}: {}", state, error));
+}
+
 std::string DescribeStatus(const std::string& status) {
   const json box = json::parse(status, nullptr, /*allow_exceptions=*/false);
   std::string text = fmt::format("onebox {}   up {}   {}\n",

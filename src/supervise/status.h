@@ -2,6 +2,7 @@
 // Asks a running box how it is, over the control socket in its state folder.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -29,6 +30,9 @@ Status AskStop(const std::string& state);
 
 // What its workers share; the caller's to close.
 Result<os::Fd> AskMemory(const std::string& state);
+
+// A connection to its broker that does not block; nothing where no task or job has needed one so far.
+Result<std::optional<os::Fd>> AskBroker(const std::string& state);
 
 // The same for people.
 std::string DescribeStatus(const std::string& status);
