@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/ascii.h"
 #include "base/nearest.h"
 #include "main/words.h"
 #include "main/written.h"
@@ -196,6 +197,18 @@ void ParseOfBox(Parser& parser,
   if (!line.state.empty()) line.state = PathFrom(folder, line.state);
 }
 
+// The lines that -n asks for.
+std::optional<std::uint32_t> LinesOf(const std::string& text, Mistakes& mistakes) {
+  if (text.empty()) return std::nullopt;
+  const auto lines = ParseDecimal(text, JobsLine::kLinesMax);
+  if (!lines || *lines == 0) {
+    mistakes.push_back(fmt::format(
+        "-n: expected a number from 1 to {}, got {}", JobsLine::kLinesMax, Quoted(text)));
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(*lines);
+}
+
 void TakeValues(const Parser& parser, const std::string& folder, Layer& layer) {
   for (const auto& [option, values] : parser.values()) {
     if (values.empty()) continue;
@@ -238,6 +251,29 @@ CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& f
   parser.AddWords(line.words);
   ParseOfBox(parser, words, folder, line);
   if (line.name_space.empty()) line.name_space = "app";
+  return line;
+}
+
+TasksLine ReadTasksLine(std::span<const std::string> words, const std::string& folder) {
+  TasksLine line;
+  Parser parser;
+  parser.AddText("--queue", line.queue, "--queue");
+  parser.AddSwitch("--all", line.all, "--all");
+  parser.AddSwitch("--dead", line.dead, "--dead");
+  parser.AddSwitch("--yes", line.yes, "--yes");
+  parser.AddWords(line.words);
+  ParseOfBox(parser, words, folder, line);
+  return line;
+}
+
+JobsLine ReadJobsLine(std::span<const std::string> words, const std::string& folder) {
+  JobsLine line;
+  std::string lines;
+  Parser parser;
+  parser.AddText("-n", lines, "-n");
+  parser.AddWords(line.words);
+  ParseOfBox(parser, words, folder, line);
+  line.lines = LinesOf(lines, line.mistakes);
   return line;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // The command line of `onebox run`, read by the table of options.
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +35,23 @@ struct CacheLine : StatusLine {
   std::vector<std::string> words;
 };
 CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& folder);
+
+struct TasksLine : StatusLine {
+  std::string queue;
+  bool all = false;
+  bool dead = false;
+  bool yes = false;
+  std::vector<std::string> words;
+};
+TasksLine ReadTasksLine(std::span<const std::string> words, const std::string& folder);
+
+struct JobsLine : StatusLine {
+  static constexpr std::uint32_t kLinesMax = 1000;
+
+  std::optional<std::uint32_t> lines;  // 1 to kLinesMax
+  std::vector<std::string> words;
+};
+JobsLine ReadJobsLine(std::span<const std::string> words, const std::string& folder);
 
 struct CheckLine {
   RunLine run;  // what of it bears upon which Python, and how many workers

@@ -13,9 +13,11 @@
 #include "base/nearest.h"
 #include "main/cache_command.h"
 #include "main/check_command.h"
+#include "main/jobs_command.h"
 #include "main/reference.h"
 #include "main/run_command.h"
 #include "main/status_command.h"
+#include "main/tasks_command.h"
 #include "main/version.h"
 
 namespace {
@@ -62,6 +64,8 @@ constexpr std::array kCommands = {
     Command{"upgrade", onebox::main::UpgradeBox},
     Command{"stop", onebox::main::StopBox},
     Command{"cache", onebox::main::ShowCache},
+    Command{"tasks", onebox::main::ShowTasks},
+    Command{"jobs", onebox::main::ShowJobs},
     Command{"reference", ShowReference},
     Command{"version", ShowVersion},
     Command{"help", ShowHelp},
