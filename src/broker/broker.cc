@@ -310,11 +310,17 @@ void Broker::Drain() {
   if (!running_.empty()) handover_.log.Info("draining: {} tasks run", running_.size());
 }
 
+// What nobody has come back with is not waited for.
+bool Broker::AnyRuns() const {
+  return std::any_of(
+      running_.begin(), running_.end(), [](const auto& one) { return one.second.worker != 0; });
+}
+
 // At its deadline what still runs is interrupted, and handed back; what does not hear that is handed back
 // by us: its worker is killed next.
 void Broker::CheckDrain() {
   if (!draining_) return;
-  if (finishing_ && running_.empty()) ended_all_ = true;
+  if (finishing_ && !AnyRuns()) ended_all_ = true;
   if (reactor_->now() < drain_deadline_) return;
   if (!std::exchange(stopped_tasks_, true)) {
     drain_deadline_ = reactor_->now() + kStopGrace;

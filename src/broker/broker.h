@@ -135,6 +135,7 @@ class Broker final : public event::TurnEnd {
   void PublishMetrics();
   void Drain();
   void CheckDrain();
+  bool AnyRuns() const;
   void TakeControl(const json& message);
   Time AtSteady(WallTime wall) const;
 
