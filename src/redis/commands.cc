@@ -55,19 +55,34 @@ Result<std::optional<std::string>> TextOf(Result<Reply> answer) {
   return std::optional(std::move(reply.text));
 }
 
+Result<Reply> Call(Link& link,
+                   std::array<std::string_view, 4> begin,
+                   std::span<const std::string_view> arguments) {
+  std::vector<std::string_view> words(begin.begin(), begin.end());
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  Commands command;
+  command.Add(words);
+  return link.Call(command);
+}
+
 Result<Reply> Run(Link& link,
                   const Script& script,
                   std::string_view key,
-                  std::string_view first,
-                  std::string_view second = {},
-                  std::string_view third = {}) {
-  Reply reply = TRY(link.Call({"EVALSHA", script.sha1, "1", key, first, second, third}));
-  const bool unknown = reply.is(Kind::kError) && reply.text.starts_with("NOSCRIPT");
-  if (!unknown) return reply;
-  return link.Call({"EVAL", script.text, "1", key, first, second, third});
+                  std::initializer_list<std::string_view> arguments) {
+  return redis::Run(link, script, key, std::span(arguments.begin(), arguments.size()));
 }
 
 }  // namespace
+
+Result<Reply> Run(Link& link,
+                  const Script& script,
+                  std::string_view key,
+                  std::span<const std::string_view> arguments) {
+  Reply reply = TRY(Call(link, {"EVALSHA", script.sha1, "1", key}, arguments));
+  const bool unknown = reply.is(Kind::kError) && reply.text.starts_with("NOSCRIPT");
+  if (!unknown) return reply;
+  return Call(link, {"EVAL", script.text, "1", key}, arguments);
+}
 
 std::span<const Script> Scripts() {
   return kScripts;
@@ -139,7 +154,7 @@ Result<std::optional<std::int64_t>> Increment(Link& link,
     first = std::to_string(sum);
     if (initial->ttl) ttl = Milliseconds(*initial->ttl);
   }
-  const auto text = TRY(TextOf(Run(link, kIncrement, key, std::to_string(by), first, ttl)));
+  const auto text = TRY(TextOf(Run(link, kIncrement, key, {std::to_string(by), first, ttl})));
   if (!text) return std::optional<std::int64_t>();
   std::int64_t sum = 0;
   const char* const end = text->data() + text->size();
@@ -148,11 +163,11 @@ Result<std::optional<std::int64_t>> Increment(Link& link,
 }
 
 Result<bool> DeleteIf(Link& link, std::string_view key, std::string_view value) {
-  return TRY(IntegerOf(Run(link, kDeleteIf, key, value))) != 0;
+  return TRY(IntegerOf(Run(link, kDeleteIf, key, {value}))) != 0;
 }
 
 Result<bool> ExpireIf(Link& link, std::string_view key, std::string_view value, Duration ttl) {
-  return TRY(IntegerOf(Run(link, kExpireIf, key, value, Milliseconds(ttl)))) != 0;
+  return TRY(IntegerOf(Run(link, kExpireIf, key, {value, Milliseconds(ttl)}))) != 0;
 }
 
 }  // namespace onebox::redis

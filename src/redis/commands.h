@@ -60,6 +60,11 @@ struct Script {
   std::string_view sha1;  // of the text, as Redis names it
   std::string_view text;
 };
+// KEYS[1] is `key`, ARGV what follows.
+Result<Reply> Run(Link& link,
+                  const Script& script,
+                  std::string_view key,
+                  std::span<const std::string_view> arguments);
 // Those of the above, for the test that the names are right.
 std::span<const Script> Scripts();
 

@@ -37,6 +37,11 @@ Link::~Link() {
   thread_.join();
 }
 
+void Link::AwaitFirst() {
+  std::unique_lock lock(mutex_);
+  change_.wait_for(lock, options_.timeout, [this] { return look_.state != State::kConnecting; });
+}
+
 Link::Look Link::look() const {
   const std::lock_guard lock(mutex_);
   Look look = look_;
@@ -194,6 +199,7 @@ void Link::Run() {
       look_.state = State::kDown;
       look_.last_error = probed.error().message;
     }
+    change_.notify_all();
   }
 }
 

@@ -49,6 +49,9 @@ class Link final {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
+  // Until it is up or down, at most for the timeout.
+  void AwaitFirst();
+
   // From any thread. An answer of kind kError is an answer. An Error: there was none in time, or the link
   // is not up (EHOSTDOWN); what was sent may have been done, and where the Error says Retry::kYes, nothing
   // was sent.
