@@ -78,7 +78,9 @@ Cache::Cache(os::Fd memory, os::Mapping mapping)
   shards_.reserve(layout.shards);
   for (std::size_t i = 0; i < layout.shards; ++i)
     shards_.emplace_back(
-        all.subspan(layout.ShardsAt() + i * layout.shard_bytes, layout.shard_bytes), cells_);
+        all.subspan(layout.ShardsAt() + i * layout.shard_bytes, layout.shard_bytes),
+        cells_,
+        second().trust);
 }
 
 Result<Cache> Cache::Create(std::size_t bytes) {
@@ -146,17 +148,22 @@ std::uint8_t Cache::RowOf(std::string_view name, std::uint64_t key, Named named)
   return 0;
 }
 
-std::atomic<std::uint32_t>& Cache::CellOf(std::string_view tag) const {
-  const std::uint64_t hash = XXH3_64bits_withSeed(tag.data(), tag.size(), ~seed_);
+TagId Cache::IdOf(std::string_view tag) {
+  return static_cast<TagId>(XXH3_64bits(tag.data(), tag.size()));
+}
+
+std::atomic<std::uint32_t>& Cache::CellOf(TagId tag) const {
+  const std::uint64_t hash = XXH3_64bits_withSeed(&tag, sizeof tag, ~seed_);
   return cells_[hash & (cells_.size() - 1)];
 }
 
-TagMark Cache::MarkOf(std::string_view tag) const {
+TagMark Cache::MarkOf(TagId tag) const {
   std::atomic<std::uint32_t>& cell = CellOf(tag);
   return {static_cast<std::uint32_t>(&cell - cells_.data()), cell.load(std::memory_order_acquire)};
 }
 
-void Cache::Purge(std::string_view tag) {
+void Cache::Purge(TagId tag) {
+  second().purges.fetch_add(1, std::memory_order_acq_rel);
   CellOf(tag).fetch_add(1, std::memory_order_acq_rel);
 }
 
@@ -211,6 +218,14 @@ Outcome Cache::Remove(const Key& key, const Condition& condition, Time now, Wait
   });
 }
 
+Outcome Cache::Forget(const Key& key, Time now, Wait wait) {
+  return Changed(key, wait, now, Tell::kWhenDone, [&](Shard& shard) { return shard.Forget(key); });
+}
+
+bool Cache::IsOwn(const Key& key, Time now, Wait wait) {
+  return Locked(key, wait, now, false, [&](Shard& shard) { return shard.IsOwn(key, now); });
+}
+
 Outcome Cache::Touch(const Key& key,
                      Lifetime lifetime,
                      const Condition& condition,
@@ -242,6 +257,19 @@ std::size_t Cache::RemoveKept(std::string_view prefix, Time now) {
   return removed;
 }
 
+bool Cache::ListKept(std::string_view prefix, Time now, std::vector<std::string>& values) {
+  bool all = true;
+  for (Shard& shard : shards_) {
+    if (!Lock(shard, Wait::kForOthers, now)) {
+      all = false;
+      continue;
+    }
+    shard.AppendKept(prefix, now, values);
+    shard.Unlock();
+  }
+  return all;
+}
+
 // --- loading
 
 Cache::Loading Cache::GetOrClaim(const Key& key,
@@ -257,18 +285,30 @@ Cache::Loading Cache::GetOrClaim(const Key& key,
       loading.next = Next::kUse;
       return loading;
     }
-    const auto claim = shard.ClaimOf(key, now);
-    if (claim && os::IsAlive(static_cast<pid_t>(claim->process))) {
+    const Claimed claimed = ClaimIn(shard, key, lease, now);
+    if (claimed.by_another) {
       loading.next = loading.answer == Answer::kStale ? Next::kUse : Next::kWait;
-      return loading;
+    } else if (claimed.token != 0) {
+      loading.next = Next::kLoad;
+      loading.token = claimed.token;
     }
-    const std::uint64_t token = head().tokens.fetch_add(1, std::memory_order_relaxed) + 1;
-    const Claim ours{token, static_cast<std::uint64_t>(os::ThisProcess())};
-    if (shard.SetClaim(key, ours, now + lease, now) != Outcome::kDone) return loading;
-    loading.next = Next::kLoad;
-    loading.token = token;
     return loading;
   });
+}
+
+std::uint64_t Cache::Claim(const Key& key, Duration lease, Time now, Wait wait) {
+  return Locked(key, wait, now, std::uint64_t{0}, [&](Shard& shard) {
+    return ClaimIn(shard, key, lease, now).token;
+  });
+}
+
+Cache::Claimed Cache::ClaimIn(Shard& shard, const Key& key, Duration lease, Time now) {
+  const auto claim = shard.ClaimOf(key, now);
+  if (claim && os::IsAlive(static_cast<pid_t>(claim->process))) return {.by_another = true};
+  const std::uint64_t token = head().tokens.fetch_add(1, std::memory_order_relaxed) + 1;
+  const cache::Claim ours{token, static_cast<std::uint64_t>(os::ThisProcess())};
+  if (shard.SetClaim(key, ours, now + lease, now) != Outcome::kDone) return {};
+  return {.token = token};
 }
 
 Outcome Cache::Fulfil(const Key& key,
@@ -284,6 +324,16 @@ Outcome Cache::Fulfil(const Key& key,
 Outcome Cache::GiveUp(const Key& key, std::uint64_t token, Time now, Wait wait) {
   return Changed(
       key, wait, now, Tell::kWhenDone, [&](Shard& shard) { return shard.GiveUp(key, token, now); });
+}
+
+Outcome Cache::Supply(const Key& key,
+                      std::uint64_t token,
+                      const NewValue& value,
+                      Time now,
+                      Wait wait) {
+  return Changed(key, wait, now, Tell::kWhenDone, [&](Shard& shard) {
+    return shard.Supply(key, token, value, now);
+  });
 }
 
 std::uint32_t Cache::TurnOf(const Key& key) {

@@ -32,6 +32,9 @@ enum class Wait : unsigned char { kNot, kForOthers, kPatiently };
 inline constexpr Duration kPatience = std::chrono::milliseconds(200);
 inline constexpr Duration kLongPatience = std::chrono::seconds(2);
 
+// A tag, hashed: of two that share one, a purge of one is a purge of both.
+enum class TagId : std::uint64_t {};
+
 // Memory that any process may map, and use at the same time as all others, threads too. Whoever dies in
 // the middle of a call leaves what was there before, or what he was putting there. Times are of the
 // steady clock, which all processes share. Any thread may call.
@@ -54,9 +57,13 @@ class Cache final {
 
   // What an entry with that tag is marked with now: taken before its value is loaded, so that a purge
   // meanwhile meets it too. Two tags may share a mark; then a purge of one is a purge of both.
-  TagMark MarkOf(std::string_view tag) const;
+  TagMark MarkOf(std::string_view tag) const { return MarkOf(IdOf(tag)); }
+  TagMark MarkOf(TagId tag) const;
   // Nothing that has been marked with it is there any more, for nobody. In constant time.
-  void Purge(std::string_view tag);
+  void Purge(std::string_view tag) { Purge(IdOf(tag)); }
+  void Purge(TagId tag);
+  // The same on every box.
+  static TagId IdOf(std::string_view tag);
 
   Answer Get(const Key& key, Time now, Wait wait, Value& value);
   Outcome Set(const Key& key,
@@ -65,6 +72,9 @@ class Cache final {
               Time now,
               Wait wait);
   Outcome Remove(const Key& key, const Condition& condition, Time now, Wait wait);
+  // Removes it, unless it is the box's own, and ends its claim.
+  Outcome Forget(const Key& key, Time now, Wait wait);
+  bool IsOwn(const Key& key, Time now, Wait wait);
   Outcome Touch(const Key& key, Lifetime lifetime, const Condition& condition, Time now, Wait wait);
   Outcome Add(const Key& key,
               std::int64_t number,
@@ -89,16 +99,25 @@ class Cache final {
   };
   // One caller for each key loads at a time, until `lease` has passed or he has died.
   Loading GetOrClaim(const Key& key, Duration lease, Time now, Wait wait, Value& value);
+  // The token alone; 0: another loads it, or as kWithout.
+  std::uint64_t Claim(const Key& key, Duration lease, Time now, Wait wait);
   // kRefused where the key was set, removed or claimed by another since, or the lease has passed: what
   // was loaded may be old.
   Outcome Fulfil(const Key& key, std::uint64_t token, const NewValue& value, Time now, Wait wait);
   Outcome GiveUp(const Key& key, std::uint64_t token, Time now, Wait wait);
+  // A value for those who do not wait for that claim, which stands.
+  Outcome Supply(const Key& key, std::uint64_t token, const NewValue& value, Time now, Wait wait);
   // Until something has happened to the key since `turn`, or to others, or the time has passed.
   void Await(const Key& key, std::uint32_t turn, Duration timeout);
   std::uint32_t TurnOf(const Key& key);
 
   // What is kept and whose keys begin so; parts that are busy are left out. Gives how many.
   std::size_t RemoveKept(std::string_view prefix, Time now);
+  // The values of it. False where parts were busy.
+  bool ListKept(std::string_view prefix, Time now, std::vector<std::string>& values);
+
+  // What the second level keeps in this memory. Settings are written before others know it.
+  SecondHead& second() const { return head().second; }
 
   struct Row {
     std::size_t number = 0;  // as Entry::row
@@ -121,10 +140,17 @@ class Cache final {
   Cache(os::Fd memory, os::Mapping mapping);
 
   CacheHead& head() const { return *reinterpret_cast<CacheHead*>(mapping_.data()); }
-  std::atomic<std::uint32_t>& CellOf(std::string_view tag) const;
+  std::atomic<std::uint32_t>& CellOf(TagId tag) const;
   Shard& ShardOf(const Key& key);
   std::uint8_t RowOf(std::string_view name, std::uint64_t key, Named named);
   std::string NameOf(std::size_t row) const;
+
+  // With the shard's lock.
+  struct Claimed {
+    bool by_another = false;
+    std::uint64_t token = 0;  // 0: there was no room
+  };
+  Claimed ClaimIn(Shard& shard, const Key& key, Duration lease, Time now);
 
   // What `use` gives for the key's shard, or `busy`.
   template <typename Given, typename Use>

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "redis/trust.h"
 #include "shm/robust_lock.h"
 #include "shm/undo_log.h"
 
@@ -14,7 +15,7 @@ namespace onebox::cache {
 
 // Processes of several versions may map the same memory: a change here is a new version.
 inline constexpr std::uint64_t kMagic = 0x31'48'43'58'4f'42'4e'4f;  // "ONBXOCH1"
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 inline constexpr std::size_t kBlockBytes = 64;
 inline constexpr std::uint32_t kNoBlock = 0;  // block 0 of a shard is nobody's
@@ -41,6 +42,52 @@ inline constexpr std::size_t kQueues = 4;
 
 inline constexpr std::int64_t kNever = INT64_MAX;  // when an entry expires
 
+// Where an entry's value comes from, and so when it counts.
+class Origin {
+ public:
+  enum class Kind : std::uint32_t {
+    kOwn,    // the box alone has it
+    kRedis,  // read from Redis: while its generation holds
+    kAlone,  // made while nobody heard from Redis: until somebody does
+  };
+
+  Origin() = default;
+  static Origin Read(std::uint64_t generation) { return {Kind::kRedis, generation}; }
+  static Origin AloneIn(const redis::Trust& trust) {
+    // In this order: what was made just before `until` is extended does not count after it.
+    const std::uint64_t generation = trust.Generation();
+    return {Kind::kAlone, Mixed(generation, trust.until.load(std::memory_order_acquire))};
+  }
+
+  Kind kind() const { return static_cast<Kind>(word_ >> kStampBits); }
+  bool Counts(const redis::Trust& trust, std::int64_t now) const {
+    if (kind() == Kind::kOwn) return true;
+    // In this order: who sees that it was extended sees the generation for which it was.
+    const std::int64_t until = trust.until.load(std::memory_order_acquire);
+    const std::uint64_t generation = trust.Generation();
+    if (kind() == Kind::kRedis) return now < until && Origin(kind(), generation) == *this;
+    return kind() == Kind::kAlone && now >= until &&
+           Origin(kind(), Mixed(generation, until)) == *this;
+  }
+  bool operator==(const Origin&) const = default;
+
+ private:
+  static constexpr std::uint32_t kStampBits = 30;
+
+  Origin(Kind kind, std::uint64_t stamp)
+      : word_(static_cast<std::uint32_t>(kind) << kStampBits |
+              (static_cast<std::uint32_t>(stamp) & ((1U << kStampBits) - 1))) {}
+  static std::uint64_t Mixed(std::uint64_t generation, std::int64_t until) {
+    const std::uint64_t mixed =
+        (generation + 0x9e37'79b9'7f4a'7c15U * static_cast<std::uint64_t>(until)) *
+        0xbf58'476d'1ce4'e5b9U;
+    return mixed >> 32;
+  }
+
+  std::uint32_t word_;
+};
+static_assert(sizeof(Origin) == 4 && std::is_trivially_default_constructible_v<Origin>);
+
 // The first block of an entry, which begins its first extent. What belongs to it comes after it, through all
 // its extents: marks of its tags, the key, the value.
 struct Entry {
@@ -61,7 +108,7 @@ struct Entry {
   // Of the eviction: any value is right, so no Mutation.
   std::uint8_t uses;   // the low half: how often; the highest bit: since it was looked at last
   std::uint8_t epoch;  // when they were counted
-  std::uint32_t unused;
+  Origin origin;
 };
 static_assert(sizeof(Entry) == kBlockBytes);
 
@@ -115,6 +162,27 @@ struct RowName {
   std::array<std::atomic<char>, kBytesMax> text;
 };
 
+// Of the second level. All zero where there is none.
+struct SecondHead {
+  static constexpr std::size_t kSettingsBytesMax = 2048;
+
+  alignas(64) redis::Trust trust;  // read at each hit, so by itself
+  alignas(
+      64) std::atomic<std::uint64_t> purges;  // of tags, counted before the tag's cell is raised
+  // Changes that Redis could not be told (each is noted in the cache), and how many of them were made
+  // good: where they differ, what Redis has may be old.
+  std::atomic<std::uint64_t> lost, settled;
+  std::atomic<std::uint64_t> newest_tracker;  // who came last; those before him end
+  std::atomic<std::uint32_t> state;           // of the tracking: redis::State
+  // Counts, of all processes.
+  std::atomic<std::uint64_t> hits, misses, writes;
+  std::atomic<std::uint64_t> refusals;   // Redis answered with an error
+  std::atomic<std::uint64_t> failures;   // no answer in time
+  std::atomic<std::uint64_t> not_asked;  // of them, since others had none before
+  std::uint32_t settings_bytes;          // written before others know the memory
+  std::array<char, kSettingsBytesMax> settings;
+};
+
 struct CacheHead {
   std::uint64_t magic;
   std::uint32_t version;
@@ -124,6 +192,7 @@ struct CacheHead {
   std::uint32_t unused;
   std::uint64_t seed;                 // of the hashes: who sends keys does not know it
   std::atomic<std::uint64_t> tokens;  // how many claims there have been
+  SecondHead second;
   std::array<RowName, kRows> row_names;
 };
 

@@ -261,7 +261,8 @@ class Scribbling final {
 
   LonelyMemory memory_;
   std::array<std::atomic<std::uint32_t>, kCells> cells_{};
-  Shard shard_{memory_.bytes(), cells_};
+  redis::Trust trust_;
+  Shard shard_{memory_.bytes(), cells_, trust_};
   Time now_{std::chrono::hours(1)};
   std::string first_, key_, value_;
 };

@@ -205,7 +205,8 @@ class Real final {
   os::Mapping mapping_ =
       os::Mapping::Share(os::NewSharedMemory("test", kAll).value(), kAll).value();
   Shared* made_ = new (mapping_.data() + kShardBytesMin) Shared;
-  Shard shard_{{mapping_.data(), kShardBytesMin}, made_->cells};
+  redis::Trust trust_;
+  Shard shard_{{mapping_.data(), kShardBytesMin}, made_->cells, trust_};
 };
 
 Ending Real::Do(const Operation& operation) {
@@ -737,10 +738,11 @@ TEST(Scribbling, OverTheMapLeadsToNoBlockThatIsNone) {
        }},
   };
   const properties::LonelyMemory memory;
+  const redis::Trust trust;
   for (const auto& c : cases) {
     SCOPED_TRACE(c.why);
     std::ranges::fill(memory.bytes(), std::byte{0});
-    Shard shard(memory.bytes(), {});
+    Shard shard(memory.bytes(), {}, trust);
     shard.Format();
     ASSERT_TRUE(shard.TryLock());
     c.scribble(shard.memory());

@@ -146,7 +146,8 @@ bool Shard::ReadKey(std::uint32_t block, std::string& key) {
 
 bool Shard::IsThere(std::uint32_t block, Time now) {
   const Entry& entry = memory_.EntryAt(block);
-  if (entry.expires <= Nanoseconds(now)) return false;
+  if (entry.expires <= Nanoseconds(now) || !entry.origin.Counts(*trust_, Nanoseconds(now)))
+    return false;
   ChainCursor cursor(memory_, block);
   for (int tag = 0; tag < entry.tags && memory_.Check(entry.tags <= kTagsMax); ++tag) {
     TagMark mark{};
@@ -358,7 +359,7 @@ bool Shard::WriteEntry(const Key& key, const NewValue& value, Time now) {
       .queue = Queue::kKept,
       .uses = 0,
       .epoch = 0,
-      .unused = 0,
+      .origin = value.origin,
   };
   ChainCursor cursor(memory_, block);
   cursor.Write(std::as_bytes(value.tags).data(), value.tags.size_bytes());
@@ -447,6 +448,21 @@ Outcome Shard::Remove(const Key& key, const Condition& condition, Time now) {
   return Outcome::kDone;
 }
 
+Outcome Shard::Forget(const Key& key) {
+  DropClaim(key);
+  const Place place = Find(key);
+  if (place.block == kNoBlock) return Outcome::kRefused;
+  if (memory_.EntryAt(place.block).origin.kind() == Origin::Kind::kOwn) return Outcome::kRefused;
+  Discard(place);
+  return Outcome::kDone;
+}
+
+bool Shard::IsOwn(const Key& key, Time now) {
+  const Place place = FindThere(key, now);
+  return place.block != kNoBlock &&
+         memory_.EntryAt(place.block).origin.kind() == Origin::Kind::kOwn;
+}
+
 std::size_t Shard::RemoveKept(std::string_view prefix) {
   std::size_t removed = 0;
   std::string key;
@@ -531,6 +547,12 @@ Outcome Shard::Fulfil(const Key& key, std::uint64_t token, const NewValue& value
   const auto claim = ClaimOf(key, now);
   if (!claim || claim->token != token) return Outcome::kRefused;
   DropClaim(key);
+  return Put(key, value, now);
+}
+
+Outcome Shard::Supply(const Key& key, std::uint64_t token, const NewValue& value, Time now) {
+  const auto claim = ClaimOf(key, now);
+  if (!claim || claim->token != token) return Outcome::kRefused;
   return Put(key, value, now);
 }
 

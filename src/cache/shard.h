@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "cache/shard_memory.h"
@@ -47,6 +48,7 @@ struct NewValue {
   Lifetime lifetime = {};
   Keep keep = Keep::kWhileThereIsRoom;
   std::span<const TagMark> tags = {};  // up to kTagsMax
+  Origin origin = {};
 };
 
 struct Value {
@@ -85,9 +87,12 @@ struct Claim {
 // stand for the same memory.
 class Shard final {
  public:
-  // Memory that lasts as long, aligned to 64 bytes; `cells`: the generations of all tags.
-  Shard(std::span<std::byte> bytes, std::span<const std::atomic<std::uint32_t>> cells)
-      : memory_(bytes), cells_(cells) {}
+  // Memory that lasts as long, aligned to 64 bytes; `cells`: the generations of all tags; `trust`: in
+  // what came from Redis.
+  Shard(std::span<std::byte> bytes,
+        std::span<const std::atomic<std::uint32_t>> cells,
+        const redis::Trust& trust)
+      : memory_(bytes), cells_(cells), trust_(&trust) {}
 
   // New memory, zero bytes, before anybody else knows it.
   void Format();
@@ -110,6 +115,9 @@ class Shard final {
   Outcome Set(const Key& key, const NewValue& value, const Condition& condition, Time now);
   // kRefused where it is not there, too.
   Outcome Remove(const Key& key, const Condition& condition, Time now);
+  // Unless it is the box's own.
+  Outcome Forget(const Key& key);
+  bool IsOwn(const Key& key, Time now);
   Outcome Touch(const Key& key, Lifetime lifetime, const Condition& condition, Time now);
   // What is kept whose keys begin so. Gives how many.
   std::size_t RemoveKept(std::string_view prefix);
@@ -127,12 +135,16 @@ class Shard final {
   // kRefused where that claim does not stand any more: the key was changed since, or it was too late.
   Outcome Fulfil(const Key& key, std::uint64_t token, const NewValue& value, Time now);
   Outcome GiveUp(const Key& key, std::uint64_t token, Time now);
+  // A value for those who do not wait for that claim, which stands.
+  Outcome Supply(const Key& key, std::uint64_t token, const NewValue& value, Time now);
 
   // How it is: for those who look.
   ShardHead& head() { return memory_.head(); }
   ShardMemory& memory() { return memory_; }
   using Each = std::function<void(const Entry& entry, std::string_view key)>;
   void ForEach(Time now, const Each& each);  // of those that are there; claims are not among them
+  // The values of what is kept and whose keys begin so.
+  void AppendKept(std::string_view prefix, Time now, std::vector<std::string>& values);
   // Whether all that must agree does: every block is in one place, every entry in its bucket and queue.
   bool CheckInvariants();
 
@@ -171,6 +183,7 @@ class Shard final {
 
   ShardMemory memory_;
   std::span<const std::atomic<std::uint32_t>> cells_;
+  const redis::Trust* trust_;
 };
 
 }  // namespace onebox::cache

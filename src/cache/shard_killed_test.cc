@@ -88,7 +88,8 @@ class ShardKilled : public testing::Test {
 
   std::string number_, session_ = std::string(500, 's'), before_ = std::string(200, 'b');
   Memory memory_;
-  Shard shard_{memory_.bytes(), {}};
+  redis::Trust trust_;
+  Shard shard_{memory_.bytes(), {}, trust_};
 };
 
 #ifndef __SANITIZE_THREAD__  // they have one thread, and each of its instructions would become fifty
@@ -96,7 +97,7 @@ class ShardKilled : public testing::Test {
 void ShardKilled::ExpectFromTheDead(std::span<const std::byte> found, const Expect& expect) {
   Memory copy;
   std::memcpy(copy.bytes().data(), found.data(), found.size());
-  Shard shard(copy.bytes(), {});
+  Shard shard(copy.bytes(), {}, trust_);
   shard.head().lock.Initialise();
   ASSERT_TRUE(shard.TryLock());
   shard.PutInOrder();

@@ -68,6 +68,24 @@ void Shard::ForEach(Time now, const Each& each) {
   }
 }
 
+void Shard::AppendKept(std::string_view prefix, Time now, std::vector<std::string>& values) {
+  std::string key;
+  std::uint32_t block = memory_.head().queues[static_cast<std::size_t>(Queue::kKept)].newest;
+  for (std::uint32_t steps = 0; block != kNoBlock && memory_.Check(steps < memory_.blocks());
+       ++steps) {
+    const Entry& entry = memory_.EntryAt(block);
+    if (entry.codec != kClaimCodec && IsThere(block, now)) {
+      if (!ReadKey(block, key)) return;
+      if (key.starts_with(prefix) && memory_.Check(entry.value_bytes <= value_bytes_max())) {
+        std::string value(entry.value_bytes, '\0');
+        ReadValue(block, reinterpret_cast<std::byte*>(value.data()), value.size());
+        values.push_back(std::move(value));
+      }
+    }
+    block = entry.older;
+  }
+}
+
 bool Shard::CheckInvariants() {
   Places places(memory_);
   std::uint32_t entries = 0, blocks = 0, claims = 0, in_buckets = 0;

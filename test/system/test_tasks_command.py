@@ -66,8 +66,8 @@ def test_the_overview_shows_queues_workers_what_runs_and_what_is_dead(tasked, ho
     assert re.search(r"^  default +1 +0 +- +1 +0 +\d\S* +- +-$", text, re.M), text
     assert re.search(r"^  mail +0 +0 +- +0 +1 +\d\S* +1000/s +-$", text, re.M), text
     assert re.search(r"^ +1 +\d+ +4 +1$", text, re.M), text
-    assert re.search(rf"^ +{runs}  tasked:held +default +1 +\d\S* +40 %$", text, re.M), text
-    assert re.search(rf"^ +{dead}  tasked:fails  mail +1 +\S+  ValueError: not today$", text, re.M), text
+    assert re.search(rf"^ +{runs}  looked_at:held +default +1 +\d\S* +40 %$", text, re.M), text
+    assert re.search(rf"^ +{dead}  looked_at:fails  mail +1 +\S+  ValueError: not today$", text, re.M), text
     figures = shown(tasked, "tasks")
     assert {one["name"] for one in figures["queues"]} >= {"default", "mail"}
     assert [one["id"] for one in figures["running"]] == [runs] and [one["id"] for one in figures["dead"]] == [dead]
@@ -83,11 +83,11 @@ def test_show_has_the_result_or_the_whole_traceback(tasked):
     ended(tasked, done)
     ended(tasked, dead, "dead")
     text = told(tasked, "tasks", "show", done)
-    assert text.startswith(f"task {done}   done\n  name      tasked:add\n  queue     default\n"), text
+    assert text.startswith(f"task {done}   done\n  name      looked_at:add\n  queue     default\n"), text
     assert re.search(r"^  took      \d\S*$", text, re.M) and re.search(r"^  result    3$", text, re.M), text
     text = told(tasked, "tasks", "show", dead)
     assert re.search(r"^  Traceback \(most recent call last\):$", text, re.M), text
-    assert re.search(r"^    File \S+tasked.py\S+ line \d+, in fails$", text, re.M), text
+    assert re.search(r"^    File \S+looked_at.py\S+ line \d+, in fails$", text, re.M), text
     assert text.endswith("  ValueError: not\n  today \\x1b[2J\n"), text
     gone = ask(tasked, "tasks", "show", 999_999)
     assert gone.returncode == 1 and "there is no task 999999" in gone.stderr
