@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from onebox import _onebox
-from onebox._onebox import CacheError
+from onebox._onebox import CacheError, kept_in_redis
 
 __all__ = ["Cache", "CacheError", "Lock", "LockLost", "add", "clear", "delete", "get", "get_many",
            "get_or_set", "increment", "lock", "purge", "replace", "set", "set_many", "touch"]
@@ -57,7 +57,8 @@ def _raw(value: Any) -> Any:
     raise TypeError(f"a cache without a codec holds bytes, str and int of 64 bits, not {type(value).__name__}")
 
 
-_CODECS = {"json": (2, _dump_json, _from_json), "pickle": (3, _dump_pickle, pickle.loads), "raw": (2, _raw, _raw)}
+_CODECS: dict[str, tuple[int, Callable[[Any], str | bytes], Callable[[Any], Any]]] = {
+    "json": (2, _dump_json, _from_json), "pickle": (3, _dump_pickle, pickle.loads), "raw": (2, _raw, _raw)}
 
 
 class Cache(_onebox.Cache):
@@ -65,15 +66,29 @@ class Cache(_onebox.Cache):
 
     get, set, delete, touch, increment, purge and clear are as their docstrings say; `tags` are names
     by which purge() makes many entries go at once. `memory`: another Cache's, or as many bytes of its
-    own, instead of what the box shares."""
+    own, instead of what the box shares. `where`, on a box with [cache] redis: "both", as long as Redis
+    answers other boxes see it too; "box", the memory alone; "redis", Redis alone, and what cannot be
+    done there is a CacheError. What is set with keep=True is in the box, but with "redis"."""
 
     def __new__(cls, namespace: str = "app", *, codec: str = "json",
-                memory: _onebox.Cache | int | None = None) -> Cache:
+                memory: _onebox.Cache | int | None = None, where: str = "both") -> Cache:
         if codec not in _CODECS:
             raise ValueError(f"a cache's codec is one of {', '.join(_CODECS)}, not {codec!r}")
         number, dumps, loads = _CODECS[codec]
         return super().__new__(cls, memory, namespace=namespace, codec=number, dumps=dumps,
-                               loads=loads)
+                               loads=loads, where=where)
+
+    def __init__(self, namespace: str = "app", *, codec: str = "json",
+                 memory: _onebox.Cache | int | None = None, where: str = "both") -> None:
+        self.in_redis = self.shared and where == "redis"
+        self._locks: Cache = self
+        if self.shared and where == "both" and kept_in_redis("locks"):
+            self._locks = Cache(namespace, codec=codec, where="redis")
+
+    @classmethod
+    def _of(cls, kind: str, namespace: str) -> Cache:
+        """Where [cache] in_redis says that sessions, or limits, are kept: in Redis, or in the box."""
+        return cls(namespace, where="redis" if kept_in_redis(kind) else "box")
 
     def add(self, key: Any, value: Any, **how: Any) -> bool:
         """As set(), where nothing is there."""
@@ -134,12 +149,20 @@ class Cache(_onebox.Cache):
                 self.give_up(key, token)
 
     def lock(self, name: Any, *, lease: float = 30.0, wait: float | None = None) -> Lock:
-        """A lock that one on the box has at a time, for `lease` seconds at most; who wants it waits up
-        to `wait` seconds (None: as long as it takes). `with cache.lock("prices"): ...`"""
-        return Lock(self, name, lease, wait)
+        """A lock that one on the box has at a time (of all boxes, where [cache] in_redis says so),
+        for `lease` seconds at most; who wants it waits up to `wait` seconds (None: as long as it
+        takes). `with cache.lock("prices"): ...`"""
+        return Lock(self._locks, name, lease, wait)
+
+    def now(self) -> float:
+        """Seconds, by the clock that all who see this cache share."""
+        return time.time() if self.in_redis else time.monotonic()
 
     def _await(self, key: Any, turn: int, timeout: float) -> None:
         """Until something happens to the key, or sooner."""
+        if self.in_redis:
+            time.sleep(min(timeout, _POLL_SECONDS))
+            return
         if not _greenlets():
             self.await_turn(key, turn, timeout)
             return

@@ -29,7 +29,8 @@ class OneboxCache(BaseCache):
         codec = options.get("codec", "pickle")
         name = f"{_NAME}/{location}" if location else _NAME
         # Of the codec too: what another one has written could not be read.
-        self._cache = Cache(name if codec == "pickle" else f"{name}+{codec}", codec=codec)
+        self._cache = Cache(name if codec == "pickle" else f"{name}+{codec}", codec=codec,
+                            where=options.get("where", "both"))
         self._keep = {"keep": True} if options.get("keep") else {}
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:

@@ -38,7 +38,7 @@ class OneboxStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
     def __init__(self, uri: str | None = None, **options: Any) -> None:
         super().__init__(uri, **options)
         name = (uri or "").partition("://")[2].strip("/")
-        self._cache = Cache(f"limits/{name}" if name else "limits")
+        self._cache = Cache._of("limits", f"limits/{name}" if name else "limits")
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -68,7 +68,7 @@ class OneboxStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         window = _window(key)
         for _ in range(_TRIES):
-            now = time.monotonic()
+            now = self._cache.now()
             old = self._cache.get(window)
             hits = _since(now - expiry, old)
             if len(hits) + amount > limit:
@@ -80,7 +80,7 @@ class OneboxStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return False  # others have been quicker a thousand times: that is above any limit
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[int, int]:
-        now = time.monotonic()
+        now = self._cache.now()
         hits = _since(now - expiry, self._cache.get(_window(key)))
         return int(time.time() - (now - hits[0] if hits else 0)), len(hits)
 

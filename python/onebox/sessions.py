@@ -2,7 +2,8 @@
 
 They lie in the cache's memory, are never evicted, and are written to the box's disk too
 (session_database.py), from where they come again when the memory is new. What a framework's side needs of
-it is the methods of Sessions: another place for them has the same.
+it is the methods of Sessions: another place for them has the same. Where [cache] in_redis says so they lie in
+Redis instead, and not on the disk.
 
 Whoever changes a session does it in both places within one transaction of the database, so that both have
 what came last; a revocation is on the disk before it is in the memory. docs/internals/sessions.md says why
@@ -52,7 +53,7 @@ class Sessions:
     `database`: nothing but in tests; it is the box's."""
 
     def __init__(self, name: str = "", *, database: SessionDatabase | None = None) -> None:
-        self._cache = Cache(f"sessions/{name}" if name else "sessions")
+        self._cache = Cache._of("sessions", f"sessions/{name}" if name else "sessions")
         self._name = name
         self._database = database or _of_box(self._cache)
         self._given_up_until = 0.0
@@ -76,6 +77,8 @@ class Sessions:
         now = self._surely(_user(user)) or self._load_mark(user)
         if now is None:
             return ""
+        if self._cache.in_redis:
+            since = self._cache.now() - (time.monotonic() - since)
         return None if now[1] >= since else now[0]
 
     def create(self, text: str, *, ttl: float, user: str | None = None,
@@ -137,7 +140,7 @@ class Sessions:
         """All of a user's, however many: in constant time. `lifetime`: how long one may last. CacheError
         as from revoke()."""
         ttl = max(lifetime, _REVOKED_SECONDS)
-        mark = Mark(secrets.token_urlsafe(12), time.monotonic())
+        mark = Mark(secrets.token_urlsafe(12), self._cache.now())
         if self._database is None:
             self._set_mark(user, mark, ttl)
             return
@@ -294,9 +297,10 @@ class Sessions:
 
 
 def _of_box(cache: Cache) -> SessionDatabase | None:
-    """None without a server, and for its scripts: their memory is not the box's."""
+    """None without a server, and for its scripts: their memory is not the box's. None too where Redis has
+    them, which keeps them itself."""
     folder = os.environ.get("ONEBOX_DATA")
-    if not folder or not cache.shared:
+    if not folder or not cache.shared or cache.in_redis:
         return None
     return session_database.of_box(folder, cache.figures()["bytes"])
 

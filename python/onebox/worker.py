@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from onebox import apscheduler_hook, declaration, first_requests, gevent_worker, gunicorn_hooks, target
-from onebox._onebox import DUMP_SIGNAL, Worker, share_cache
+from onebox._onebox import DUMP_SIGNAL, Worker, connect_cache, share_cache
 from onebox.gunicorn_conf import ConfError
 from onebox.gunicorn_hooks import HookError, Hooks
 
@@ -23,6 +23,7 @@ HEALTH_FAILED = 4
 # Python hears of a signal between two steps: one that comes just before it sleeps is heard when it
 # wakes. So it sleeps in turns.
 JOIN_SECONDS = 1
+CACHE_CONNECTIONS_MAX = 16  # to Redis, of one worker
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -107,6 +108,7 @@ def patch(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace, find_app: Callable[[], Callable[..., Any]],
         hooks: Hooks | None) -> int:
     """Serves until drained; the exit status of the process."""
+    connect_cache(min(options.threads, CACHE_CONNECTIONS_MAX))
     if options.worker_class == "gevent":
         gevent_worker.after_fork()
     try:

@@ -10,10 +10,12 @@
 
 #include "cache/cache.h"
 #include "cache/key_text.h"
+#include "cache/second_level.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/process.h"
 #include "pyext/cache_key.h"
+#include "pyext/cache_levels.h"
 #include "pyext/cache_value.h"
 
 namespace onebox::pyext {
@@ -26,11 +28,13 @@ using cache::Wait;
 PyObject* cache_error = nullptr;  // onebox.cache.CacheError
 
 struct Inside {
-  std::shared_ptr<cache::Cache> cache;
+  CacheLevels levels;
   std::string name_space;        // as the statistics show it
   std::string name_space_bytes;  // before every key and tag
   Coder coder;
   os::SystemClock clock;
+
+  cache::Cache& first() { return *levels.first; }
 };
 
 struct CacheObject {
@@ -40,15 +44,6 @@ struct CacheObject {
 
 Inside& Of(PyObject* self) {
   return *reinterpret_cast<CacheObject*>(self)->inside;
-}
-
-// At once where nobody else has the lock; else without the GIL.
-template <typename Use>
-auto WithLock(Use use, decltype(use(Wait::kNot)) busy, Wait else_wait = Wait::kForOthers) {
-  auto given = use(Wait::kNot);
-  if (given != busy) return given;
-  const WithoutGil others;
-  return use(else_wait);
 }
 
 constexpr std::size_t kScratchBytesMax = 64 << 10;
@@ -77,7 +72,7 @@ struct NamedKey {
     name.push_back(':');
     const KeyName own = NameOfKey(value);
     name.append(own.text);
-    key = inside.cache->KeyOf(bytes, name, own.named);
+    key = inside.first().KeyOf(bytes, name, own.named);
     return true;
   }
 };
@@ -137,33 +132,34 @@ bool SecondsUntil(PyObject* expires, const Clock& clock, std::optional<Duration>
 }
 
 struct Marks {
-  std::vector<cache::TagMark> marks;
+  Tags tags;
 
   // Of the namespace, and of these tags, as they are now. What is kept has none: two tags may share a
   // mark, and nobody's purge may take it. False with an exception.
-  bool Take(const Inside& inside, PyObject* tags, bool keep) {
-    if (!keep) marks.assign(1, inside.cache->MarkOf(inside.name_space_bytes));
-    if (tags == nullptr || tags == Py_None || (keep && PyObject_IsTrue(tags) == 0)) return true;
+  bool Take(Inside& inside, PyObject* names, bool keep) {
+    keep = keep || inside.levels.in_redis();
+    if (!keep) Add(inside, inside.name_space_bytes);
+    if (names == nullptr || names == Py_None || (keep && PyObject_IsTrue(names) == 0)) return true;
     if (keep) {
       if (PyErr_Occurred() == nullptr) {
         PyErr_SetString(PyExc_ValueError, "what is kept has no tags: it is deleted, or expires");
       }
       return false;
     }
-    if (PyUnicode_Check(tags)) {
+    if (PyUnicode_Check(names)) {
       PyErr_SetString(PyExc_TypeError, "tags are several: a list or tuple of str");
       return false;
     }
-    const Ref iterator = Ref::Take(PyObject_GetIter(tags));
+    const Ref iterator = Ref::Take(PyObject_GetIter(names));
     if (!iterator) return false;
     while (const Ref tag = Ref::Take(PyIter_Next(iterator.get()))) {
       std::string name;
       if (!Name(inside, tag.get(), name)) return false;
-      if (marks.size() == cache::kTagsMax) {
+      if (tags.ids.size() == cache::kTagsMax) {
         PyErr_Format(PyExc_ValueError, "an entry has up to %zu tags", cache::kTagsMax - 1);
         return false;
       }
-      marks.push_back(inside.cache->MarkOf(name));
+      Add(inside, name);
     }
     return PyErr_Occurred() == nullptr;
   }
@@ -179,20 +175,9 @@ struct Marks {
     return true;
   }
 
-  Ref ToBytes() const {
-    return Bytes(
-        {reinterpret_cast<const char*>(marks.data()), marks.size() * sizeof(cache::TagMark)});
-  }
-  bool FromBytes(PyObject* bytes) {
-    const std::string_view raw = PyBytes_Check(bytes) ? ViewOf(bytes) : std::string_view();
-    if (raw.empty() || raw.size() % sizeof(cache::TagMark) != 0 ||
-        raw.size() / sizeof(cache::TagMark) > cache::kTagsMax) {
-      PyErr_SetString(PyExc_TypeError, "marks are what claim() has given");
-      return false;
-    }
-    marks.resize(raw.size() / sizeof(cache::TagMark));
-    std::memcpy(marks.data(), raw.data(), raw.size());
-    return true;
+  void Add(Inside& inside, std::string_view name) {
+    tags.ids.push_back(cache::Cache::IdOf(name));
+    tags.marks.push_back(inside.first().MarkOf(tags.ids.back()));
   }
 };
 
@@ -239,8 +224,15 @@ struct Storing {
 
 // --- results
 
+PyObject* Raise(const Error& error) {
+  PyErr_SetString(cache_error, error.message.c_str());
+  return nullptr;
+}
+
 // A bool, or an exception where what has not been done may not be passed over.
-PyObject* Conclude(const Inside& inside, Outcome outcome, std::size_t bytes, bool must) {
+PyObject* Conclude(Inside& inside, const Result<Outcome>& result, std::size_t bytes, bool must) {
+  if (!result.ok()) return Raise(result.error());
+  const Outcome outcome = result.value();
   switch (outcome) {
     case Outcome::kDone:
       Py_RETURN_TRUE;
@@ -251,14 +243,14 @@ PyObject* Conclude(const Inside& inside, Outcome outcome, std::size_t bytes, boo
         PyErr_Format(PyExc_ValueError,
                      "a value of %zu bytes is larger than this cache takes (%zu)",
                      bytes,
-                     inside.cache->value_bytes_max());
+                     inside.first().value_bytes_max());
         return nullptr;
       }
       if (PyErr_WarnFormat(PyExc_RuntimeWarning,
                            1,
                            "a value of %zu bytes is not stored: this cache takes up to %zu",
                            bytes,
-                           inside.cache->value_bytes_max()) != 0) {
+                           inside.first().value_bytes_max()) != 0) {
         return nullptr;
       }
       Py_RETURN_FALSE;
@@ -302,10 +294,9 @@ PyObject* Get(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   NamedKey& key = ThisThreadsKey();
   cache::Value& value = ThisThreadsValue();
   if (!key.Make(inside, arguments[0])) return nullptr;
-  const Answer answer = WithLock(
-      [&](Wait wait) { return inside.cache->Get(*key.key, inside.clock.Now(), wait, value); },
-      Answer::kBusy);
-  if (answer == Answer::kFresh || answer == Answer::kStale) {
+  const auto answer = inside.levels.Get(*key.key, inside.clock.Now(), value);
+  if (!answer.ok()) return Raise(answer.error());
+  if (answer.value() == Answer::kFresh || answer.value() == Answer::kStale) {
     bool unreadable = false;
     Ref decoded = DecodeOrNone(inside, arguments[0], value, unreadable);
     Shrink(value.bytes);
@@ -320,8 +311,9 @@ PyObject* Lookup(PyObject* self, PyObject* name) {
   cache::Value value;
   if (!key.Make(inside, name)) return nullptr;
   const Time now = inside.clock.Now();
-  const Answer answer = WithLock(
-      [&](Wait wait) { return inside.cache->Get(*key.key, now, wait, value); }, Answer::kBusy);
+  const auto found = inside.levels.Get(*key.key, now, value);
+  if (!found.ok()) return Raise(found.error());
+  const Answer answer = found.value();
   if (answer == Answer::kAbsent || answer == Answer::kBusy) Py_RETURN_NONE;
   bool unreadable = false;
   const Ref decoded = DecodeOrNone(inside, name, value, unreadable);
@@ -364,20 +356,15 @@ PyObject* Set(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return nullptr;
   }
   const Time now = inside.clock.Now();
-  const Outcome outcome = WithLock(
-      [&](Wait wait) {
-        return inside.cache->Set(*key.key,
-                                 {.bytes = value.bytes,
-                                  .codec = value.codec,
-                                  .lifetime = storing.LifetimeFrom(now),
-                                  .keep = storing.Kept(),
-                                  .tags = marks.marks},
-                                 storing.WhenItHolds(),
-                                 now,
-                                 wait);
-      },
-      Outcome::kBusy,
-      storing.keep != 0 ? Wait::kPatiently : Wait::kForOthers);
+  const auto outcome = inside.levels.Set(*key.key,
+                                         {.bytes = value.bytes,
+                                          .codec = value.codec,
+                                          .lifetime = storing.LifetimeFrom(now),
+                                          .keep = storing.Kept(),
+                                          .tags = marks.tags.marks},
+                                         marks.tags,
+                                         storing.WhenItHolds(),
+                                         now);
   return Conclude(inside, outcome, value.bytes.size(), storing.keep != 0);
 }
 
@@ -393,12 +380,7 @@ PyObject* Remove(PyObject* self, PyObject* arguments, PyObject* keywords) {
   Inside& inside = Of(self);
   NamedKey key;
   if (!storing.Resolve(inside.coder, inside.clock) || !key.Make(inside, name)) return nullptr;
-  const Outcome outcome = WithLock(
-      [&](Wait wait) {
-        return inside.cache->Remove(*key.key, storing.WhenItHolds(), inside.clock.Now(), wait);
-      },
-      Outcome::kBusy,
-      Wait::kPatiently);
+  const auto outcome = inside.levels.Remove(*key.key, storing.WhenItHolds(), inside.clock.Now());
   return Conclude(
       inside, outcome, 0, true);  // that something old is still there is no small matter
 }
@@ -426,13 +408,8 @@ PyObject* Touch(PyObject* self, PyObject* arguments, PyObject* keywords) {
   }
   if (!storing.Resolve(inside.coder, inside.clock) || !key.Make(inside, name)) return nullptr;
   const Time now = inside.clock.Now();
-  const Outcome outcome = WithLock(
-      [&](Wait wait) {
-        return inside.cache->Touch(
-            *key.key, storing.LifetimeFrom(now), storing.WhenItHolds(), now, wait);
-      },
-      Outcome::kBusy,
-      Wait::kPatiently);
+  const auto outcome =
+      inside.levels.Touch(*key.key, storing.LifetimeFrom(now), storing.WhenItHolds(), now);
   return Conclude(inside, outcome, 0, true);
 }
 
@@ -473,24 +450,21 @@ PyObject* Add(PyObject* self, PyObject* arguments, PyObject* keywords) {
                               .codec = first.codec,
                               .lifetime = storing.LifetimeFrom(now),
                               .keep = storing.Kept(),
-                              .tags = marks.marks};
+                              .tags = marks.tags.marks};
   std::int64_t sum = 0;
-  const Outcome outcome = WithLock(
-      [&](Wait wait) {
-        return inside.cache->Add(
-            *key.key, number, initial == Py_None ? nullptr : &begin, now, wait, sum);
-      },
-      Outcome::kBusy,
-      Wait::kPatiently);
-  if (outcome == Outcome::kDone) return PyLong_FromLongLong(sum);
-  if (outcome == Outcome::kRefused) Py_RETURN_NONE;
+  const auto outcome = inside.levels.Add(
+      *key.key, number, initial == Py_None ? nullptr : &begin, marks.tags, now, sum);
+  if (outcome.ok() && outcome.value() == Outcome::kDone) return PyLong_FromLongLong(sum);
+  if (outcome.ok() && outcome.value() == Outcome::kRefused) Py_RETURN_NONE;
   return Conclude(inside, outcome, sizeof sum, true);
 }
 
 PyObject* Purge(PyObject* self, PyObject* tag) {
   std::string name;
   if (!Marks::Name(Of(self), tag, name)) return nullptr;
-  Of(self).cache->Purge(name);
+  const auto purged = Of(self).levels.Purge(cache::Cache::IdOf(name));
+  const Ref done = Ref::Take(Conclude(Of(self), purged, 0, true));
+  if (!done) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -502,12 +476,9 @@ PyObject* Clear(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return nullptr;
   }
   Inside& inside = Of(self);
-  const auto cache = inside.cache;
-  cache->Purge(inside.name_space_bytes);
-  if (kept != 0) {
-    const WithoutGil others;
-    cache->RemoveKept(inside.name_space_bytes, inside.clock.Now());
-  }
+  const auto cleared = inside.levels.Clear(inside.name_space_bytes, kept != 0, inside.clock.Now());
+  const Ref done = Ref::Take(Conclude(inside, cleared, 0, true));
+  if (!done) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -532,8 +503,8 @@ const char* WordOf(cache::Cache::Loading::Next next) {
 PyObject* Claimed(const cache::Cache::Loading& loading,
                   bool there,
                   const Ref& value,
-                  const Marks& marks) {
-  const Ref blob = marks.ToBytes();
+                  std::string_view ticket) {
+  const Ref blob = Bytes(ticket);
   if (!blob) return nullptr;
   return Py_BuildValue("sOOKIO",
                        WordOf(loading.next),
@@ -555,15 +526,11 @@ PyObject* Claim(PyObject* self, PyObject* arguments) {
       !key.Make(inside, name))
     return nullptr;
   cache::Value value;
-  using Loading = cache::Cache::Loading;
-  Loading loading;
-  WithLock(
-      [&](Wait wait) {
-        loading = inside.cache->GetOrClaim(
-            *key.key, lease.value_or(Duration::zero()), inside.clock.Now(), wait, value);
-        return loading.next;
-      },
-      Loading::Next::kBusy);
+  std::string ticket;
+  const auto claimed = inside.levels.GetOrClaim(
+      *key.key, lease.value_or(Duration::zero()), marks.tags, inside.clock.Now(), value, ticket);
+  if (!claimed.ok()) return Raise(claimed.error());
+  const cache::Cache::Loading& loading = claimed.value();
   Ref found = Ref::Share(Py_None);
   const bool there = loading.answer == Answer::kFresh || loading.answer == Answer::kStale;
   if (there) {
@@ -572,14 +539,12 @@ PyObject* Claim(PyObject* self, PyObject* arguments) {
     if (!found && !unreadable) return nullptr;
     if (unreadable) {
       // As if nothing were there: whoever asks next loads it.
-      const Outcome removed = WithLock(
-          [&](Wait wait) { return inside.cache->Remove(*key.key, {}, inside.clock.Now(), wait); },
-          Outcome::kBusy);
-      if (removed != Outcome::kBusy) return Claim(self, arguments);
-      return Claimed({}, false, Ref::Share(Py_None), marks);
+      const auto removed = inside.levels.Remove(*key.key, {}, inside.clock.Now());
+      if (removed.ok() && removed.value() != Outcome::kBusy) return Claim(self, arguments);
+      return Claimed({}, false, Ref::Share(Py_None), ticket);
     }
   }
-  return Claimed(loading, there, found, marks);
+  return Claimed(loading, there, found, ticket);
 }
 
 PyObject* Fulfil(PyObject* self, PyObject* arguments, PyObject* keywords) {
@@ -600,30 +565,23 @@ PyObject* Fulfil(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return nullptr;
   }
   Inside& inside = Of(self);
-  Marks marks;
   NamedKey key;
   cache::Value value;
-  if (blob == nullptr) {
+  if (blob == nullptr || PyBytes_Check(blob) == 0) {
     PyErr_SetString(PyExc_TypeError, "fulfil() needs the marks that claim() has given");
     return nullptr;
   }
-  if (!storing.Resolve(inside.coder, inside.clock) || !marks.FromBytes(blob) ||
-      !Encode(inside.coder, object, value) || !key.Make(inside, name)) {
+  if (!storing.Resolve(inside.coder, inside.clock) || !Encode(inside.coder, object, value) ||
+      !key.Make(inside, name)) {
     return nullptr;
   }
   const Time now = inside.clock.Now();
-  const Outcome outcome = WithLock(
-      [&](Wait wait) {
-        return inside.cache->Fulfil(*key.key,
-                                    token,
-                                    {.bytes = value.bytes,
-                                     .codec = value.codec,
-                                     .lifetime = storing.LifetimeFrom(now),
-                                     .tags = marks.marks},
-                                    now,
-                                    wait);
-      },
-      Outcome::kBusy);
+  const auto outcome = inside.levels.Fulfil(
+      *key.key,
+      token,
+      {.bytes = value.bytes, .codec = value.codec, .lifetime = storing.LifetimeFrom(now)},
+      ViewOf(blob),
+      now);
   return Conclude(inside, outcome, value.bytes.size(), false);
 }
 
@@ -634,16 +592,19 @@ PyObject* GiveUp(PyObject* self, PyObject* arguments) {
   Inside& inside = Of(self);
   NamedKey key;
   if (!key.Make(inside, name)) return nullptr;
-  const Outcome outcome = WithLock(
-      [&](Wait wait) { return inside.cache->GiveUp(*key.key, token, inside.clock.Now(), wait); },
-      Outcome::kBusy);
+  const Time now = inside.clock.Now();
+  Outcome outcome = inside.first().GiveUp(*key.key, token, now, Wait::kNot);
+  if (outcome == Outcome::kBusy) {
+    const WithoutGil others;
+    outcome = inside.first().GiveUp(*key.key, token, now, Wait::kForOthers);
+  }
   return PyBool_FromLong(outcome == Outcome::kDone ? 1 : 0);
 }
 
 PyObject* TurnOf(PyObject* self, PyObject* name) {
   NamedKey key;
   if (!key.Make(Of(self), name)) return nullptr;
-  return PyLong_FromUnsignedLong(Of(self).cache->TurnOf(*key.key));
+  return PyLong_FromUnsignedLong(Of(self).first().TurnOf(*key.key));
 }
 
 PyObject* AwaitTurn(PyObject* self, PyObject* arguments) {
@@ -654,7 +615,7 @@ PyObject* AwaitTurn(PyObject* self, PyObject* arguments) {
   std::optional<Duration> timeout;
   NamedKey key;
   if (!SecondsOf(timeout_object, "timeout", timeout) || !key.Make(Of(self), name)) return nullptr;
-  const auto cache = Of(self).cache;
+  const auto cache = Of(self).levels.first;
   {
     const WithoutGil others;
     cache->Await(*key.key, turn, timeout.value_or(Duration::zero()));
@@ -670,7 +631,7 @@ bool SetItem(const Ref& dict, const char* name, std::uint64_t number) {
 }
 
 PyObject* Figures(PyObject* self, PyObject* /*none*/) {
-  const auto cache = Of(self).cache;
+  const auto cache = Of(self).levels.first;
   const Time now = Of(self).clock.Now();
   const cache::Cache::Figures figures = [&] {
     const WithoutGil others;
@@ -702,10 +663,10 @@ PyObject* Figures(PyObject* self, PyObject* /*none*/) {
 }
 
 PyObject* ValueBytesMax(PyObject* self, void* /*none*/) {
-  return PyLong_FromSize_t(Of(self).cache->value_bytes_max());
+  return PyLong_FromSize_t(Of(self).first().value_bytes_max());
 }
 PyObject* Descriptor(PyObject* self, PyObject* /*none*/) {
-  return PyLong_FromLong(Of(self).cache->memory().get());
+  return PyLong_FromLong(Of(self).first().memory().get());
 }
 
 // --- life
@@ -719,6 +680,19 @@ std::shared_ptr<cache::Cache>& Common() {
   return *common;
 }
 bool common_is_of_box = false;
+// The Redis of the box, where it has one.
+std::shared_ptr<cache::SecondLevel>& CommonSecond() {
+  static auto* common = new std::shared_ptr<cache::SecondLevel>;
+  return *common;
+}
+cache::SecondSettings& CommonSettings() {
+  static auto* settings = new cache::SecondSettings;
+  return *settings;
+}
+const Clock& CommonClock() {
+  static const auto* clock = new os::SystemClock;
+  return *clock;
+}
 constexpr std::size_t kAloneBytes = std::size_t{64} << 20;  // taken as it is used
 
 bool MakeCache(std::size_t bytes, std::shared_ptr<cache::Cache>& out) {
@@ -734,7 +708,7 @@ bool MakeCache(std::size_t bytes, std::shared_ptr<cache::Cache>& out) {
 // None: what is common; a Cache: as that one; a number: new memory of so many bytes. Empty with an
 // exception.
 std::shared_ptr<cache::Cache> FindMemory(PyObject* memory) {
-  if (PyObject_TypeCheck(memory, base_type) != 0) return Of(memory).cache;
+  if (PyObject_TypeCheck(memory, base_type) != 0) return Of(memory).levels.first;
   if (memory == Py_None) {
     if (!Common() && !MakeCache(kAloneBytes, Common())) return nullptr;
     return Common();
@@ -753,28 +727,46 @@ std::shared_ptr<cache::Cache> FindMemory(PyObject* memory) {
 }
 
 PyObject* IsShared(PyObject* self, void* /*none*/) {
-  return PyBool_FromLong(common_is_of_box && Of(self).cache == Common() ? 1 : 0);
+  return PyBool_FromLong(common_is_of_box && Of(self).levels.first == Common() ? 1 : 0);
+}
+
+// Where the cache is to be, as Python says it. False with an exception.
+bool Place(std::string_view where, CacheLevels& levels) {
+  if (where != "box" && where != "both" && where != "redis") {
+    PyErr_SetString(PyExc_ValueError, "a cache is in the \"box\", in \"both\" or in \"redis\"");
+    return false;
+  }
+  const bool of_box = common_is_of_box && levels.first == Common();
+  if (of_box && where == "redis" && !CommonSecond()) {
+    PyErr_SetString(PyExc_ValueError, "where=\"redis\" needs [cache] redis");
+    return false;
+  }
+  if (where == "box" || !of_box || !CommonSecond()) return true;
+  levels.second = CommonSecond();
+  levels.where = where == "redis" ? Where::kRedis : Where::kBoth;
+  return true;
 }
 
 PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"memory", "namespace", "codec", "dumps", "loads", nullptr};
+  static const char* names[] = {"memory", "namespace", "codec", "dumps", "loads", "where", nullptr};
   PyObject *memory = nullptr, *dumps = nullptr, *loads = nullptr;
-  const char* name_space = nullptr;
+  const char *name_space = nullptr, *where = nullptr;
   int codec = 0;
   if (PyArg_ParseTupleAndKeywords(arguments,
                                   keywords,
-                                  "O$siOO:Cache",
+                                  "O$siOOs:Cache",
                                   const_cast<char**>(names),
                                   &memory,
                                   &name_space,
                                   &codec,
                                   &dumps,
-                                  &loads) == 0) {
+                                  &loads,
+                                  &where) == 0) {
     return nullptr;
   }
   auto inside = std::make_unique<Inside>();
-  inside->cache = FindMemory(memory);
-  if (!inside->cache) return nullptr;
+  inside->levels.first = FindMemory(memory);
+  if (!inside->levels.first || !Place(where, inside->levels)) return nullptr;
   inside->name_space = name_space;
   cache::AppendNamespace(name_space, inside->name_space_bytes);
   inside->coder = {static_cast<Codec>(codec), Ref::Share(dumps), Ref::Share(loads)};
@@ -890,9 +882,9 @@ PyGetSetDef attributes[] = {
 bool AddCacheType(PyObject* module) {
   static PyType_Slot slots[] = {
       {Py_tp_doc,
-       const_cast<char*>(
-           "Cache(memory, *, namespace, codec, dumps, loads)\n--\n\nThe box's memory (None), "
-           "that of another Cache, or new memory of so many bytes.")},
+       const_cast<char*>("Cache(memory, *, namespace, codec, dumps, loads, where)\n--\n\nThe box's "
+                         "memory (None), "
+                         "that of another Cache, or new memory of so many bytes.")},
       {Py_tp_new, reinterpret_cast<void*>(New)},
       {Py_tp_dealloc, reinterpret_cast<void*>(Delete)},
       {Py_tp_methods, Methods()},
@@ -928,7 +920,32 @@ PyObject* ShareCache(PyObject* /*module*/, PyObject* descriptor) {
   }
   Common() = std::make_shared<cache::Cache>(std::move(opened).value());
   common_is_of_box = true;
+  CommonSettings() = cache::ReadSettings(*Common());
+  if (!CommonSettings().url.empty()) {
+    CommonSecond() =
+        std::make_shared<cache::SecondLevel>(*Common(), CommonSettings(), CommonClock());
+  }
   Py_RETURN_NONE;
+}
+
+PyObject* ConnectCache(PyObject* /*module*/, PyObject* connections) {
+  const std::size_t number = PyLong_AsSize_t(connections);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  if (CommonSecond()) {
+    const WithoutGil others;
+    CommonSecond()->Connect(std::max<std::size_t>(number, 1));
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* KeptInRedis(PyObject* /*module*/, PyObject* kind) {
+  const Ref text = Ref::Take(PyUnicode_AsUTF8String(kind));
+  if (!text) return nullptr;
+  const std::string_view name = ViewOf(text.get());
+  const cache::SecondSettings& settings = CommonSettings();
+  const bool kept = (name == "sessions" && settings.sessions) ||
+                    (name == "locks" && settings.locks) || (name == "limits" && settings.limits);
+  return PyBool_FromLong(kept ? 1 : 0);
 }
 
 }  // namespace onebox::pyext

@@ -66,6 +66,16 @@ PyMethodDef functions[] = {
      "share_cache(descriptor): the memory that every Cache has from now on, but for those with "
      "memory "
      "of their own."},
+    {"connect_cache",
+     onebox::pyext::ConnectCache,
+     METH_O,
+     "connect_cache(connections): after the last fork: Redis is asked from now on, where the box "
+     "has "
+     "one."},
+    {"kept_in_redis",
+     onebox::pyext::KeptInRedis,
+     METH_O,
+     "kept_in_redis(kind)\n--\n\nWhether sessions, locks or limits are to live there."},
     {"deadline",
      onebox::pyext::Deadline,
      METH_NOARGS,
