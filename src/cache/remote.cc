@@ -273,7 +273,7 @@ Result<Outcome> Remote::Set(std::string_view key,
                         Lasts(value.lifetime),
                         std::to_string(static_cast<int>(condition.presence)),
                         condition.equals ? "1" : "0",
-                        Written(condition.equals.value_or(""), condition.equals_codec),
+                        Written(condition.equals.value_or(""), condition.codec),
                         seen != nullptr ? "1" : "0",
                         seen != nullptr ? std::string_view(seen->seal) : "",
                         seen != nullptr ? std::string_view(seen->stamps) : ""}));
@@ -287,7 +287,7 @@ Result<Outcome> Remote::Remove(std::string_view key, const Condition& condition)
                        key,
                        {remembered,
                         condition.equals ? "1" : "0",
-                        Written(condition.equals.value_or(""), condition.equals_codec)}));
+                        Written(condition.equals.value_or(""), condition.codec)}));
 }
 
 Result<Outcome> Remote::Touch(std::string_view key, Lifetime lifetime, const Condition& condition) {
@@ -296,7 +296,7 @@ Result<Outcome> Remote::Touch(std::string_view key, Lifetime lifetime, const Con
                        {Fresh(lifetime),
                         Lasts(lifetime),
                         condition.equals ? "1" : "0",
-                        Written(condition.equals.value_or(""), condition.equals_codec)}));
+                        Written(condition.equals.value_or(""), condition.codec)}));
 }
 
 Result<Outcome> Remote::Add(std::string_view key,

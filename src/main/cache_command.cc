@@ -13,9 +13,12 @@
 #include "base/units.h"
 #include "cache/cache.h"
 #include "cache/key_text.h"
+#include "cache/second_level.h"
+#include "main/cache_metrics.h"
 #include "main/command_line.h"
 #include "main/status_command.h"
 #include "os/clock.h"
+#include "redis/address.h"
 #include "supervise/status.h"
 
 namespace onebox::main {
@@ -38,6 +41,24 @@ constexpr std::string_view kUsage =
 A key is written as Python writes it: prices, 3, "('prices', 3)".
 )help";
 constexpr std::size_t kTopMax = 10;
+
+// The cache of a box, with what it has behind it.
+struct Opened {
+  explicit Opened(cache::Cache of_box)
+      : cache(std::move(of_box)), settings(cache::ReadSettings(cache)) {
+    if (settings.url.empty()) return;
+    second.emplace(cache, settings, clock);
+    second->Connect(1);
+  }
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+  ~Opened() = default;
+
+  os::SystemClock clock;
+  cache::Cache cache;
+  cache::SecondSettings settings;
+  std::optional<cache::SecondLevel> second;
+};
 
 // --- what is there
 
@@ -151,8 +172,31 @@ std::string DescribeTop(const std::vector<Asked>& top) {
   return text;
 }
 
-std::string Describe(const Contents& contents) {
-  std::string text = DescribeWhole(contents);
+std::string DescribeSecond(const Opened& box) {
+  if (!box.second) return "";
+  const cache::SecondHead& head = box.cache.second();
+  std::string text =
+      fmt::format("behind it {}: {}, {}\n",
+                  redis::Address::Parse(box.settings.url).value().text(),
+                  SecondState(head),
+                  IsTrusted(head, box.clock.Now()) ? "what was read from it is used"
+                                                   : "nothing that was read from it is used");
+  text += fmt::format(
+      "  {} hits, {} misses, {} writes, {} refusals, {} without an answer ({} not asked)\n",
+      head.hits.load(),
+      head.misses.load(),
+      head.writes.load(),
+      head.refusals.load(),
+      head.failures.load(),
+      head.not_asked.load());
+  if (const std::uint64_t untold = head.lost.load() - head.settled.load(); untold > 0) {
+    text += fmt::format("  changes that it could not be told yet: {}\n", untold);
+  }
+  return text;
+}
+
+std::string Describe(const Contents& contents, const Opened& box) {
+  std::string text = DescribeWhole(contents) + DescribeSecond(box);
   if (!contents.figures.rows.empty()) text += '\n' + DescribeNames(contents);
   if (!contents.top.empty()) text += '\n' + DescribeTop(contents.top);
   return text;
@@ -162,7 +206,22 @@ std::string Dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
 }
 
-std::string AsJson(const Contents& contents) {
+json SecondAsJson(const Opened& box) {
+  if (!box.second) return nullptr;
+  const cache::SecondHead& head = box.cache.second();
+  return {{"url", redis::Address::Parse(box.settings.url).value().text()},
+          {"state", SecondState(head)},
+          {"trusted", IsTrusted(head, box.clock.Now())},
+          {"hits", head.hits.load()},
+          {"misses", head.misses.load()},
+          {"writes", head.writes.load()},
+          {"refusals", head.refusals.load()},
+          {"failures", head.failures.load()},
+          {"not_asked", head.not_asked.load()},
+          {"untold", head.lost.load() - head.settled.load()}};
+}
+
+std::string AsJson(const Contents& contents, const Opened& box) {
   const cache::Cache::Figures& figures = contents.figures;
   json names = json::object();
   for (const cache::Cache::Row& row : figures.rows) {
@@ -191,6 +250,7 @@ std::string AsJson(const Contents& contents) {
                {"undone", figures.undone},
                {"emptied", figures.emptied},
                {"left_out", contents.left_out},
+               {"redis", SecondAsJson(box)},
                {"names", names},
                {"top", top}});
 }
@@ -230,46 +290,58 @@ Error Busy() {
   return OperatorError("its part of the cache is held by a process that does not go on");
 }
 
-Result<std::string> GetKey(cache::Cache& cache, const CacheLine& line) {
+Result<std::string> GetKey(Opened& box, const CacheLine& line) {
   const std::string bytes = TRY(KeyBytes(line));
   cache::Value value;
-  const Time now = os::SystemClock().Now();
-  const auto answer = cache.Get(cache.KeyOf(bytes, ""), now, cache::Wait::kForOthers, value);
+  const cache::Key key = box.cache.KeyOf(bytes, "");
+  auto answer = box.cache.Get(key, box.clock.Now(), cache::Wait::kForOthers, value);
+  if (answer == cache::Answer::kAbsent && box.second) answer = box.second->Get(key, value);
   if (answer == cache::Answer::kAbsent) return NothingThere();
   if (answer == cache::Answer::kBusy) return Busy();
   return ValueText(value, line.json);
 }
 
-Result<std::string> DeleteKey(cache::Cache& cache, const CacheLine& line) {
+Result<std::string> DeleteKey(Opened& box, const CacheLine& line) {
   const std::string bytes = TRY(KeyBytes(line));
-  const Time now = os::SystemClock().Now();
-  const auto outcome = cache.Remove(cache.KeyOf(bytes, ""), {}, now, cache::Wait::kForOthers);
+  const cache::Key key = box.cache.KeyOf(bytes, "");
+  const auto outcome = box.second
+                           ? box.second->Remove(key, {})
+                           : box.cache.Remove(key, {}, box.clock.Now(), cache::Wait::kForOthers);
   if (outcome == cache::Outcome::kDone) return std::string("deleted\n");
   return outcome == cache::Outcome::kBusy ? Busy() : NothingThere();
 }
 
-Result<std::string> PurgeTag(cache::Cache& cache, const CacheLine& line) {
-  cache.Purge(cache::TagBytes(line.name_space, line.words[1]));
+Status PurgeAll(Opened& box, const std::string& tag) {
+  if (!box.second) {
+    box.cache.Purge(tag);
+    return Done();
+  }
+  if (box.second->Purge(cache::Cache::IdOf(tag)) == cache::Outcome::kDone) return Done();
+  return OperatorError("Redis does not answer, and there is no room to note it");
+}
+
+Result<std::string> PurgeTag(Opened& box, const CacheLine& line) {
+  TRY(PurgeAll(box, cache::TagBytes(line.name_space, line.words[1])));
   return fmt::format("nothing with the tag {} is there any more\n", line.words[1]);
 }
 
-Result<std::string> Clear(cache::Cache& cache, const CacheLine& line) {
+Result<std::string> Clear(Opened& box, const CacheLine& line) {
   std::string bytes;
   cache::AppendNamespace(line.name_space, bytes);
-  cache.Purge(bytes);
+  TRY(PurgeAll(box, bytes));
   return fmt::format("nothing of the namespace {} is there any more, but what is kept\n",
                      line.name_space);
 }
 
-Result<std::string> Show(cache::Cache& cache, const CacheLine& line) {
-  const Contents contents = Look(cache);
-  return line.json ? AsJson(contents) : Describe(contents);
+Result<std::string> Show(Opened& box, const CacheLine& line) {
+  const Contents contents = Look(box.cache);
+  return line.json ? AsJson(contents, box) : Describe(contents, box);
 }
 
 struct Verb {
   std::string_view name;
   std::size_t words = 1;
-  Result<std::string> (*run)(cache::Cache& cache, const CacheLine& line);
+  Result<std::string> (*run)(Opened& box, const CacheLine& line);
 };
 constexpr std::array kVerbs = {Verb{"", 0, Show},
                                Verb{"get", 2, GetKey},
@@ -286,8 +358,8 @@ const Verb* FindVerb(const std::vector<std::string>& words) {
 
 Result<std::string> Answer(const CacheLine& line, const Verb& verb, const std::string& state) {
   os::Fd memory = TRY(supervise::AskMemory(state));
-  cache::Cache cache = TRY(cache::Cache::Open(std::move(memory)));
-  return verb.run(cache, line);
+  Opened box(TRY(cache::Cache::Open(std::move(memory))));
+  return verb.run(box, line);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "os/clock.h"
+#include "redis/health.h"
 #include "telemetry/prometheus.h"
 
 namespace onebox::main {
@@ -67,7 +68,64 @@ void AppendHeading(std::string& out,
   out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
 }
 
+struct OfSecond {
+  std::string_view name, type, help;
+  std::uint64_t (*of)(const cache::SecondHead& head);
+};
+constexpr std::array kOfSecond = {
+    OfSecond{"onebox_cache_redis_up",
+             "gauge",
+             "Whether the front hears from the cache's Redis.",
+             [](const cache::SecondHead& head) -> std::uint64_t {
+               return SecondState(head) == "up" ? 1 : 0;
+             }},
+    OfSecond{"onebox_cache_redis_trusted",
+             "gauge",
+             "Whether what was read from it is used.",
+             [](const cache::SecondHead& head) -> std::uint64_t {
+               return IsTrusted(head, os::SystemClock().Now()) ? 1 : 0;
+             }},
+    OfSecond{"onebox_cache_redis_untold",
+             "gauge",
+             "Changes that it could not be told yet.",
+             [](const cache::SecondHead& head) { return head.lost.load() - head.settled.load(); }},
+    OfSecond{"onebox_cache_redis_hits_total",
+             "counter",
+             "Keys that were not in the box, and there.",
+             [](const cache::SecondHead& head) { return head.hits.load(); }},
+    OfSecond{"onebox_cache_redis_misses_total",
+             "counter",
+             "Keys that were not there either.",
+             [](const cache::SecondHead& head) { return head.misses.load(); }},
+    OfSecond{"onebox_cache_redis_writes_total",
+             "counter",
+             "Changes that it has taken.",
+             [](const cache::SecondHead& head) { return head.writes.load(); }},
+    OfSecond{"onebox_cache_redis_refusals_total",
+             "counter",
+             "Errors that it has answered.",
+             [](const cache::SecondHead& head) { return head.refusals.load(); }},
+    OfSecond{"onebox_cache_redis_failures_total",
+             "counter",
+             "Calls that had no answer in time.",
+             [](const cache::SecondHead& head) { return head.failures.load(); }},
+    OfSecond{"onebox_cache_redis_not_asked_total",
+             "counter",
+             "Of them those that were not asked, since others had none.",
+             [](const cache::SecondHead& head) { return head.not_asked.load(); }},
+};
+
 }  // namespace
+
+std::string_view SecondState(const cache::SecondHead& head) {
+  const auto state = static_cast<redis::State>(head.state.load(std::memory_order_relaxed));
+  if (state == redis::State::kUp) return "up";
+  return state == redis::State::kDown ? "down" : "connecting";
+}
+
+bool IsTrusted(const cache::SecondHead& head, Time now) {
+  return head.trust.Holds(head.trust.Generation(), now);
+}
 
 std::string CacheMetrics(cache::Cache& cache) {
   // In the front, which waits for nobody.
@@ -84,6 +142,11 @@ std::string CacheMetrics(cache::Cache& cache) {
       telemetry::AppendLabelValue(out, row.name);
       out += fmt::format("\"}} {}\n", row.*metric.count);
     }
+  }
+  if (cache.second().settings_bytes == 0) return out;
+  for (const OfSecond& row : kOfSecond) {
+    AppendHeading(out, row.name, row.type, row.help);
+    out += fmt::format("{} {}\n", row.name, row.of(cache.second()));
   }
   return out;
 }

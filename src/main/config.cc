@@ -16,6 +16,7 @@
 #include "os/file.h"
 #include "os/folder.h"
 #include "os/machine.h"
+#include "redis/address.h"
 #include "schedule/job.h"
 #include "schedule/trigger.h"
 #include "telemetry/access_log.h"
@@ -637,6 +638,30 @@ void FillIn(Settings& settings, const os::Variables& environment) {
                          .path = VariableOr(environment, "PATH", "")}));
 }
 
+namespace {
+
+void CheckRedis(const Settings& settings, Mistakes& mistakes) {
+  const Values values(settings);
+  const std::string url = values.Text("cache.redis");
+  if (url.empty()) {
+    if (values.All("cache.in_redis").empty()) return;
+    mistakes.push_back(fmt::format("{}: it needs [cache] redis", At(settings, "cache.in_redis")));
+    return;
+  }
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
+  for (const std::string_view option : {"cache.redis", "cache.redis_prefix"}) {
+    const std::string text = values.Text(option);
+    if (std::none_of(text.begin(), text.end(), is_control)) continue;
+    mistakes.push_back(fmt::format("{}: expected no control characters", At(settings, option)));
+  }
+  const auto address = redis::Address::Parse(url);
+  if (!address.ok()) {
+    mistakes.push_back(fmt::format("{}: {}", At(settings, "cache.redis"), address.error().message));
+  }
+}
+
+}  // namespace
+
 Mistakes CheckTogether(const Settings& settings, const os::Variables& environment) {
   Mistakes mistakes;
   const Values values(settings);
@@ -650,6 +675,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
       mistakes.push_back(NotInOrder(settings, pair));
     }
   }
+  CheckRedis(settings, mistakes);
   const auto& [workers_min, workers_max] = kWorkersInOrder;
   // Who says workers_max alone has a default below it.
   if (values.Text(workers_max) != "auto" && SourceOf(settings, workers_min) != "default" &&
@@ -733,6 +759,25 @@ std::string FrontPrint(const Settings& settings, const Config& config) {
   return print;
 }
 
+namespace {
+
+// All as it is by itself where there is no Redis.
+cache::SecondSettings MakeSecond(const Values& values) {
+  cache::SecondSettings second;
+  second.url = values.Text("cache.redis");
+  if (second.url.empty()) return second;
+  second.prefix = values.Text("cache.redis_prefix");
+  second.timeout = values.Time("cache.redis_timeout");
+  for (const Element& kind : values.All("cache.in_redis")) {
+    second.sessions = second.sessions || kind.text == "sessions";
+    second.locks = second.locks || kind.text == "locks";
+    second.limits = second.limits || kind.text == "limits";
+  }
+  return second;
+}
+
+}  // namespace
+
 Result<Config> MakeConfig(const Settings& settings) {
   const Values values(settings);
   Config config;
@@ -801,6 +846,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   for (const Element& job : values.All("job")) {
     config.broker.jobs.push_back(MakeJob(job));
   }
+  config.second = MakeSecond(values);
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/settings.h"
+#include "cache/second_level.h"
 #include "front/settings.h"
 #include "main/settings.h"
 #include "os/privileges.h"
@@ -47,6 +48,7 @@ struct Config {
   std::optional<unsigned> jobs_parallel;  // nothing: to be planned
   broker::Settings broker;
   os::Variables tasks_variables;  // that app and task workers are told by
+  cache::SecondSettings second;  // of the cache
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;

@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 #include "front/front.h"
+#include "main/cache_metrics.h"
+#include "main/cache_tracker.h"
 #include "os/process.h"
 
 namespace onebox::main {
@@ -15,7 +17,8 @@ int RunFront(const front::Settings& settings,
              const FrontLog& log,
              const Clock& clock,
              telemetry::Metrics& metrics,
-             std::function<std::string()> more_metrics,
+             cache::Cache& cache,
+             const std::function<std::string()>& more_metrics,
              supervise::FrontHeritage heritage) {
   SetCrashRole("front");
   os::RaiseDescriptorLimit();
@@ -25,6 +28,7 @@ int RunFront(const front::Settings& settings,
     std::cerr << fmt::format("onebox: the front: {}\n", own_log.error().message);
     return 1;
   }
+  const CacheTracker tracker(cache, *own_log.value(), clock);
   return front::Run(settings,
                     {.listeners = std::move(heritage.listeners),
                      .admin = std::move(heritage.admin),
@@ -35,7 +39,7 @@ int RunFront(const front::Settings& settings,
                      .clock = clock,
                      .log = *own_log.value(),
                      .metrics = metrics,
-                     .more_metrics = std::move(more_metrics)});
+                     .more_metrics = [&] { return CacheMetrics(cache) + more_metrics(); }});
 }
 
 }  // namespace onebox::main

@@ -1,10 +1,10 @@
 #pragma once
 // The life of the front's process.
 
-#include <functional>
 #include <string>
 
 #include "base/clock.h"
+#include "cache/cache.h"
 #include "front/settings.h"
 #include "supervise/heritage.h"
 #include "telemetry/log.h"
@@ -21,13 +21,14 @@ struct FrontLog {
   telemetry::LogLevel level;
 };
 
-// Serves until the supervisor says drain, or is gone. `more_metrics`: what /metrics says besides. The
-// exit status.
+// Serves until the supervisor says drain, or is gone; and hears from Redis what becomes of the cache. The
+// exit status. `more_metrics`: what /metrics says besides front and cache.
 int RunFront(const front::Settings& settings,
              const FrontLog& log,
              const Clock& clock,
              telemetry::Metrics& metrics,
-             std::function<std::string()> more_metrics,
+             cache::Cache& cache,
+             const std::function<std::string()>& more_metrics,
              supervise::FrontHeritage heritage);
 
 }  // namespace onebox::main

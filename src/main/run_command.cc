@@ -10,10 +10,10 @@
 
 #include "base/check.h"
 #include "cache/cache.h"
+#include "cache/second_level.h"
 #include "front/front.h"
 #include "front/router.h"
 #include "main/broker_role.h"
-#include "main/cache_metrics.h"
 #include "main/command_line.h"
 #include "main/config.h"
 #include "main/environment.h"
@@ -441,9 +441,8 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
         {.path = config.error_log, .level = config.log_level},
         place.clock,
         place.metrics,
-        [&place] {
-          return CacheMetrics(place.cache) + BrokerMetrics(place.broker_metrics, place.clock);
-        },
+        place.cache,
+        [&place] { return BrokerMetrics(place.broker_metrics, place.clock); },
         std::move(heritage));
   };
   return box;
@@ -463,6 +462,12 @@ Result<Decided> DecideAgain(Source file, const Place& place, const Config& befor
         "[cache] memory cannot be changed by a reload: the cache would be empty; an upgrade or a "
         "restart changes it");
   }
+  if (config.second != before.second) {
+    return OperatorError(
+        "[cache] redis and what belongs to it cannot be changed by a reload: what lies in the "
+        "cache "
+        "is of the Redis before; an upgrade or a restart changes it");
+  }
   const auto id = [](const Config& one) {
     const auto& user = one.confinement.user;
     return user ? std::optional(std::pair(user->id, user->group)) : std::nullopt;
@@ -473,16 +478,20 @@ Result<Decided> DecideAgain(Source file, const Place& place, const Config& befor
   return Decided{std::move(all), std::move(config)};
 }
 
-// The cache of the program before, where it is of this size; else a new one.
-Result<cache::Cache> MakeCache(std::uint64_t bytes, os::Fd inherited, telemetry::Log& log) {
+// The cache of the program before, where it is of this size, and of this Redis; else a new one.
+Result<cache::Cache> MakeCache(const Config& config, os::Fd inherited, telemetry::Log& log) {
   if (inherited.valid()) {
     auto found = cache::Cache::Open(std::move(inherited));
-    if (found.ok() && found.value().IsOf(bytes)) return found;
-    log.Info(
-        "the cache begins empty: {}",
-        found.ok() ? "[cache] memory is another than before the upgrade" : found.error().message);
+    const bool of_size = found.ok() && found.value().IsOf(config.cache_bytes);
+    if (of_size && cache::ReadSettings(found.value()) == config.second) return found;
+    log.Info("the cache begins empty: {}",
+             !found.ok() ? found.error().message
+                         : fmt::format("[cache] {} is another than before the upgrade",
+                                       of_size ? "redis, or what belongs to it," : "memory"));
   }
-  return cache::Cache::Create(bytes);
+  cache::Cache made = TRY(cache::Cache::Create(config.cache_bytes));
+  TRY(cache::WriteSettings(config.second, made));
+  return made;
 }
 
 Result<int> Serve(Decided decided,
@@ -507,7 +516,7 @@ Result<int> Serve(Decided decided,
   auto metrics = TRY(telemetry::Metrics::Create(kFirstLane + 2 * lanes_max));
   Account account(metrics, clock);
   SetCrashRole("supervisor");
-  cache::Cache shared = TRY(MakeCache(config.cache_bytes, std::move(inherited.memory), *log));
+  cache::Cache shared = TRY(MakeCache(config, std::move(inherited.memory), *log));
   const Successor successor(caller, shared.memory().get());
   auto broker_metrics =
       TRY(shm::SharedText::Create("onebox-broker-metrics", kBrokerMetricsBytesMax));
