@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from onebox import cache
+from onebox.sessions import Sessions
 
 HOLD = Path(os.environ.get("HOLD", "."))
 
@@ -46,13 +47,40 @@ def take_memory(size):
     taken.append(b"x" * size)
 
 
+def login(user):
+    sessions = Sessions()
+    return sessions.create("text", ttl=60, user=user, mark=sessions.mark(user, time.monotonic()))
+
+
+def session(id):
+    found = Sessions().find(id)
+    return found and found.user
+
+
+def acquire(name):
+    lock = cache.lock(name, lease=60)
+    locks[name] = lock
+    return lock.acquire(wait=0)
+
+
+def hit(name):
+    from onebox.limits import OneboxStorage
+    return OneboxStorage("onebox://").acquire_entry(name, 3, 60)
+
+
+locks = {}
 taken = []
-CALLS = {name: getattr(cache, name) for name in ("get", "set", "add", "delete", "increment", "purge")}
+CALLS = {name: getattr(cache, name) for name in (
+    "get", "set", "add", "replace", "delete", "increment", "touch", "purge", "clear", "get_many", "set_many")}
 CALLS |= {"count": count, "count_locked": count_locked, "write_whole": write_whole,
           "pid": os.getpid, "take_memory": take_memory, "fill": lambda size, count: [
               cache.set(number, "x" * size) for number in range(count)].count(True),
-          "load": lambda key, name, lease: cache.get_or_set(
-              key, lambda: load(name), ttl=60, lease=lease)}
+          "load": lambda key, name, lease, tags=(): cache.get_or_set(
+              key, lambda: load(name), ttl=60, lease=lease, tags=tags),
+          "get_or_set": lambda key, value, **how: cache.get_or_set(key, lambda: value, **how),
+          "login": login, "hit": hit, "session": session, "acquire": acquire,
+          "logout": lambda user: Sessions().revoke_user(user, 60),
+          "release": lambda name: locks[name].release()}
 
 
 def app(environ, start_response):
