@@ -35,8 +35,11 @@ class TaskApp:
             return []
         task = json.loads(environ["wsgi.input"].read())
         run = running_of(task)
-        self._reporter.began(run.key)
         outcome: Done | Failed | None = None
+        if not self._reporter.begin(run.key, task.get("broker", "")):
+            self._reporter.ended(run.key, {"op": "handed_back"})
+            start_response("204 No Content", [])
+            return []
         try:
             outcome = attempt(run, task["payload"], self._around)
             self._report(run, outcome)

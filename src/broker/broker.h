@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "attach/attach_listener.h"
@@ -33,6 +34,7 @@
 #include "election/election.h"
 #include "event/reactor.h"
 #include "os/fd.h"
+#include "os/random.h"
 #include "queue/store.h"
 #include "schedule/jobs.h"
 #include "telemetry/log.h"
@@ -239,6 +241,7 @@ class Broker final : public event::TurnEnd {
   std::unique_ptr<attach::AttachListener> attach_;
   Turns turns_;
   WallTime now_{};
+  const std::string id_ = fmt::format("{:016x}", os::Random64());  // of this broker alone
 
   class Socket final : public event::Watcher {
    public:

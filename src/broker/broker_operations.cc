@@ -1,6 +1,7 @@
 // What clients ask of the broker. docs/internals/broker.md lists it.
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -275,8 +276,10 @@ Result<json> Broker::Hello(Message& message) {
   client->worker = number;
   worker.client = client;
   json lost = json::array();
+  std::set<queue::TaskId> named;
   for (const json& one : At(message.body, "held")) {
     const queue::Held held = ReadHeld(one);
+    named.insert(held.id);
     const auto found = running_.find(held.id);
     const bool known = found != running_.end() && found->second.token == held.token;
     if (known && found->second.worker == number) continue;
@@ -291,7 +294,12 @@ Result<json> Broker::Hello(Message& message) {
     found->second.adopted = true;
     ++worker.adopted;
   }
-  return json{{"lost", std::move(lost)}};
+  // What it had been sent by a broker before, and had not begun: it begins none of that any more.
+  for (const auto& [id, running] : running_) {
+    const bool its = running.worker == 0 && running.holder == pid;
+    if (its && named.count(id) == 0) returned_.push_back({id, running.token});
+  }
+  return json{{"lost", std::move(lost)}, {"broker", id_}};
 }
 
 Result<json> Broker::Declare(Message& message) {

@@ -158,6 +158,23 @@ TEST(Broker, IsToldWhoHasDiedWhileItWasAway) {
   }
 }
 
+TEST(Broker, TakesBackWhatItsPredecessorHadSentAndNobodyHasBegun) {
+  TestBroker broker;
+  {
+    TestClient client(broker);
+    TestWorker worker(broker, {});
+    client.Enqueue({{"payload", "p"}});
+    ASSERT_TRUE(worker.Take());
+    broker.Restart(/*fresh=*/false);
+  }
+  TestWorker worker(broker, {});  // the same process, which holds nothing
+  const auto again = worker.Take();
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)["deaths"], 0);
+  EXPECT_EQ((*again)["attempt"], 1);
+  EXPECT_EQ((*again)["broker"], worker.greeting["broker"]);
+}
+
 TEST(Broker, BeginsAnewWhatOneHadThatIsKilledAsItComesBack) {
   TestBroker broker;
   json held;

@@ -236,7 +236,7 @@ void Broker::SendGiven() {
     }
     if (task.timeout > Duration()) running.deadline = reactor_->now() + task.timeout;
     const std::string body =
-        Show(task, given.queue).dump(-1, ' ', false, json::error_handler_t::replace);
+        Show(task, {.queue = given.queue, .broker = id_}).dump(-1, ' ', false, json::error_handler_t::replace);
     const auto worker = workers_.find(given.worker);
     TaskChannel* channel = worker == workers_.end() ? nullptr : worker->second.channel.get();
     const bool sent =

@@ -79,6 +79,7 @@ class TestBroker {
                  .attach = listen(attach_path(), SOCK_SEQPACKET),
                  .control = std::move(control.theirs),
                  .fresh = fresh,
+                 .worker_pids = std::move(alive),
                  .publish = [this](std::string_view text) { metrics_ = text; },
                  .clock = clock_,
                  .log = *log_});

@@ -241,10 +241,11 @@ json Show(const queue::Enqueued& enqueued) {
   return {{"id", enqueued.id}, {"as", NameOf(enqueued.as)}};
 }
 
-json Show(const queue::Leased& leased, std::string_view queue) {
+json Show(const queue::Leased& leased, const Sender& from) {
   return {{"id", leased.held.id},
           {"token", leased.held.token},
-          {"queue", queue},
+          {"queue", from.queue},
+          {"broker", from.broker},
           {"name", leased.name},
           {"payload", leased.payload},
           {"priority", leased.priority},

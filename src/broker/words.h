@@ -41,7 +41,11 @@ std::uint32_t WorkerOf(std::int64_t holder);
 std::int32_t PidOf(std::int64_t holder);
 
 // What a task worker is sent.
-json Show(const queue::Leased& leased, std::string_view queue);
+struct Sender {
+  std::string_view queue;
+  std::string_view broker;  // which one: see reporter.py
+};
+json Show(const queue::Leased& leased, const Sender& from);
 json ShowError(const Error& error);
 
 }  // namespace onebox::broker

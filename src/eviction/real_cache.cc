@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "cache/shard.h"
 #include "os/mapping.h"
+#include "redis/trust.h"
 
 namespace onebox::eviction {
 namespace {
@@ -51,7 +52,8 @@ class RealCache final : public Policy {
   std::size_t bytes_;
   os::Fd fd_ = os::NewSharedMemory("cache", bytes_).value();
   os::Mapping memory_ = os::Mapping::Share(fd_, bytes_).value();
-  cache::Shard shard_{{memory_.data(), memory_.size()}, {}};
+  redis::Trust trust_;  // nothing here comes from Redis
+  cache::Shard shard_{{memory_.data(), memory_.size()}, {}, trust_};
   cache::Value found_;
   std::string value_;
 };

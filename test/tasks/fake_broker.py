@@ -41,6 +41,7 @@ class FakeBroker:
         self.folder.cleanup()
 
     def start(self):
+        self.id = os.urandom(8).hex()
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
@@ -118,7 +119,7 @@ class FakeBroker:
         return [message for message in self.asked if message["op"] == op]
 
     def op_hello(self, message):
-        return {"lost": [key for key in message["held"] if self.tasks[key[0]]["token"] != key[1]]}
+        return {"broker": self.id, "lost": [key for key in message["held"] if self.tasks[key[0]]["token"] != key[1]]}
 
     def op_declare(self, message):
         return {"errors": self.errors_of_jobs} if self.errors_of_jobs else {}
@@ -225,7 +226,7 @@ class FakeBroker:
             new = self.payloads[task["id"]]
             return {**{key: task[key] for key in ("id", "token", "queue", "name", "deaths", "priority", "eta",
                                                   "enqueued", "group", "parent")},
-                    "payload": new["payload"], "attempt": task["attempts"], "retries": new.get("retries", 0),
+                    "broker": self.id, "payload": new["payload"], "attempt": task["attempts"], "retries": new.get("retries", 0),
                     "expires": None, "timeout": new.get("timeout", 0)}
 
     def interrupt(self, id, why):

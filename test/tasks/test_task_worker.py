@@ -347,6 +347,19 @@ class BrokerDies(Case):
         thread.join(20)
         self.assertEqual(result.get(20), "kept")
 
+    def test_what_it_had_sent_before_is_not_begun_any_more(self):
+        result = add.delay(1, 2)
+        leased = self.broker.lease()
+        self.restart()
+        self.assertTrue(self.broker.until(lambda: len(self.broker.ops("hello")) == 2))
+        self.assertEqual(self.broker.ops("hello")[1]["held"], [])
+        with mock.patch.object(self.broker, "lease", lambda _: leased):
+            self.run_next()
+        self.assertTrue(self.broker.until(lambda: self.broker.ops("handed_back")))
+        self.run_next()
+        self.assertEqual(result.get(20), 3)
+        self.assertEqual(len(self.broker.ops("done")), 1)
+
     def test_before_an_outcome_is_confirmed(self):
         for fault, answers in (("drop", 1), ("drop after", 1)):
             with self.subTest(fault):

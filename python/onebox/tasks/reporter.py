@@ -38,6 +38,8 @@ class Reporter:
     def __init__(self, worker: int, generation: int) -> None:
         self._about = {"worker": worker, "pid": os.getpid(), "generation": generation}
         self._running: dict[Key, None] = {}
+        self._broker = ""  # whose greeting was heard last
+        self._gone: set[str] = set()  # brokers before it, whose tasks are begun no more
         self._outcomes: dict[Key, Message] = {}  # until confirmed
         self._progress: dict[Key, float] = {}  # the newest, until sent
         self._told: set[Key] = set()  # outcomes that a broker may have taken, though it has not said so
@@ -53,8 +55,11 @@ class Reporter:
 
     # --- for the threads that run tasks
 
-    def began(self, key: Key) -> None:
-        self._running[key] = None
+    def begin(self, key: Key, broker: str) -> bool:
+        """Whether it may run. Not where its broker has gone, and another one has been told what runs here: that
+        gives it to somebody."""
+        self._running[key] = None  # before the look: a hello from now on names it
+        return broker not in self._gone
 
     def ended(self, key: Key, outcome: Message) -> None:
         """`outcome` without its id and token. Waits where too many are there; may be called again."""
@@ -162,6 +167,8 @@ class _Conversation:
                     raise broker.Lost(f"it has not answered for {ANSWER_SECONDS:g} s")
 
     def _hello(self) -> None:
+        if self._reporter._broker:
+            self._reporter._gone.add(self._reporter._broker)  # before what runs is named
         held = [*self._reporter._running, *self._reporter._outcomes]
         self._ask((0, 0), {"op": "hello", **self._reporter._about, "held": held})
 
@@ -242,6 +249,8 @@ class _Conversation:
     def _greeted(self, answer: Message) -> None:
         if "error" in answer:
             raise broker.Lost(str(answer["error"]))
+        self._reporter._broker = answer.get("broker", "")
+        self._reporter._gone.discard(self._reporter._broker)  # the same, after all
         for id, token in answer.get("lost", ()):
             if (id, token) in self._reporter._running:
                 _tell(f"task {id} runs here, and was given to another meanwhile")
