@@ -198,26 +198,27 @@ void Broker::SetAlarm() {
     next_due_ = next.ok() ? next.value() : std::nullopt;
   }
   Time next = Time::max();
+  const auto not_after = [&next](Time at) { next = std::min(next, at); };
   if (const auto due = jobs_->NextDue(); due && !draining_ && FiresJobs()) {
-    next = *due > now_ ? AtSteady(*due) : reactor_->now() + kJobsPause;
+    not_after(*due > now_ ? AtSteady(*due) : reactor_->now() + kJobsPause);
   }
-  if (next_due_ && *next_due_ > now_) next = AtSteady(*next_due_);
+  if (next_due_ && *next_due_ > now_) not_after(AtSteady(*next_due_));
   const auto by_rate = turns_.NextByRate();
-  if (by_rate && *by_rate > reactor_->now()) next = std::min(next, *by_rate);
+  if (by_rate && *by_rate > reactor_->now()) not_after(*by_rate);
   for (const auto& [id, running] : running_) {
-    if (running.deadline) next = std::min(next, *running.deadline);
+    if (running.deadline) not_after(*running.deadline);
   }
   for (const auto& [id, waiters] : waiters_) {
     for (const Waiter& waiter : waiters)
-      next = std::min(next, waiter.until);
+      not_after(waiter.until);
   }
   for (const auto& [number, worker] : workers_) {
-    if (worker.full_until > reactor_->now()) next = std::min(next, worker.full_until);
+    if (worker.full_until > reactor_->now()) not_after(worker.full_until);
     const bool ahead =
         worker.channel != nullptr && worker.channel->in_use() > worker.channel->threads();
-    if (ahead) next = std::min(next, reactor_->now() + kAheadTime);
+    if (ahead) not_after(reactor_->now() + kAheadTime);
   }
-  next = std::min(next, drain_deadline_);
+  not_after(drain_deadline_);
   if (next != Time::max()) {
     reactor_->timers().Arm(alarm_, next);
   } else {
