@@ -46,7 +46,7 @@ TEST(ShowTime, IsOfACalendar) {
 }
 
 TEST(ShowText, LetsNoAppWriteToTheTerminal) {
-  EXPECT_EQ(ShowText("app:\x1b[2Jsend"), "app:\\x1b[2Jsend");
+  EXPECT_EQ(ShowText("app:\x1b[2Jsend"), "app:\\x1B[2Jsend");
   EXPECT_EQ(ShowText(5), "");
   EXPECT_EQ(ShowLastLine("Traceback:\n  File\nValueError: no\n \n"), "ValueError: no");
   EXPECT_EQ(ShowLastLine(""), "");

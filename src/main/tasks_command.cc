@@ -13,6 +13,7 @@
 #include "base/ascii.h"
 #include "base/json.h"
 #include "base/nearest.h"
+#include "broker/settings.h"
 #include "main/broker_client.h"
 #include "main/command_line.h"
 #include "main/report.h"
@@ -36,6 +37,7 @@ newest dead letters.
                                     --all: all of them, the oldest first
   onebox tasks retry ID...          let dead letters wait again, as if they were new
   onebox tasks retry --all [--queue QUEUE]
+                                    runs of jobs only with --queue onebox.jobs
   onebox tasks cancel ID...         end what waits, and interrupt what runs
   onebox tasks purge QUEUE --yes    cancel all that waits in a queue; without --yes: say how much that is
   onebox tasks purge QUEUE --dead   remove its dead letters
@@ -297,6 +299,8 @@ Said SayEach(const Outcomes& outcomes, std::span<const Wording> wordings, bool a
 Result<Said> RetryAll(BrokerClient& broker, const TasksLine& line) {
   Outcomes outcomes;
   for (const std::string& queue : TRY(QueuesOf(broker, line))) {
+    // A job has its next time; a run that failed days ago is wanted by who names it.
+    if (queue == broker::kJobsQueue && line.queue.empty()) continue;
     TRY(ForAllDead(broker, queue, [&](const json& page) -> Status {
       std::vector<std::uint64_t> ids;
       for (const json& task : page)

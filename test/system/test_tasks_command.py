@@ -62,11 +62,12 @@ def test_the_overview_shows_queues_workers_what_runs_and_what_is_dead(tasked, ho
     ended(tasked, dead, "dead")
     until(lambda: begun(hold, "one"), "it runs")
     until(lambda: task(tasked, runs)["progress"] == 0.4, "it has said how far it is")
+    until(lambda: queue(tasked, "default")["waiting"] == 1, "the other is done")
     text = told(tasked, "tasks")
     assert re.search(r"^  default +1 +0 +- +1 +0 +\d\S* +- +-$", text, re.M), text
     assert re.search(r"^  mail +0 +0 +- +0 +1 +\d\S* +1000/s +-$", text, re.M), text
-    assert re.search(r"^ +1 +\d+ +4 +1$", text, re.M), text
-    assert re.search(rf"^ +{runs}  looked_at:held +default +1 +\d\S* +40 %$", text, re.M), text
+    assert re.search(r"^ +\d+ +\d+ +4 +1$", text, re.M), text
+    assert re.search(rf"^ +{runs}  looked_at:held +default +\d +\d\S* +40 %$", text, re.M), text
     assert re.search(rf"^ +{dead}  looked_at:fails  mail +1 +\S+  ValueError: not today$", text, re.M), text
     figures = shown(tasked, "tasks")
     assert {one["name"] for one in figures["queues"]} >= {"default", "mail"}
@@ -88,7 +89,7 @@ def test_show_has_the_result_or_the_whole_traceback(tasked):
     text = told(tasked, "tasks", "show", dead)
     assert re.search(r"^  Traceback \(most recent call last\):$", text, re.M), text
     assert re.search(r"^    File \S+looked_at.py\S+ line \d+, in fails$", text, re.M), text
-    assert text.endswith("  ValueError: not\n  today \\x1b[2J\n"), text
+    assert text.endswith("  ValueError: not\n  today \\x1B[2J\n"), text
     gone = ask(tasked, "tasks", "show", 999_999)
     assert gone.returncode == 1 and "there is no task 999999" in gone.stderr
 
@@ -159,6 +160,15 @@ def test_what_waits_is_purged_where_that_is_meant(tasked):
     assert task(tasked, last)["state"] == "waiting"
     assert told(tasked, "tasks", "purge", "default", "--yes") == "3 tasks of default cancelled\n"
     assert task(tasked, last)["state"] == "cancelled"
+
+
+def test_to_retry_all_runs_no_job_again(tasked):
+    number = shown(tasked, "jobs", "run", "broken nightly")["id"]
+    dead = call(tasked, "fails", "no")
+    ended(tasked, number, "dead")
+    ended(tasked, dead, "dead")
+    assert told(tasked, "tasks", "retry", "--all") == "1 dead letter waits again now\n"
+    assert task(tasked, number)["attempts"] == 1 and task(tasked, number)["state"] == "dead"
 
 
 @pytest.mark.parametrize("words, said", [
