@@ -270,7 +270,7 @@ TEST(Broker, FiresAJobOnceAndTellsHowItEnded) {
 TEST(Broker, PublishesEachSecondWhatItCounts) {
   TestBroker broker;
   TestClient client(broker);
-  TestWorker worker(broker, {});
+  TestWorker worker(broker, {.threads = 4});
   client.Enqueue(json::object());
   worker.Report(worker.Take().value(), Done("2"));
   const json job = {{"name", "pay"}, {"every", "1 hour"}, {"what", "app:pay"}};

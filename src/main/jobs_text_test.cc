@@ -32,15 +32,15 @@ class JobsTextTest : public testing::Test {
 TEST_F(JobsTextTest, SaysWhenEachIsDueAndHowItWentLast) {
   EXPECT_EQ(
       DescribeJobs(jobs_, 1000),
-      "  job     when                          next                     in  last         ago  "
+      "  job     when                          next                     in  last          ago  "
       "took\n"
-      "  late    cron 0 4 * * * Europe/Berlin  1970-01-01 00:25:00  8m 20s  -              -     "
+      "  late    cron 0 4 * * * Europe/Berlin  1970-01-01 00:25:00  8m 20s  -               -     "
       "-\n"
-      "  prices  every 5 minutes               1970-01-01 00:21:40      5m  failed        1m  1.5s"
+      "  prices  every 5 minutes               1970-01-01 00:21:40      5m  failed         1m  1.5s"
       "  runs, 3 missed\n"
       "  off     every 1 hour                  -                         -  missed 9  16m 40s     -"
       "  paused\n"
-      "  once    at 1970-01-01 00:00           -                         -  -              -     "
+      "  once    at 1970-01-01 00:00           -                         -  -               -     "
       "-\n");
 }
 

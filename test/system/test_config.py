@@ -120,7 +120,7 @@ def settings(result):
     for line in result.stdout.splitlines():
         match = re.match(r"\s*([\w.]+)\s*=\s*(.*)", line)
         if match:
-            found[match[1].rpartition(".")[2]] = match[2]
+            found.setdefault(match[1].rpartition(".")[2], match[2])  # [app] stands before the others
     return found
 
 
