@@ -49,7 +49,7 @@ struct Handover {
   os::Fd attach;      // a SEQPACKET listener: task workers
   os::Fd control;     // to the supervisor; control.h has the messages
   bool fresh = true;  // no task worker of before lives: what the file calls running is not
-  std::vector<int> worker_pids = {};  // of the task workers that do
+  std::vector<int> worker_pids = {};                      // of the task workers that do
   std::function<void(std::string_view metrics)> publish;  // for /metrics, once a second
   const Clock& clock;
   telemetry::Log& log;

@@ -235,8 +235,8 @@ void Broker::SendGiven() {
       (void)jobs_->Begun(task.held.id, given.worker, now_);
     }
     if (task.timeout > Duration()) running.deadline = reactor_->now() + task.timeout;
-    const std::string body =
-        Show(task, {.queue = given.queue, .broker = id_}).dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::string body = Show(task, {.queue = given.queue, .broker = id_})
+                                 .dump(-1, ' ', false, json::error_handler_t::replace);
     const auto worker = workers_.find(given.worker);
     TaskChannel* channel = worker == workers_.end() ? nullptr : worker->second.channel.get();
     const bool sent =

@@ -83,8 +83,7 @@ TEST_F(RemoteTest, SetsWhereTheConditionHolds) {
   EXPECT_THAT(Get("key"), Optional(std::string("2")));
   const std::string seven = NumberBytes(7);
   EXPECT_EQ(Set("key", {.bytes = seven, .codec = kNumberCodec}), Outcome::kDone);
-  EXPECT_EQ(Set("key", {.bytes = "x"}, {.equals = seven, .codec = kNumberCodec}),
-            Outcome::kDone);
+  EXPECT_EQ(Set("key", {.bytes = "x"}, {.equals = seven, .codec = kNumberCodec}), Outcome::kDone);
 }
 
 TEST_F(RemoteTest, WhatIsRemovedIsThereForNobody) {

@@ -48,7 +48,7 @@ struct Config {
   std::optional<unsigned> jobs_parallel;  // nothing: to be planned
   broker::Settings broker;
   os::Variables tasks_variables;  // that app and task workers are told by
-  cache::SecondSettings second;  // of the cache
+  cache::SecondSettings second;   // of the cache
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;
