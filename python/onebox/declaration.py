@@ -29,10 +29,12 @@ def contents() -> dict[str, Any]:
             "queues": definition.queues() if definition else {}, "tasks": tasks}
 
 
-def declare(generation: int, seconds: float) -> list[tuple[str, str]]:
-    """The jobs that were refused, each with the sentence that says why. Raises TaskError."""
+def declare(generation: int, seconds: float, removed: str | None = None) -> list[tuple[str, str]]:
+    """The jobs that were refused, each with the sentence that says why. What other workers of this generation have
+    told stays, but for the job `removed`. Raises TaskError."""
     from onebox import broker
-    answer = broker.call("declare", {"generation": generation, **contents()}, seconds=seconds)
+    told = {"generation": generation, "removed": [removed] if removed else [], **contents()}
+    answer = broker.call("declare", told, seconds=seconds)
     return [(error["job"], error["error"]) for error in answer.get("errors", ())]
 
 
@@ -62,14 +64,14 @@ def has_begun() -> bool:
     return _generation is not None
 
 
-def repeat(new: str | None = None) -> None:
+def repeat(new: str | None = None, *, removed: str | None = None) -> None:
     """Where this worker has begun: what has changed since. Raises jobs.JobRefused, where that is the job `new`,
     or TaskError."""
     if _generation is None or not os.environ.get("ONEBOX_BROKER"):
         return
     from onebox.broker import ANSWER_SECONDS
     from onebox.jobs import JobRefused
-    for job, error in declare(_generation, ANSWER_SECONDS):
+    for job, error in declare(_generation, ANSWER_SECONDS, removed):
         if job == new:  # the others were told before
             raise JobRefused(sentence(job, error))
 

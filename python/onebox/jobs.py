@@ -99,13 +99,13 @@ def register(function: Callable[..., Any], *, every: str | float | timedelta | N
 def unregister(name: str) -> Job:
     """The job that is no more; raises KeyError."""
     gone = registry.pop(name)
-    _declare_again()
+    _declare_again(removed=name)
     return gone
 
 
-def _declare_again(new: str | None = None) -> None:
+def _declare_again(new: str | None = None, *, removed: str | None = None) -> None:
     from onebox import declaration
-    declaration.repeat(new)
+    declaration.repeat(new, removed=removed)
 
 
 def _add(function: Callable[..., Any], place: str, *, every: Any, cron: Any, at: Any,

@@ -45,9 +45,10 @@ using nlohmann::json;
 
 // From the supervisor; the descriptors are the broker's own.
 struct Handover {
-  os::Fd socket;      // a listener: whoever asks
-  os::Fd attach;      // a SEQPACKET listener: task workers
-  os::Fd control;     // to the supervisor; control.h has the messages
+  os::Fd socket;                 // a listener: whoever asks
+  os::Fd attach;                 // a SEQPACKET listener: task workers
+  os::Fd control;                // to the supervisor; control.h has the messages
+  std::uint64_t generation = 0;  // of the app that serves
   bool fresh = true;  // no task worker of before lives: what the file calls running is not
   std::vector<int> worker_pids = {};                      // of the task workers that do
   std::function<void(std::string_view metrics)> publish;  // for /metrics, once a second
@@ -229,7 +230,10 @@ class Broker final : public event::TurnEnd {
   std::unique_ptr<event::Reactor> reactor_;
   std::unique_ptr<queue::Store> store_;
   std::unique_ptr<schedule::Jobs> jobs_;
-  JobEnds job_ends_;                                    // for /metrics
+  JobEnds job_ends_;  // for /metrics
+  // Jobs of the app, as the workers of its newest generation have told them.
+  std::map<std::string, schedule::JobSpec> app_jobs_;
+  std::uint64_t app_generation_ = 0;
   std::vector<schedule::Firing> firings_;               // taken, and in this turn's group
   std::vector<std::int64_t> by_hand_;                   // in this turn's group
   std::vector<schedule::Jobs::Confirmation> enqueued_;  // on the disk; their file is to be told

@@ -40,6 +40,12 @@ Status Broker::OpenJobs() {
   const bool of_app = std::any_of(known.begin(), known.end(), [](const auto& job) {
     return job.source == schedule::Source::kApp;
   });
+  if (!handover_.fresh) {
+    app_generation_ = handover_.generation;
+    for (const schedule::JobStatus& job : known) {
+      if (job.source == schedule::Source::kApp) app_jobs_[job.job->name] = *job.job;
+    }
+  }
   if (handover_.fresh && of_app) firings_wait_until_ = reactor_->now() + kDeclarationTime;
   for (const schedule::RunId run : jobs_->RunsLeft()) {
     LearnEnd(run, Interrupt::kNone);
@@ -178,25 +184,38 @@ void Broker::SweepJobs() {
 
 // --- what clients ask
 
+// Each worker tells what it has. A job that one of them has made while it runs is not in the others, so within a
+// generation what was told before stays, until somebody says that it is removed.
 Result<json> Broker::DeclareJobs(const json& body) {
-  const json& asked = At(body, "jobs");
+  const std::uint64_t generation = Number(At(body, "generation"));
   json errors = json::array();
-  std::vector<schedule::JobSpec> jobs;
+  if (generation < app_generation_) return errors;
+  std::map<std::string, schedule::JobSpec> jobs;
+  if (generation == app_generation_) jobs = app_jobs_;
+  for (const json& name : At(body, "removed"))
+    jobs.erase(Text(name));
+  const json& asked = At(body, "jobs");
   if (asked.is_array()) {
     for (const json& value : asked) {
       auto job = ReadJob(value);
       if (job.ok()) {
-        jobs.push_back(std::move(job).value());
+        jobs[job.value().name] = std::move(job).value();
       } else {
         errors.push_back({{"job", Text(At(value, "name"))}, {"error", job.error().message}});
       }
     }
   }
   firings_wait_until_ = Time::min();
-  const auto declared =
-      TRY(jobs_->Declare(schedule::Source::kApp, Number(At(body, "generation")), jobs, now_));
-  for (const auto& refused : declared.refused)
+  std::vector<schedule::JobSpec> all;
+  for (const auto& [name, job] : jobs)
+    all.push_back(job);
+  const auto declared = TRY(jobs_->Declare(schedule::Source::kApp, generation, all, now_));
+  for (const auto& refused : declared.refused) {
     errors.push_back({{"job", refused.job}, {"error", refused.error}});
+    jobs.erase(refused.job);
+  }
+  app_jobs_ = std::move(jobs);
+  app_generation_ = generation;
   return errors;
 }
 

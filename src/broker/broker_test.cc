@@ -286,6 +286,38 @@ TEST(Broker, PublishesEachSecondWhatItCounts) {
               HasSubstr("onebox_jobs_runs_total{job=\"pay\",outcome=\"done\"} 2\n"));
 }
 
+TEST(Broker, KeepsAJobThatOneWorkerHasMadeUntilItIsRemovedOrAnotherGenerationComes) {
+  TestBroker broker;
+  const auto job = [](const char* name) {
+    return json{{"name", name}, {"every", "1 hour"}, {"what", "app:work"}};
+  };
+  const auto names = [&broker] {
+    std::vector<std::string> found;
+    const json answer = TestClient(broker).Ask({{"op", "jobs"}});
+    for (const json& one : answer["jobs"])
+      found.push_back(one["name"]);
+    return found;
+  };
+  const auto declare = [&broker](int generation,
+                                 const std::vector<json>& jobs,
+                                 const std::vector<std::string>& removed) {
+    TestClient(broker).Ask(
+        {{"op", "declare"}, {"generation", generation}, {"jobs", jobs}, {"removed", removed}});
+  };
+  declare(1, {job("a"), job("made")}, {});
+  declare(1, {job("a")}, {});
+  EXPECT_THAT(names(), testing::ElementsAre("a", "made"));
+  broker.Restart(/*fresh=*/false);
+  declare(1, {job("a")}, {});
+  EXPECT_THAT(names(), testing::ElementsAre("a", "made"));
+  declare(1, {job("a")}, {"made"});
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+  declare(2, {job("b")}, {});
+  EXPECT_THAT(names(), testing::ElementsAre("b"));
+  declare(1, {job("a")}, {});  // a worker of before
+  EXPECT_THAT(names(), testing::ElementsAre("b"));
+}
+
 TEST(Broker, DoesNotBeginAJobAgainWhoseWorkerDied) {
   TestBroker broker;
   TestClient client(broker);

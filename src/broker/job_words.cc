@@ -10,56 +10,30 @@
 
 #include "base/json.h"
 #include "broker/words.h"
+#include "schedule/names.h"
 
 namespace onebox::broker {
 namespace {
 
-using schedule::CatchUp;
 using schedule::JobSpec;
-using schedule::Overlap;
-using schedule::TriggerKind;
-using schedule::Work;
-
-template <typename Value>
-using Names = std::initializer_list<std::pair<std::string_view, Value>>;
-
-const Names<TriggerKind> kTriggers = {{"every", TriggerKind::kEvery},
-                                      {"cron", TriggerKind::kCron},
-                                      {"at", TriggerKind::kAt}};
-const Names<Overlap> kOverlaps = {{"skip", Overlap::kSkip},
-                                  {"queue", Overlap::kQueue},
-                                  {"replace", Overlap::kReplace},
-                                  {"parallel", Overlap::kParallel}};
-const Names<CatchUp> kCatchUps = {{"one", CatchUp::kOne},
-                                  {"all", CatchUp::kAll},
-                                  {"none", CatchUp::kNone}};
-const Names<Work> kWorks = {{"call", Work::kCall},
-                            {"command", Work::kCommand},
-                            {"url", Work::kUrl}};
-
-template <typename Value>
-std::string_view NameIn(const Names<Value>& names, Value value) {
-  const auto found = std::find_if(
-      names.begin(), names.end(), [&](const auto& one) { return one.second == value; });
-  return found == names.end() ? std::string_view() : found->first;
-}
+using schedule::NameIn;
 
 Error Wrong(std::string message) {
   return {Blame::kApp, Retry::kNever, 0, std::move(message)};
 }
 
 // What the member says, or what is there already where it is missing.
-template <typename Value>
-Status ReadName(const json& object, const char* key, const Names<Value>& names, Value& out) {
+template <typename Value, std::size_t kSize>
+Status ReadName(const json& object,
+                const char* key,
+                const std::array<schedule::Named<Value>, kSize>& names,
+                Value& out) {
   const json& value = At(object, key);
   if (value.is_null()) return Done();
-  const std::string text = Text(value);
-  for (const auto& [name, one] : names) {
-    if (name != text) continue;
-    out = one;
-    return Done();
-  }
-  return Wrong(fmt::format("\"{}\" is no {}", text, key));
+  const auto named = schedule::ValueIn(names, Text(value));
+  if (!named) return Wrong(fmt::format("\"{}\" is no {}", Text(value), key));
+  out = *named;
+  return Done();
 }
 
 Status ReadSpan(const json& object, const char* key, Duration& out) {
@@ -97,7 +71,7 @@ Result<JobSpec> ReadJob(const json& value) {
   job.zone = Text(At(value, "tz"));
   job.what = Text(At(value, "what"));
   int triggers = 0;
-  for (const auto& [name, kind] : kTriggers) {
+  for (const auto& [name, kind] : schedule::kTriggerNames) {
     const json& text = At(value, std::string(name).c_str());
     if (text.is_null()) continue;
     job.kind = kind;
@@ -107,9 +81,9 @@ Result<JobSpec> ReadJob(const json& value) {
   if (triggers != 1) return Wrong("a job has one of every, cron and at");
   TRY(ReadSpan(value, "jitter", job.jitter));
   TRY(ReadSpan(value, "timeout", job.timeout));
-  TRY(ReadName(value, "overlap", kOverlaps, job.overlap));
-  TRY(ReadName(value, "catch_up", kCatchUps, job.catch_up.which));
-  TRY(ReadName(value, "kind", kWorks, job.work));
+  TRY(ReadName(value, "overlap", schedule::kOverlapNames, job.overlap));
+  TRY(ReadName(value, "catch_up", schedule::kCatchUpNames, job.catch_up.which));
+  TRY(ReadName(value, "kind", schedule::kWorkNames, job.work));
   job.retries =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(Number(At(value, "retries")), 1000));
   return job;
@@ -139,11 +113,11 @@ json Show(const schedule::JobStatus& status) {
   const JobSpec& job = *status.job;
   return {{"name", job.name},
           {"source", status.source == schedule::Source::kConfig ? "config" : "app"},
-          {"trigger", fmt::format("{} {}", NameIn(kTriggers, job.kind), job.text)},
+          {"trigger", fmt::format("{} {}", NameIn(schedule::kTriggerNames, job.kind), job.text)},
           {"tz", job.zone},
-          {"overlap", NameIn(kOverlaps, job.overlap)},
-          {"catch_up", NameIn(kCatchUps, job.catch_up.which)},
-          {"kind", NameIn(kWorks, job.work)},
+          {"overlap", NameIn(schedule::kOverlapNames, job.overlap)},
+          {"catch_up", NameIn(schedule::kCatchUpNames, job.catch_up.which)},
+          {"kind", NameIn(schedule::kWorkNames, job.work)},
           {"what", job.what},
           {"error", status.error},
           {"next", TimeOrNull(status.next)},
@@ -159,7 +133,7 @@ json Show(const schedule::JobStatus& status) {
 std::string PayloadOf(const schedule::Firing& firing, std::int64_t fence) {
   return json{{"job", firing.job->name},
               {"firing", SecondsOf(firing.time)},
-              {"kind", NameIn(kWorks, firing.job->work)},
+              {"kind", NameIn(schedule::kWorkNames, firing.job->work)},
               {"what", firing.job->what},
               {"fence", fence}}
       .dump(-1, ' ', false, json::error_handler_t::replace);

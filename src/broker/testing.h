@@ -78,6 +78,7 @@ class TestBroker {
         Handover{.socket = listen(socket_path(), SOCK_STREAM),
                  .attach = listen(attach_path(), SOCK_SEQPACKET),
                  .control = std::move(control.theirs),
+                 .generation = 1,
                  .fresh = fresh,
                  .worker_pids = std::move(alive),
                  .publish = [this](std::string_view text) { metrics_ = text; },

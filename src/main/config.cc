@@ -18,6 +18,7 @@
 #include "os/machine.h"
 #include "redis/address.h"
 #include "schedule/job.h"
+#include "schedule/names.h"
 #include "schedule/trigger.h"
 #include "telemetry/access_log.h"
 
@@ -488,45 +489,32 @@ void CheckQueues(const std::vector<Element>& queues, Mistakes& mistakes) {
   }
 }
 
-std::string PartOf(const Element& table, const char* key) {
-  const auto found = table.more.find(key);
+std::string PartOf(const Element& table, std::string_view key) {
+  const auto found = table.more.find(std::string(key));
   return found == table.more.end() ? std::string() : found->second.text;
 }
-
-constexpr std::array kJobTriggers = {std::pair("every", schedule::TriggerKind::kEvery),
-                                     std::pair("cron", schedule::TriggerKind::kCron),
-                                     std::pair("at", schedule::TriggerKind::kAt)};
-constexpr std::array kJobWorks = {std::pair("call", schedule::Work::kCall),
-                                  std::pair("command", schedule::Work::kCommand),
-                                  std::pair("url", schedule::Work::kUrl)};
-constexpr std::array kJobOverlaps = {std::pair("skip", schedule::Overlap::kSkip),
-                                     std::pair("queue", schedule::Overlap::kQueue),
-                                     std::pair("replace", schedule::Overlap::kReplace),
-                                     std::pair("parallel", schedule::Overlap::kParallel)};
-constexpr std::array kJobCatchUps = {std::pair("one", schedule::CatchUp::kOne),
-                                     std::pair("all", schedule::CatchUp::kAll),
-                                     std::pair("none", schedule::CatchUp::kNone)};
 
 // REQUIRES: CheckJobs() had nothing to say.
 schedule::JobSpec MakeJob(const Element& table) {
   schedule::JobSpec job;
   job.name = table.text;
   job.zone = PartOf(table, "tz");
-  for (const auto& [key, kind] : kJobTriggers) {
+  for (const auto& [key, kind] : schedule::kTriggerNames) {
     if (PartOf(table, key).empty()) continue;
     job.kind = kind;
     job.text = PartOf(table, key);
   }
-  for (const auto& [key, work] : kJobWorks) {
+  for (const auto& [key, work] : schedule::kWorkNames) {
     if (PartOf(table, key).empty()) continue;
     job.work = work;
     job.what = PartOf(table, key);
   }
-  for (const auto& [word, overlap] : kJobOverlaps) {
-    if (PartOf(table, "overlap") == word) job.overlap = overlap;
+  using schedule::ValueIn;
+  if (const auto overlap = ValueIn(schedule::kOverlapNames, PartOf(table, "overlap"))) {
+    job.overlap = *overlap;
   }
-  for (const auto& [word, catch_up] : kJobCatchUps) {
-    if (PartOf(table, "catch_up") == word) job.catch_up.which = catch_up;
+  if (const auto which = ValueIn(schedule::kCatchUpNames, PartOf(table, "catch_up"))) {
+    job.catch_up.which = *which;
   }
   if (const auto jitter = ParseDuration(PartOf(table, "jitter"))) job.jitter = *jitter;
   if (const auto timeout = ParseDuration(PartOf(table, "timeout"))) job.timeout = *timeout;
@@ -537,7 +525,7 @@ schedule::JobSpec MakeJob(const Element& table) {
 }
 
 template <std::size_t kSize, typename Value>
-bool HasOneOf(const Element& table, const std::array<std::pair<const char*, Value>, kSize>& keys) {
+bool HasOneOf(const Element& table, const std::array<schedule::Named<Value>, kSize>& keys) {
   return std::count_if(keys.begin(), keys.end(), [&](const auto& key) {
            return !PartOf(table, key.first).empty();
          }) == 1;
@@ -548,11 +536,11 @@ void CheckJobs(const std::vector<Element>& tables, Mistakes& mistakes) {
     const auto mistake = [&](std::string_view what) {
       mistakes.push_back(fmt::format("{}: [[job]] \"{}\": {}", table.source, table.text, what));
     };
-    if (!HasOneOf(table, kJobTriggers)) {
+    if (!HasOneOf(table, schedule::kTriggerNames)) {
       mistake("expected one of every, cron and at");
       continue;
     }
-    if (!HasOneOf(table, kJobWorks)) mistake("expected one of call, command and url");
+    if (!HasOneOf(table, schedule::kWorkNames)) mistake("expected one of call, command and url");
     const schedule::JobSpec job = MakeJob(table);
     const auto trigger = schedule::Trigger::Parse(job.kind, job.text, job.zone);
     if (!trigger.ok()) mistake(trigger.error().message);

@@ -96,7 +96,7 @@ class Box {
   void TakeSignals();
   void TakeSignal(int number);
   void ReopenLogs();
-  void TakeNews(Process& front);
+  void TakeNews(Process& speaker);
   void Take(Process& speaker, const News& news);
   void TakeWorkerReady(const News& news);
   void TakeWorkerStuck(const News& news);

@@ -254,6 +254,7 @@ BrokerHeritage Box::BecomeBroker(Process& broker, os::Fd control) {
   BrokerHeritage heritage{.socket = std::move(broker_socket_),
                           .attach = std::move(broker.attach.front()),
                           .control = std::move(control),
+                          .generation = now_->number,
                           .fresh = !broker_was_ready_,
                           .worker_pids = {}};
   for (const auto& process : processes_) {

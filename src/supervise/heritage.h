@@ -44,6 +44,7 @@ struct BrokerHeritage {
   os::Fd socket;  // a listener: whoever has a task, or a question
   os::Fd attach;  // a SEQPACKET listener for the task workers
   os::Fd control;
+  unsigned generation = 1;       // that serves
   bool fresh = true;             // no task worker of before lives
   std::vector<int> worker_pids;  // of the task workers that do
 };
