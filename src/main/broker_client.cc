@@ -67,7 +67,7 @@ Status BrokerClient::Send(std::string_view bytes, Time deadline) {
 }
 
 Result<json> BrokerClient::Receive(Time deadline) {
-  std::array<char, kReadBytes> buffer;
+  std::array<char, kReadBytes> buffer{};
   for (;;) {
     Reader reader(in_);
     const auto length = reader.Read<std::uint32_t>();

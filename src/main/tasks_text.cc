@@ -19,7 +19,7 @@ std::string ProgressOf(const json& task) {
 }
 
 std::string MomentOf(const json& time, double now) {
-  const std::string shown = ShowTime(time);
+  std::string shown = ShowTime(time);
   if (!time.is_number()) return shown;
   return time.get<double>() > now
              ? fmt::format("{}, in {}", shown, ShowSpan(time.get<double>() - now))
