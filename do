@@ -108,6 +108,13 @@ do_bench() { # [ARGUMENT...] Onebox beside its peers; the table goes to bench/re
   exec bench/run "$@"
 }
 
+do_prove() { # queue [--seed N] [--tasks N] [--rate N] [--folder DIR] a queue that is killed all the time keeps its word
+  [ "${1:-}" = queue ] || { echo "do: prove what? queue" >&2; exit 2; }
+  cmake --preset release > /dev/null
+  cmake --build --preset release --target onebox
+  ONEBOX=build/release/bin/onebox exec $python -B test/system/queue_proof.py "${@:2}"
+}
+
 do_format() { # clang-format, over all sources
   sources | xargs clang-format -i
 }
