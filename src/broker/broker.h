@@ -87,6 +87,7 @@ class Broker final : public event::TurnEnd {
     Interrupt interrupted = Interrupt::kNone;
     std::int32_t holder = 0;  // the pid of who had it of a broker before
     bool again = true;        // where its worker dies; a job only where it says so
+    bool unbegun = false;     // its worker has died, and none of its threads had taken it
   };
 
   struct Worker {
@@ -180,7 +181,7 @@ class Broker final : public event::TurnEnd {
   Worker* WorkerOf(std::uint32_t number, std::int32_t pid);
   void ChannelEnded(TaskChannel& channel, queue::TaskId id);
   void ChannelStuck(const TaskChannel& channel, channel::Stuck how);
-  void ChannelDied(const TaskChannel& channel);
+  void ChannelDied(TaskChannel& channel);
   void BuryWorkers();
   void LoseWorker(std::uint32_t number);
   void LoseUnclaimed(std::int32_t pid);

@@ -70,7 +70,12 @@ void Broker::ChannelStuck(const TaskChannel& channel, channel::Stuck how) {
 }
 
 // The process has most likely ended: its last words are in its connection, which says so too.
-void Broker::ChannelDied(const TaskChannel& channel) {
+// What waited there in vain has not cost a worker its life.
+void Broker::ChannelDied(TaskChannel& channel) {
+  for (const queue::TaskId id : channel.Waiting()) {
+    const auto found = running_.find(id);
+    if (found != running_.end() && channel.Revoke(id)) found->second.unbegun = true;
+  }
   Worker& worker = workers_[channel.number()];
   if (worker.channel.get() == &channel) dead_channels_.push_back(std::move(worker.channel));
   changed_ = true;
@@ -96,8 +101,9 @@ void Broker::LoseWorker(std::uint32_t number) {
   std::erase_if(claims_, [number](const auto& claim) { return claim.second == number; });
   // Its last words may be in this turn's inbox: whoever they end is not held any more when it is lost.
   for (auto& [id, running] : running_) {
-    if (running.worker == number)
-      (running.again ? lost_ : lost_jobs_).push_back({id, running.token});
+    if (running.worker != number) continue;
+    auto& how = running.unbegun ? returned_ : running.again ? lost_ : lost_jobs_;
+    how.push_back({id, running.token});
   }
   workers_.erase(number);
   changed_ = true;

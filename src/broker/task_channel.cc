@@ -68,7 +68,7 @@ bool TaskChannel::Send(const Sending& task) {
 
 std::optional<std::uint32_t> TaskChannel::SlotOf(queue::TaskId id) const {
   const auto found = std::find(slots_.begin(), slots_.end(), id);
-  if (dead_ || found == slots_.end()) return std::nullopt;
+  if (found == slots_.end()) return std::nullopt;
   return static_cast<std::uint32_t>(found - slots_.begin());
 }
 
@@ -81,7 +81,7 @@ bool TaskChannel::Revoke(queue::TaskId id) {
 
 bool TaskChannel::Interrupt(queue::TaskId id) {
   const auto slot = SlotOf(id);
-  if (!slot) return false;
+  if (dead_ || !slot) return false;
   end_->Cancel(*slot, channel::CancelReason::kDeadline);
   return true;
 }

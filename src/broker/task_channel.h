@@ -45,7 +45,7 @@ class TaskChannel final {
   };
   // False: it takes none now, and nothing was changed.
   bool Send(const Sending& task);
-  // True: no thread has begun it, and it is back.
+  // True: no thread has begun it, and it is back. Also of one that is dead.
   bool Revoke(queue::TaskId id);
   // Raises what ends a task in its thread; false where none has it.
   bool Interrupt(queue::TaskId id);

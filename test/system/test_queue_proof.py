@@ -1,11 +1,13 @@
 """Does each task that was confirmed run, once, and not too early, whatever of the box is killed meanwhile?
 `./do prove queue` asks it of a hundred thousand."""
 import collections
+import json
 import random
 
 import pytest
 
 import queue_proof
+from wire import until
 
 SEED = random.SystemRandom().randrange(1_000_000)  # told where it fails
 
@@ -16,6 +18,18 @@ def test_tasks_survive_kills_of_whatever_there_is(tmp_path):
     assert not any(verdict.wrong.values()), str(verdict)
     assert verdict.told > 500, str(verdict)
     assert set(verdict.killed) == set(queue_proof.DECK), str(verdict)
+
+
+def test_a_task_that_kills_its_workers_costs_those_behind_it_nothing(serve, tmp_path):
+    running = serve("proven:app", environment={"PROOF": str(tmp_path / "ledger")}, toml="[tasks]\nthreads = 1\n")
+    running.get("/")
+    killer, *behind = queue_proof.tell(running, "behind", 5)
+
+    def states():
+        found = queue_proof.tell(running, "states", given=json.dumps([killer, *behind]))
+        return {int(id): state for id, state in found.items()}
+    until(lambda: all(state in ("done", "dead") for state, _ in states().values()), "all have ended", 60)
+    assert states() == {killer: ["dead", 3], **{id: ["done", 0] for id in behind}}
 
 
 FINE = """\
