@@ -197,6 +197,7 @@ def machine_facts(root: Path, onebox: Path) -> str:
         ("nginx", version("nginx", "-v")),
         ("mariadb", version("mariadbd", "--version")),
         ("redis", version("redis-server", "--version")),
+        ("celery", version("/usr/bin/python3", "-m", "celery", "--version")),
         ("wrk", version("wrk", "-v")),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)])
