@@ -97,8 +97,9 @@ class MariaDb(Server):
 
     @property
     def environment(self):
-        return {"NATION_DB_URL": f"mysql+pymysql://nation:nation@127.0.0.1:{self.port}/nation"
-                                 "?charset=utf8mb4"}
+        """The game's database, from which Onebox takes its tasks, too."""
+        url = f"mysql+pymysql://nation:nation@127.0.0.1:{self.port}/nation?charset=utf8mb4"
+        return {"NATION_DB_URL": url, "ONEBOX_TASKS_OUTBOX": url}
 
     def install(self):
         data = self.folder / "data"

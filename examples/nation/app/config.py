@@ -24,7 +24,20 @@ def from_environment(env=os.environ):
         "WORK_COOLDOWN": int(env.get("NATION_WORK_COOLDOWN", "0")),
     }
     settings.update(cache_settings(state, env))
+    settings.update(task_settings(state, env))
     return settings
+
+
+def task_settings(state, env):
+    """The servers outside that tasks speak to, and Redis, by which Celery is reached where it runs them."""
+    redis = env["NATION_REDIS_URL"].rsplit("/", 1)[0] if env.get("NATION_REDIS_URL") else None
+    return {
+        "CHAIN_URL": env.get("NATION_CHAIN_URL", "http://127.0.0.1:18545"),
+        "SMTP": env.get("NATION_SMTP", "127.0.0.1:12525"),
+        "REPORTS": env.get("NATION_REPORTS") or str(state),
+        "CELERY_BROKER": redis and f"{redis}/1",
+        "CELERY_BACKEND": redis and f"{redis}/2",
+    }
 
 
 def state_folder(env):
