@@ -166,7 +166,7 @@ def queues(run: Run) -> Section:
         "The durable queue",
         f"{PROCESSES} processes enqueue {tasks:,} trivial tasks, each call when the one before has returned; then "
         f"{WORKERS} task workers run them, from the first begin to the last acknowledgement. {rounds} rounds, medians; "
-        "in brackets: Onebox's number in the same round, times this server's. Onebox commits each enqueue and end to "
+        "in brackets: Onebox's number over this server's in the same round. Onebox commits each enqueue and end to "
         "the disk; so does Redis with appendfsync always, and with everysec a loss of power costs a second. CPU is "
         "that of all processes, the enqueuing ones too. Nothing is pinned.")
     rows: dict[str, dict[str, list[Sample]]] = {place: {

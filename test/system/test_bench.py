@@ -170,3 +170,15 @@ def test_a_cell_that_does_not_exist_is_named(bench):
     run = bench("--only", "wsgi/gunicron")
     _, err = run.communicate(timeout=30)
     assert run.returncode == 2 and "'wsgi/gunicron'" in err
+
+
+def test_the_queue_is_measured_beside_celery(bench, folder):
+    run = bench("--quick", "--seconds", "0.1", "--only", "queue/onebox,queue/celery-everysec", "--name", "queue")
+    _, err = run.communicate(timeout=110)
+    assert run.returncode == 0, err
+    [result] = (folder / "results").glob("*-queue.md")
+    text = result.read_text()
+    for server in ("onebox", "celery-everysec"):
+        assert len(re.findall(rf"^\| {server} \| [\d,.]+ .*us", text, re.M)) == 2, "on the disk, and in memory"
+    assert "onebox-bench-" not in text, "commands are those of any machine"
+    assert processes_of(folder) == []
