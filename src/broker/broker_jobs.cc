@@ -207,6 +207,7 @@ Result<json> Broker::DeclareJobs(const json& body) {
   }
   firings_wait_until_ = Time::min();
   std::vector<schedule::JobSpec> all;
+  all.reserve(jobs.size());
   for (const auto& [name, job] : jobs)
     all.push_back(job);
   const auto declared = TRY(jobs_->Declare(schedule::Source::kApp, generation, all, now_));
