@@ -34,7 +34,7 @@ class Chain:
     def mint(self, address, kind, key):
         self.asked.append(key)
         self.open.wait(30)
-        return self.minted.setdefault(key, {"token_id": f"T-{key}", "bonus_percent": 7,
+        return self.minted.setdefault(key, {"token_id": f"T-{key[:16]}", "bonus_percent": 7,
                                             "address": address, "kind": kind})
 
     def handler(self):

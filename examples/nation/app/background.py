@@ -49,7 +49,7 @@ def enqueue(work, *arguments, key):
 
 
 def celery():
-    from celery import Celery  # nobody else needs its 20 MB
+    from celery import Celery  # who orders nothing need not load it
     return Celery("nation", broker=current_app.config["CELERY_BROKER"])
 
 

@@ -1,4 +1,6 @@
 """Ordering an NFT: it is paid for at once, and minted when the chain has time."""
+import secrets
+
 from sqlalchemy import select
 
 from .actions import Refused, move_money, now, transact
@@ -22,10 +24,11 @@ def place(user_id, nft_type):
     """In a transaction: money, order and task are of it, and come to pass together or not at all."""
     if not move_money(user_id, -NFT_PRICE):
         raise Refused("insufficient_funds")
-    order = NftOrder(user_id=user_id, nft_type=nft_type, ordered_at=now())
+    order = NftOrder(user_id=user_id, nft_type=nft_type, mint_key=secrets.token_hex(16),
+                     ordered_at=now())
     db.session.add(order)
     db.session.flush()
-    enqueue(mint_nft, order.id, key=f"mint-{order.id}")
+    enqueue(mint_nft, order.id, key=f"mint-{order.mint_key}")
     return {"order_id": order.id, "nft_type": nft_type, "token_id": None}
 
 

@@ -31,14 +31,15 @@ FIGURES = "country citizens money companies stock listings offered".split()
 @task(queue="chain", retries=20, backoff=(1, 2, 600), timeout=60)
 def mint_nft(order_id):
     """Have the chain mint what an order has paid for, and put it into the player's inventory. The chain
-    knows an order that it has minted before; the order knows its token."""
+    knows the key of what it has minted before; the order knows its token."""
     order = db.session.execute(
-        select(NftOrder.user_id, NftOrder.nft_type, NftOrder.token_id, User.base_wallet_address)
+        select(NftOrder.user_id, NftOrder.nft_type, NftOrder.token_id, NftOrder.mint_key,
+               User.base_wallet_address)
         .join(User, NftOrder.user_id == User.id).where(NftOrder.id == order_id)).one()
     db.session.rollback()  # hold no connection while the chain answers
     if order.token_id:
         return order.token_id
-    minted = ask_chain("mint", order.base_wallet_address, order.nft_type, f"order-{order_id}")
+    minted = ask_chain("mint", order.base_wallet_address, order.nft_type, order.mint_key)
 
     def work():
         if not changed(update(NftOrder).where(NftOrder.id == order_id, NftOrder.token_id.is_(None))
@@ -50,7 +51,7 @@ def mint_nft(order_id):
             minted_at=now()))
         enqueue(send_email, order.user_id, "Your NFT is minted",
                 f"{minted['token_id']}, for {order.nft_type}: +{minted['bonus_percent']} %",
-                key=f"minted-{order_id}")
+                key=f"minted-{order.mint_key}")
     transact(work)
     cache.delete(bonus_key(order.user_id))
     return minted["token_id"]
