@@ -199,7 +199,8 @@ Result<json> Broker::DeclareJobs(const json& body) {
     for (const json& value : asked) {
       auto job = ReadJob(value);
       if (job.ok()) {
-        jobs[job.value().name] = std::move(job).value();
+        const std::string name = job.value().name;
+        jobs[name] = std::move(job).value();
       } else {
         errors.push_back({{"job", Text(At(value, "name"))}, {"error", job.error().message}});
       }
