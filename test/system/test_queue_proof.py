@@ -12,6 +12,7 @@ from wire import until
 SEED = random.SystemRandom().randrange(1_000_000)  # told where it fails
 
 
+@pytest.mark.timeout(400)  # of a program with sanitizers too, on a machine that does something else
 def test_tasks_survive_kills_of_whatever_there_is(tmp_path):
     verdict = queue_proof.prove(tmp_path, SEED, tasks=1000, rate=150, decks=1)
     print(verdict)
