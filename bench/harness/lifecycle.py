@@ -69,7 +69,7 @@ class Bench:
     def world(self) -> Mapping[str, str]:
         """The game's, on SQLite, made once; what its environment must say."""
         folder = self.run.folder / "world"
-        environment = {"NATION_RUN": str(folder)}
+        environment = {"NATION_RUN": str(folder), "NATION_BACKGROUND": "0"}  # its peers run no tasks
         if not folder.exists():
             folder.mkdir()
             subprocess.run([PYTHON, NATION / "seed_data.py", "--users", str(USERS), "--reset",
