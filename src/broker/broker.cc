@@ -135,7 +135,8 @@ void Broker::RunGroup() {
                         done.error().message);
   }
   effects_.clear();
-  given_.clear();
+  for (const Given& given : std::exchange(given_, {}))
+    --turns_.Find(given.queue).running;
   for (const std::int64_t fence : std::exchange(by_hand_, {}))
     (void)jobs_->Refused(fence, now_);
   TellJobs(/*written=*/false);
@@ -296,8 +297,12 @@ void Broker::TakeControl(const json& message) {
     Retire(static_cast<std::uint32_t>(Number(At(message, "retire"))));
   }
   if (At(message, "ended").is_number()) {
-    LoseWorker(static_cast<std::uint32_t>(Number(At(message, "worker"))));
-    LoseUnclaimed(static_cast<std::int32_t>(Number(At(message, "ended"))));
+    const auto number = static_cast<std::uint32_t>(Number(At(message, "worker")));
+    const auto pid = static_cast<std::int32_t>(Number(At(message, "ended")));
+    const auto worker = workers_.find(number);
+    // Another may have its number by now.
+    if (worker != workers_.end() && worker->second.pid == pid) LoseWorker(number);
+    LoseUnclaimed(pid);
   }
   if (IsTrue(At(message, "reopen"))) {
     const Status reopened = handover_.log.Reopen();

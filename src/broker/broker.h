@@ -173,7 +173,7 @@ class Broker final : public event::TurnEnd {
   Result<json> Claim(Message& message);
   // When the group is on the disk.
   void Afterwards(std::function<void()> effect) { effects_.push_back(std::move(effect)); }
-  void Ended(queue::TaskId id);
+  void Ended(const queue::Held& held);
   void WakeQueue(std::string_view queue);
 
   // broker_workers.cc
@@ -195,7 +195,7 @@ class Broker final : public event::TurnEnd {
   void CheckDeadlines();
   void CheckAhead();
   void InterruptTask(queue::TaskId id, Running& running, Interrupt why);
-  void Remove(queue::TaskId id);
+  void Remove(const queue::Held& held);
   Status LoadRunning();
   void TellWorkersWanted();
 

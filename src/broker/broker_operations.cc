@@ -85,12 +85,12 @@ void Broker::AnswerOne(Message& message, When when) {
   message.reply = reply.ok() ? std::move(reply).value() : ShowError(reply.error());
 }
 
-void Broker::Ended(queue::TaskId id) {
-  Afterwards([this, id] {
-    const auto found = running_.find(id);
-    if (IsJob(id)) learned_.emplace_back(id, found->second.interrupted);
-    Remove(id);
-    ended_.push_back(id);
+void Broker::Ended(const queue::Held& held) {
+  Afterwards([this, held] {
+    const auto found = running_.find(held.id);
+    if (IsJob(held.id)) learned_.emplace_back(held.id, found->second.interrupted);
+    Remove(held);
+    ended_.push_back(held.id);
   });
 }
 
@@ -165,7 +165,7 @@ Result<json> Broker::Finish(Message& message) {
   for (const queue::Enqueued& one : outcome.next)
     ids.push_back(one.id);
   if (outcome.outcome == queue::Outcome::kDone) {
-    Ended(held.id);
+    Ended(held);
     for (const queue::NextTask& one : next)
       WakeQueue(one.task.queue);
     // Its group's callback may be free now, whatever queue that is in.
@@ -188,23 +188,22 @@ Result<json> Broker::Fail(Message& message) {
   const auto outcomes = TRY(store_->Fail({&failure, 1}, now_));
   if (outcomes.front() != queue::Outcome::kNotHeld) {
     if (found != running_.end()) WakeQueue(found->second.queue);
-    Ended(held.id);
+    Ended(held);
   }
   return json{{"outcome", NameOf(outcomes.front())}};
 }
 
 Result<json> Broker::HandBack(Message& message) {
   const queue::Held held = ReadHeld(message.body);
-  const auto job = running_.find(held.id);
-  if (job != running_.end() && !job->second.again) {
+  const auto found = running_.find(held.id);
+  if (found != running_.end() && !found->second.again) {
     TRY(FailJobs({&held, 1}));
-    Ended(held.id);
+    Ended(held);
     return json{{"outcome", "done"}};
   }
   const auto outcomes = TRY(store_->Release({&held, 1}, now_));
-  const auto found = running_.find(held.id);
   if (found != running_.end()) WakeQueue(found->second.queue);
-  Afterwards([this, id = held.id] { Remove(id); });
+  Afterwards([this, held] { Remove(held); });
   return json{{"outcome", NameOf(outcomes.front())}};
 }
 
@@ -226,7 +225,12 @@ Result<json> Broker::Cancel(Message& message) {
   const auto outcomes = TRY(store_->Cancel(ids, now_));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const queue::TaskId id = ids[i];
-    if (outcomes[i] == queue::Outcome::kDone) Ended(id);
+    if (outcomes[i] == queue::Outcome::kDone) {
+      Afterwards([this, id] {
+        ended_.push_back(id);
+        ended_runs_.push_back(id);  // of a job, perhaps
+      });
+    }
     if (outcomes[i] != queue::Outcome::kRunning) continue;
     Afterwards([this, id] {
       const auto found = running_.find(id);
@@ -250,6 +254,12 @@ Result<json> Broker::Purge(Message& message) {
   const std::uint32_t limit = queue::Store::kBatchMax;
   const std::uint32_t purged =
       dead ? TRY(store_->PurgeDead(queue, limit, now_)) : TRY(store_->Purge(queue, limit, now_));
+  if (queue == kJobsQueue) {
+    Afterwards([this] {
+      for (const schedule::RunId run : jobs_->RunsLeft())
+        ended_runs_.push_back(run);
+    });
+  }
   return json{{"purged", purged}, {"more", purged == limit}};
 }
 

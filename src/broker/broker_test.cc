@@ -198,6 +198,39 @@ TEST(Broker, BeginsAnewWhatOneHadThatIsKilledAsItComesBack) {
   ASSERT_TRUE(other.Take());
 }
 
+TEST(Broker, LosesNoWorkerForTheEndOfItsPredecessor) {
+  TestBroker broker;
+  TestClient client(broker);
+  TestWorker worker(broker, {.pid = 4713});
+  const auto id = client.Enqueue({{"keep", 60}});
+  const auto task = worker.Take();
+  ASSERT_TRUE(task);
+  broker.Tell({{"ended", 4711}, {"worker", 3}});  // it had the same number
+  EXPECT_EQ(client.StatusOf(id)["state"], "running");
+  EXPECT_EQ(worker.Report(*task, Done("2"))["outcome"], "done");
+}
+
+TEST(Broker, KeepsATaskForItsHolderWhateverOneOfBeforeSays) {
+  TestBroker broker;
+  TestClient client(broker);
+  const auto id = client.Enqueue({{"keep", 60}});
+  std::optional<json> before;
+  {
+    TestWorker worker(broker, {});
+    before = worker.Take();
+    ASSERT_TRUE(before);
+  }
+  TestWorker worker(broker, {.number = 4, .pid = 4712});
+  const auto task = worker.Take();
+  ASSERT_TRUE(task);
+  EXPECT_EQ(worker.Report(*before, {{"op", "handed_back"}})["outcome"], "not_held");
+  broker.Advance(Broker::kLease / 2);
+  broker.Advance(Broker::kLease / 2);
+  broker.Advance(Broker::kLease / 2);  // it is renewed all the same
+  EXPECT_EQ(client.StatusOf(id)["state"], "running");
+  EXPECT_EQ(worker.Report(*task, Done("2"))["outcome"], "done");
+}
+
 TEST(Broker, KnowsAtTheBoxsStartThatNobodyRunsAnything) {
   TestBroker broker;
   {
@@ -316,6 +349,40 @@ TEST(Broker, KeepsAJobThatOneWorkerHasMadeUntilItIsRemovedOrAnotherGenerationCom
   EXPECT_THAT(names(), testing::ElementsAre("b"));
   declare(1, {job("a")}, {});  // a worker of before
   EXPECT_THAT(names(), testing::ElementsAre("b"));
+}
+
+TEST(Broker, FiresAJobAgainWhoseRunWasCancelledBeforeItBegan) {
+  for (const bool purge : {true, false}) {
+    TestBroker broker;
+    TestClient client(broker);
+    const json job = {{"name", "pay"}, {"every", "1 hour"}, {"what", "app:pay"}};
+    client.Ask({{"op", "declare"}, {"generation", 1}, {"jobs", json::array({job})}});
+    const json id = client.Ask({{"op", "job_run"}, {"job", "pay"}})["id"];
+    EXPECT_TRUE(client.Ask({{"op", "job_run"}, {"job", "pay"}}).contains("error"));  // it overlaps
+    if (purge) {
+      EXPECT_EQ(client.Ask({{"op", "purge"}, {"queue", kJobsQueue}})["purged"], 1);
+    } else {
+      EXPECT_EQ(client.Ask({{"op", "cancel"}, {"ids", json::array({id})}})["outcomes"][0], "done");
+    }
+    EXPECT_EQ(client.Ask({{"op", "job_history"}})["runs"][0]["outcome"], "cancelled");
+    EXPECT_TRUE(client.Ask({{"op", "job_run"}, {"job", "pay"}}).contains("id"));
+  }
+}
+
+TEST(Broker, TellsAJobThatItsWorkersKeepDyingOf) {
+  TestBroker broker;
+  TestClient client(broker);
+  const json job = {{"name", "pay"}, {"every", "1 hour"}, {"what", "app:pay"}, {"retries", 9}};
+  client.Ask({{"op", "declare"}, {"generation", 1}, {"jobs", json::array({job})}});
+  client.Ask({{"op", "job_run"}, {"job", "pay"}});
+  int begun = 0;
+  for (std::uint32_t number = 3; number < 10; ++number) {
+    TestWorker worker(broker, {.number = number, .pid = 4700 + static_cast<std::int32_t>(number)});
+    if (!worker.Take()) break;
+    ++begun;
+  }
+  EXPECT_EQ(begun, 3);
+  EXPECT_NE(client.Ask({{"op", "job_history"}})["runs"][0]["outcome"], "running");
 }
 
 TEST(Broker, DoesNotBeginAJobAgainWhoseWorkerDied) {

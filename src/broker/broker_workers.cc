@@ -250,6 +250,9 @@ void Broker::SendGiven() {
         channel->Send(
             {.id = task.held.id, .name = task.name, .body = body, .deadline = running.deadline});
     running.in_slot = sent;
+    // Whoever had it of a broker before has let its lease pass.
+    const auto before = running_.find(task.held.id);
+    if (before != running_.end()) Remove({task.held.id, before->second.token});
     running_[task.held.id] = std::move(running);
     if (sent) continue;
     returned_.push_back(task.held);
@@ -257,9 +260,10 @@ void Broker::SendGiven() {
   }
 }
 
-void Broker::Remove(queue::TaskId id) {
-  const auto found = running_.find(id);
-  if (found == running_.end()) return;
+// Another may have it by now, by another token.
+void Broker::Remove(const queue::Held& held) {
+  const auto found = running_.find(held.id);
+  if (found == running_.end() || found->second.token != held.token) return;
   const Running& running = found->second;
   Turns::Queue& queue = turns_.Find(running.queue);
   if (queue.running > 0) --queue.running;
@@ -277,7 +281,8 @@ Status Broker::ReturnLost() {
     TRY(store_->ReturnOfDead(std::span(lost_).first(count), now_));
     Afterwards([this, count] {
       for (std::size_t i = 0; i < count; ++i) {
-        Remove(lost_[i].id);
+        if (IsJob(lost_[i].id)) learned_.emplace_back(lost_[i].id, Interrupt::kNone);
+        Remove(lost_[i]);
         ended_.push_back(lost_[i].id);  // as a dead letter, perhaps
       }
       lost_.erase(lost_.begin(), lost_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -291,7 +296,7 @@ Status Broker::ReturnLost() {
       for (std::size_t i = 0; i < count; ++i) {
         const queue::TaskId id = lost_jobs_[i].id;
         learned_.emplace_back(id, Interrupt::kNone);
-        Remove(id);
+        Remove(lost_jobs_[i]);
         ended_.push_back(id);
       }
       lost_jobs_.erase(lost_jobs_.begin(), lost_jobs_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -302,7 +307,7 @@ Status Broker::ReturnLost() {
     TRY(store_->Release(std::span(returned_).first(count), now_));
     Afterwards([this, count] {
       for (std::size_t i = 0; i < count; ++i) {
-        Remove(returned_[i].id);
+        Remove(returned_[i]);
         ended_.push_back(returned_[i].id);  // cancelled, perhaps
       }
       returned_.erase(returned_.begin(), returned_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -315,12 +320,12 @@ Status Broker::ReturnLost() {
 // Whoever is here keeps what it has, however long that takes.
 Status Broker::RenewAll() {
   std::vector<queue::Renewal> renewals;
-  std::vector<queue::TaskId> passed;
+  std::vector<queue::Held> passed;
   for (auto& [id, running] : running_) {
     if (running.worker == 0) {  // nobody has come back with it
       const Duration waited = reactor_->now() - running.sent;
       if (!running.again && waited > kLease / 2) lost_jobs_.push_back({id, running.token});
-      if (waited > 2 * kLease) passed.push_back(id);
+      if (waited > 2 * kLease) passed.push_back({id, running.token});
       continue;
     }
     if (running.returned && reactor_->now() - *running.returned > kOutcomeTime) {
@@ -336,8 +341,8 @@ Status Broker::RenewAll() {
   }
   TRY(store_->Renew(renewals));
   Afterwards([this, passed = std::move(passed)] {
-    for (const queue::TaskId id : passed)
-      Remove(id);
+    for (const queue::Held& held : passed)
+      Remove(held);
   });
   return Done();
 }
