@@ -72,7 +72,7 @@ def job(*, every: str | float | timedelta | None = None, cron: str | None = None
     """Has a function called at its times; it stays as it is. More of them on one function need names.
 
     every: "5 minutes", seconds, or a timedelta: kept to the clock (5 minutes: at :00, :05, ...).
-    cron: five fields, or six with the seconds first. at: "21:00", "mon-fri 9:00, 17:30", or a date and time.
+    cron: five fields, as in a crontab, or "@daily". at: "21:00", "mon-fri 9:00, 17:30", or a date and time.
     `how`: name (else the function's), tz, jitter, timeout, overlap, catch_up, retries, args, kwargs, as in Job.
     """
     place = _caller()
