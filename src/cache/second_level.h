@@ -20,9 +20,9 @@ namespace onebox::cache {
 
 // As the box has it; what lies in its memory, so that all processes have the same.
 struct SecondSettings {
-  std::string url;     // as redis::Address::Parse() takes it; empty: there is no second level
-  std::string prefix;  // of all keys: another for each app that shares the Redis
-  Duration timeout{};  // of each question
+  std::string url = {};     // as redis::Address::Parse() takes it; empty: there is no second level
+  std::string prefix = {};  // of all keys: another for each app that shares the Redis
+  Duration timeout{};       // of each question
   bool sessions = false, locks = false, limits = false;  // whether these live there
 
   bool operator==(const SecondSettings&) const = default;
