@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def folder(tmp_path_factory):
     (folder / "outside.txt").symlink_to(outside / "secret.txt")
     (folder / "outside").symlink_to(outside)
     os.mkfifo(folder / "pipe")
+    # A time of modification says which content it is when it has passed: RFC 9110, 8.8.2.2.
+    an_hour_ago = time.time() - 3600
+    os.utime(folder / "style.css", (an_hour_ago, an_hour_ago))
     return folder
 
 
