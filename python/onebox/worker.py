@@ -136,10 +136,10 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
                     threads=options.threads, multiprocess=options.workers > 1,
                     app=framework_of(app), python=python_of(options),
                     current=gevent_worker.current() if options.worker_class == "gevent" else None)
+    _take_signals(worker, hooks)  # before its hooks, as in Gunicorn: one of them may want them otherwise
     if hooks:
         hooks.loaded(lambda: worker.requests)
         app = app if options.tasks else hooks.wrap(app)
-    _take_signals(worker, hooks)
     declaration.begin(options.generation)
     if options.tasks:
         _serve_tasks(worker, app, options)
