@@ -30,12 +30,14 @@ def contents() -> dict[str, Any]:
 
 
 def declare(generation: int, seconds: float, removed: str | None = None) -> list[tuple[str, str]]:
-    """The jobs that were refused, each with the sentence that says why. What other workers of this generation have
+    """The jobs that were refused, each with the sentence that says why; "" for what is no job. What other workers of this generation have
     told stays, but for the job `removed`. Raises TaskError."""
     from onebox import broker
     told = {"generation": generation, "removed": [removed] if removed else [], **contents()}
     answer = broker.call("declare", told, seconds=seconds)
-    return [(error["job"], error["error"]) for error in answer.get("errors", ())]
+    return [(error["job"], error["error"]) if "job" in error
+            else ("", f"the queue {error.get('queue')} is not held to its rule: {error['error']}")
+            for error in answer.get("errors", ())]
 
 
 def begin(generation: int) -> None:
@@ -82,6 +84,8 @@ def tell(errors: list[tuple[str, str]]) -> None:
 
 
 def sentence(job: str, error: str) -> str:
+    if not job:
+        return error
     from onebox.jobs import registry
     place = registry[job].place if job in registry else ""
     return f"{place}: the job {job} is not run: {error}" if place else f"the job {job} is not run: {error}"

@@ -105,6 +105,8 @@ bool Broker::OnTurnEnd() {
     if (client->Continue()) more = true;
   }
   BuryClients();
+  // What became free after the leases of this turn is for the next, if anybody waits for it.
+  if (std::exchange(freed_, false) && next_due_ && *next_due_ <= now_) more = true;
   return more && !ended_all_;
 }
 

@@ -87,6 +87,7 @@ class Broker final : public event::TurnEnd {
     Interrupt interrupted = Interrupt::kNone;
     std::int32_t holder = 0;  // the pid of who had it of a broker before
     bool again = true;        // where its worker dies; a job only where it says so
+    bool in_group = false;    // its end may free a callback
     bool unbegun = false;     // its worker has died, and none of its threads had taken it
   };
 
@@ -174,7 +175,6 @@ class Broker final : public event::TurnEnd {
   // When the group is on the disk.
   void Afterwards(std::function<void()> effect) { effects_.push_back(std::move(effect)); }
   void Ended(const queue::Held& held);
-  void WakeQueue(std::string_view queue);
 
   // broker_workers.cc
   void AddChannel(std::unique_ptr<channel::FrontEnd> end);
@@ -188,7 +188,6 @@ class Broker final : public event::TurnEnd {
   void Retire(std::uint32_t number);
   std::uint32_t FreePlaces(const Worker& worker) const;
   Status Lease();
-  Status LeaseFor(std::uint32_t number, Worker& worker);
   void SendGiven();
   Status ReturnLost();
   Status RenewAll();
@@ -290,6 +289,7 @@ class Broker final : public event::TurnEnd {
   std::vector<queue::TaskId> ended_;  // somebody may wait for them
 
   std::optional<WallTime> next_due_;
+  bool freed_ = false;    // a queue may begin another task, since leases were given in this turn
   bool changed_ = true;   // next_due_ is to be asked for again
   bool tick_due_ = true;  // once a second
   bool failing_ = false;  // the last group could not be written

@@ -22,10 +22,6 @@ constexpr Duration kDeclarationTime = std::chrono::seconds(60);  // for an app t
 constexpr Duration kRunKeep = std::chrono::hours(24);  // of its task; the history has it for longer
 constexpr std::string_view kDied = "its worker died, or its box ended";
 
-Error Wrong(std::string message) {
-  return {Blame::kApp, Retry::kNever, 0, std::move(message)};
-}
-
 }  // namespace
 
 Status Broker::OpenJobs() {
@@ -103,7 +99,6 @@ Result<queue::TaskId> Broker::EnqueueFiring(const schedule::Firing& firing) {
         ended_runs_.push_back(one);  // it had not begun
       }
     }
-    turns_.Wake(kJobsQueue);
   });
   turns_.Wake(kJobsQueue);
   return id;
@@ -189,7 +184,6 @@ void Broker::SweepJobs() {
 Result<json> Broker::DeclareJobs(const json& body) {
   const std::uint64_t generation = Number(At(body, "generation"));
   json errors = json::array();
-  if (generation < app_generation_) return errors;
   std::map<std::string, schedule::JobSpec> jobs;
   if (generation == app_generation_) jobs = app_jobs_;
   for (const json& name : At(body, "removed"))
@@ -229,13 +223,9 @@ Result<json> Broker::ShowJobs(Message& /*message*/) {
 }
 
 Result<json> Broker::ShowHistory(Message& message) {
-  const json& limit = At(message.body, "limit");
-  const auto most = limit.is_number_unsigned()
-                        ? std::clamp<std::uint64_t>(limit.get<std::uint64_t>(), 1, kHistoryMax)
-                        : 100;
+  const std::uint32_t most = ReadLimit(message.body, 100, kHistoryMax);
   json runs = json::array();
-  for (const schedule::JobRun& run :
-       TRY(jobs_->History(Text(At(message.body, "job")), static_cast<std::uint32_t>(most)))) {
+  for (const schedule::JobRun& run : TRY(jobs_->History(Text(At(message.body, "job")), most))) {
     runs.push_back(Show(run));
   }
   return json{{"runs", std::move(runs)}};

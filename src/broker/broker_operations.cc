@@ -18,18 +18,8 @@ constexpr std::size_t kWaitersMax = 10'000;
 constexpr std::uint32_t kListMax = 1000;
 constexpr std::size_t kRulesMax = 256;
 
-Error Wrong(std::string message) {
-  return {Blame::kApp, Retry::kNever, 0, std::move(message)};
-}
-
 Error Later(std::string message) {
   return {Blame::kSystem, Retry::kYes, 0, std::move(message)};
-}
-
-std::uint32_t LimitIn(const json& body, std::uint32_t otherwise, std::uint32_t most) {
-  const json& limit = At(body, "limit");
-  if (!limit.is_number_unsigned()) return otherwise;
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(limit.get<std::uint64_t>(), 1, most));
 }
 
 json Names(const std::vector<queue::Outcome>& outcomes) {
@@ -94,11 +84,6 @@ void Broker::Ended(const queue::Held& held) {
   });
 }
 
-void Broker::WakeQueue(std::string_view queue) {
-  Afterwards([this, name = std::string(queue)] { turns_.Wake(name); });
-  turns_.Wake(queue);
-}
-
 // --- new tasks
 
 Result<json> Broker::Enqueue(Message& message) {
@@ -125,7 +110,7 @@ Result<json> Broker::Enqueue(Message& message) {
     ++next;
   }
   for (const queue::NewTask& task : tasks)
-    WakeQueue(task.queue);
+    turns_.Wake(task.queue);
   return json{{"tasks", std::move(answers)}};
 }
 
@@ -141,8 +126,8 @@ Result<json> Broker::EnqueueGroup(Message& message) {
   const auto callback = TRY(ReadTask(At(message.body, "callback"), settings_.timeout, now_));
   const auto group = TRY(store_->EnqueueGroup(members, callback, now_));
   for (const queue::NewTask& task : members)
-    WakeQueue(task.queue);
-  WakeQueue(callback.queue);
+    turns_.Wake(task.queue);
+  turns_.Wake(callback.queue);
   return json{{"callback", group.callback}, {"members", group.members}};
 }
 
@@ -167,9 +152,10 @@ Result<json> Broker::Finish(Message& message) {
   if (outcome.outcome == queue::Outcome::kDone) {
     Ended(held);
     for (const queue::NextTask& one : next)
-      WakeQueue(one.task.queue);
+      turns_.Wake(one.task.queue);
     // Its group's callback may be free now, whatever queue that is in.
-    Afterwards([this] { turns_.WakeAll(); });
+    const auto found = running_.find(held.id);
+    if (found == running_.end() || found->second.in_group) turns_.WakeAll();
   }
   return json{{"outcome", NameOf(outcome.outcome)}, {"next", std::move(ids)}};
 }
@@ -187,7 +173,7 @@ Result<json> Broker::Fail(Message& message) {
   if (retry_in && why != Interrupt::kCancelled && again) failure.retry_at = now_ + *retry_in;
   const auto outcomes = TRY(store_->Fail({&failure, 1}, now_));
   if (outcomes.front() != queue::Outcome::kNotHeld) {
-    if (found != running_.end()) WakeQueue(found->second.queue);
+    if (found != running_.end()) turns_.Wake(found->second.queue);
     Ended(held);
   }
   return json{{"outcome", NameOf(outcomes.front())}};
@@ -196,13 +182,13 @@ Result<json> Broker::Fail(Message& message) {
 Result<json> Broker::HandBack(Message& message) {
   const queue::Held held = ReadHeld(message.body);
   const auto found = running_.find(held.id);
-  if (found != running_.end() && !found->second.again) {
+  if (found != running_.end() && !found->second.again) {  // a job: it has failed, whatever it says
     TRY(FailJobs({&held, 1}));
     Ended(held);
-    return json{{"outcome", "done"}};
+    return json{{"outcome", NameOf(queue::Outcome::kDone)}};
   }
   const auto outcomes = TRY(store_->Release({&held, 1}, now_));
-  if (found != running_.end()) WakeQueue(found->second.queue);
+  if (found != running_.end()) turns_.Wake(found->second.queue);
   Afterwards([this, held] { Remove(held); });
   return json{{"outcome", NameOf(outcomes.front())}};
 }
@@ -244,7 +230,7 @@ Result<json> Broker::RetryDead(Message& message) {
   const std::vector<queue::TaskId> ids = ReadIds(At(message.body, "ids"));
   if (ids.size() > queue::Store::kBatchMax) return Wrong("these are too many at once");
   const auto outcomes = TRY(store_->RetryDead(ids, now_));
-  Afterwards([this] { turns_.WakeAll(); });
+  turns_.WakeAll();
   return json{{"outcomes", Names(outcomes)}};
 }
 
@@ -269,7 +255,7 @@ Result<json> Broker::Pause(Message& message) {
   if (queue.empty() || !paused.is_boolean()) return Wrong("a queue is paused, true or false");
   using Paused = queue::QueueFigures::Paused;
   TRY(store_->SetPaused(queue, paused.get<bool>() ? Paused::kYes : Paused::kNo));
-  WakeQueue(queue);
+  turns_.Wake(queue);
   return json::object();
 }
 
@@ -314,10 +300,18 @@ Result<json> Broker::Hello(Message& message) {
 
 Result<json> Broker::Declare(Message& message) {
   const json& queues = At(message.body, "queues");
-  json errors = TRY(DeclareJobs(message.body));
+  json errors = json::array();
+  if (Number(At(message.body, "generation")) < app_generation_) {  // a newer one has spoken
+    return json{{"errors", std::move(errors)}};
+  }
+  errors = TRY(DeclareJobs(message.body));
   if (queues.is_object()) {
     for (const auto& [name, rule] : queues.items()) {
-      if (turns_.all().size() >= kRulesMax) break;
+      if (turns_.all().size() >= kRulesMax && !turns_.all().contains(name)) {
+        errors.push_back(
+            {{"queue", name}, {"error", fmt::format("there are {} queues already", kRulesMax)}});
+        continue;
+      }
       const std::string text = Text(At(rule, "rate"));
       const auto rate = Rate::Parse(text);
       if (!text.empty() && !rate) {
@@ -425,7 +419,7 @@ Result<json> Broker::List(Message& message) {
   const json& after = At(message.body, "after");
   const queue::Store::Page page{
       .after = after.is_number_integer() ? after.get<queue::TaskId>() : queue::kNoTask,
-      .limit = LimitIn(message.body, 100, kListMax)};
+      .limit = ReadLimit(message.body, 100, kListMax)};
   if (state != "dead" && state != "running") {
     return Wrong("\"state\" is to be dead or running");
   }

@@ -78,7 +78,7 @@ Status Broker::EnqueueFromOutbox() {
     const auto admitted = TRY(store_->Enqueue({&task.value(), 1}, now_));
     if (admitted.front().ok()) {
       outbox_answer_.done.push_back(row.id);
-      WakeQueue(task.value().queue);
+      turns_.Wake(task.value().queue);
     } else if (admitted.front().error().retry == Retry::kNever) {
       outbox_answer_.refused.push_back({row.id, admitted.front().error().message});
     }

@@ -159,6 +159,7 @@ Status Broker::LoadRunning() {
       running = {.token = task.token, .queue = task.queue};
       running.again = !is_job;
       running.holder = PidOf(task.holder);
+      running.in_group = task.group != queue::kNoTask;
       running.sent = reactor_->now();
       ++turns_.Find(task.queue).running;
     }
@@ -236,6 +237,7 @@ void Broker::SendGiven() {
     const queue::Leased& task = given.task;
     Running running{.token = task.held.token, .queue = given.queue, .worker = given.worker};
     running.sent = reactor_->now();
+    running.in_group = task.group != queue::kNoTask;
     if (given.queue == kJobsQueue) {
       running.again = task.retries > 0;
       (void)jobs_->Begun(task.held.id, given.worker, now_);
@@ -269,7 +271,7 @@ void Broker::Remove(const queue::Held& held) {
   if (queue.running > 0) --queue.running;
   const auto worker = workers_.find(running.worker);
   if (running.adopted && worker != workers_.end()) --worker->second.adopted;
-  queue.hungry = true;
+  queue.hungry = freed_ = true;
   running_.erase(found);
 }
 
@@ -279,6 +281,7 @@ Status Broker::ReturnLost() {
   if (!lost_.empty()) {
     const std::size_t count = std::min(lost_.size(), kAtOnce);
     TRY(store_->ReturnOfDead(std::span(lost_).first(count), now_));
+    turns_.WakeAll();
     Afterwards([this, count] {
       for (std::size_t i = 0; i < count; ++i) {
         if (IsJob(lost_[i].id)) learned_.emplace_back(lost_[i].id, Interrupt::kNone);
@@ -286,7 +289,6 @@ Status Broker::ReturnLost() {
         ended_.push_back(lost_[i].id);  // as a dead letter, perhaps
       }
       lost_.erase(lost_.begin(), lost_.begin() + static_cast<std::ptrdiff_t>(count));
-      turns_.WakeAll();
     });
   }
   if (!lost_jobs_.empty()) {
@@ -305,13 +307,13 @@ Status Broker::ReturnLost() {
   if (!returned_.empty()) {
     const std::size_t count = std::min(returned_.size(), kAtOnce);
     TRY(store_->Release(std::span(returned_).first(count), now_));
+    turns_.WakeAll();
     Afterwards([this, count] {
       for (std::size_t i = 0; i < count; ++i) {
         Remove(returned_[i]);
         ended_.push_back(returned_[i].id);  // cancelled, perhaps
       }
       returned_.erase(returned_.begin(), returned_.begin() + static_cast<std::ptrdiff_t>(count));
-      turns_.WakeAll();
     });
   }
   return Done();

@@ -18,10 +18,6 @@ namespace {
 using schedule::JobSpec;
 using schedule::NameIn;
 
-Error Wrong(std::string message) {
-  return {Blame::kApp, Retry::kNever, 0, std::move(message)};
-}
-
 // What the member says, or what is there already where it is missing.
 template <typename Value, std::size_t kSize>
 Status ReadName(const json& object,

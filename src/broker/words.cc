@@ -1,7 +1,9 @@
 #include "broker/words.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -37,8 +39,8 @@ double InSeconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-Error Wrong(std::string_view key, std::string_view expected) {
-  return {Blame::kApp, Retry::kNever, 0, fmt::format("\"{}\" is to be {}", key, expected)};
+Error NotAs(std::string_view key, std::string_view expected) {
+  return Wrong(fmt::format("\"{}\" is to be {}", key, expected));
 }
 
 // Members that are there have to be right; null counts as missing.
@@ -50,14 +52,14 @@ class Fields {
     const json& value = At(object_, key);
     if (value.is_null()) return std::optional<Duration>();
     const auto duration = DurationOf(value);
-    if (!duration) return Wrong(key, "seconds, 0 or more");
+    if (!duration) return NotAs(key, "seconds, 0 or more");
     return duration;
   }
   Result<std::optional<WallTime>> Instant(const char* key) const {
     const json& value = At(object_, key);
     if (value.is_null()) return std::optional<WallTime>();
     const auto time = TimeOf(value);
-    if (!time) return Wrong(key, "a time, in seconds since 1970");
+    if (!time) return NotAs(key, "a time, in seconds since 1970");
     return time;
   }
   Result<std::optional<std::int64_t>> Whole(const char* key,
@@ -67,7 +69,7 @@ class Fields {
     if (value.is_null()) return std::optional<std::int64_t>();
     const bool right = value.is_number_integer() && value.get<std::int64_t>() >= least &&
                        value.get<std::int64_t>() <= most;
-    if (!right) return Wrong(key, fmt::format("a number from {} to {}", least, most));
+    if (!right) return NotAs(key, fmt::format("a number from {} to {}", least, most));
     return std::optional(value.get<std::int64_t>());
   }
 
@@ -94,7 +96,7 @@ std::optional<Duration> DurationOf(const json& value) {
 }
 
 Result<queue::NewTask> ReadTask(const json& value, Duration default_timeout, WallTime now) {
-  if (!value.is_object()) return Wrong("tasks", "objects");
+  if (!value.is_object()) return NotAs("tasks", "objects");
   const Fields fields(value);
   queue::NewTask task{.queue = TextIn(value, "queue", kDefaultQueue),
                       .name = TextIn(value, "name"),
@@ -136,6 +138,16 @@ std::vector<queue::TaskId> ReadIds(const json& value) {
     if (id.is_number_integer()) ids.push_back(id.get<queue::TaskId>());
   }
   return ids;
+}
+
+std::uint32_t ReadLimit(const json& body, std::uint32_t otherwise, std::uint32_t most) {
+  const json& limit = At(body, "limit");
+  if (!limit.is_number_unsigned()) return otherwise;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(limit.get<std::uint64_t>(), 1, most));
+}
+
+Error Wrong(std::string message) {
+  return {Blame::kApp, Retry::kNever, 0, std::move(message)};
 }
 
 std::string_view NameOf(queue::State state) {

@@ -28,6 +28,12 @@ queue::Held ReadHeld(const json& value);
 // Numbers that are none are left out.
 std::vector<queue::TaskId> ReadIds(const json& value);
 
+// "limit" of a question: 1 to `most`, or `otherwise` where it says none.
+std::uint32_t ReadLimit(const json& body, std::uint32_t otherwise, std::uint32_t most);
+
+// Of whoever asks: trying it again does not help.
+Error Wrong(std::string message);
+
 std::string_view NameOf(queue::State state);
 std::string_view NameOf(queue::Outcome outcome);
 std::string_view NameOf(queue::Enqueued::As as);
