@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "database/testing.h"
+#include "os/testing.h"
 
 namespace onebox::database {
 namespace {
@@ -101,7 +102,7 @@ TEST(DatabaseAddress, SaysWhatIsWrongAndNeverThePassword) {
 }
 
 TEST(DatabaseAddress, ReadsItsPasswordWhenItIsAsked) {
-  const testing::TemporaryFolder folder;
+  const os::TemporaryFolder folder("database");
   const std::string file = folder.path() + "/password";
   Address address;
   address.password_file = file;

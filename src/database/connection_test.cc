@@ -10,6 +10,7 @@
 
 #include "database/testing.h"
 #include "os/stream_socket.h"
+#include "os/testing.h"
 
 namespace onebox::database {
 namespace {
@@ -143,7 +144,7 @@ TEST_F(ConnectionTest, WaitsForNobodysLockLongerThanASecond) {
 
 // One that answers bytes now and then, for ever.
 TEST_F(ConnectionTest, WaitsForADrippingServerNoLongerThanItsTimeout) {
-  const testing::TemporaryFolder folder;
+  const os::TemporaryFolder folder("database");
   Address address;
   address.path = folder.path() + "/socket";
   const os::Fd listener =

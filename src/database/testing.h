@@ -3,15 +3,12 @@
 
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -21,6 +18,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "os/testing.h"
 #include "os/wait.h"
 
 namespace onebox::database::testing {
@@ -39,24 +37,6 @@ inline bool Eventually(const std::function<bool()>& holds) {
   }
   return true;
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "onebox-database-XXXXXX").string();
-    CHECK(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Debian's mariadbd on a unix socket, with its data in a folder of its own. It begins with no table of rights,
 // which takes a second where mariadb-install-db takes several; so anybody may do anything, with any password. It
@@ -167,7 +147,7 @@ class MariaDbServer {
   }
 
   os::SystemClock clock_;
-  TemporaryFolder folder_;
+  os::TemporaryFolder folder_{"database"};
   std::optional<os::Child> child_;
   os::Fd output_;
 };

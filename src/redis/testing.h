@@ -13,8 +13,6 @@
 #include <thread>
 #include <vector>
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "base/clock.h"
 #include "os/clock.h"
@@ -23,6 +21,7 @@
 #include "os/process.h"
 #include "os/socket.h"
 #include "os/stream_socket.h"
+#include "os/testing.h"
 #include "os/wait.h"
 #include "redis/connection.h"
 
@@ -45,23 +44,6 @@ inline bool Eventually(const std::function<bool()>& holds) {
   }
   return true;
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "onebox-redis-XXXXXX").string();
-    CHECK(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Debian's redis-server on a unix socket, and on loopback if asked, without persistence. It is there
 // until it is killed, at the latest with this object.
@@ -173,7 +155,7 @@ class RedisServer {
 
   os::SystemClock clock_;
   Options options_;
-  TemporaryFolder folder_;
+  os::TemporaryFolder folder_{"redis"};
   std::uint16_t port_ = 0;
   std::optional<os::Child> child_;
 };
@@ -255,7 +237,7 @@ class FakeServer {
   }
 
   Serve serve_;
-  TemporaryFolder folder_;
+  os::TemporaryFolder folder_{"redis"};
   os::Fd listener_;
   os::Fd end_ = os::NewWakeup().value();
   std::thread thread_;

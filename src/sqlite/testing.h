@@ -1,34 +1,23 @@
 #pragma once
 // Folders with a database's file, and copies of it, for tests.
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <string_view>
 
-#include "base/check.h"
+#include "os/testing.h"
 
 namespace onebox::sqlite {
 
-// A folder that is removed at the end.
 class TestFolder final {
  public:
-  TestFolder() {
-    std::string pattern = std::filesystem::temp_directory_path() / "onebox-sqlite-XXXXXX";
-    CHECK(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  ~TestFolder() { std::filesystem::remove_all(path_); }
-
-  std::string file() const { return path_ / "box.db"; }
-  const std::filesystem::path& path() const { return path_; }
+  std::string file() const { return folder_.path() + "/box.db"; }
+  std::filesystem::path path() const { return folder_.path(); }
 
  private:
-  std::filesystem::path path_;
+  os::TemporaryFolder folder_{"sqlite"};
 };
 
 inline std::string BytesOf(const std::string& path) {
