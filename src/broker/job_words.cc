@@ -48,17 +48,7 @@ json TimeOrNull(const std::optional<WallTime>& time) {
 }  // namespace
 
 std::string_view NameOf(schedule::RunState state) {
-  constexpr std::array<std::string_view, 10> kNames = {"",
-                                                       "waiting",
-                                                       "running",
-                                                       "done",
-                                                       "failed",
-                                                       "timeout",
-                                                       "died",
-                                                       "cancelled",
-                                                       "skipped",
-                                                       "missed"};
-  return kNames.at(static_cast<std::size_t>(state));
+  return NameIn(schedule::kRunStateNames, state);
 }
 
 Result<JobSpec> ReadJob(const json& value) {

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "schedule/jobs.h"
+#include "schedule/names.h"
 #include "schedule/testing.h"
 #include "sqlite/testing.h"
 
@@ -127,7 +128,8 @@ class TestBox final {
     std::vector<std::string> lines;
     const auto history = jobs_->History(job, 1000).value();
     for (const JobRun& run : history) {
-      lines.push_back(fmt::format("{} {} {}", NameOf(run.state), run.count, TimeOf(run.firing)));
+      lines.push_back(fmt::format(
+          "{} {} {}", NameIn(kRunStateNames, run.state), run.count, TimeOf(run.firing)));
       if (run.last != run.firing) lines.back() += '-' + TimeOf(run.last);
     }
     return lines;
@@ -142,19 +144,6 @@ class TestBox final {
 
  private:
   static std::string TimeOf(WallTime time) { return UtcOf(time).substr(11); }
-  static const char* NameOf(RunState state) {
-    constexpr const char* kNames[] = {"",
-                                      "waiting",
-                                      "running",
-                                      "done",
-                                      "failed",
-                                      "timeout",
-                                      "died",
-                                      "cancelled",
-                                      "skipped",
-                                      "missed"};
-    return kNames[static_cast<int>(state)];
-  }
 
   sqlite::TestFolder folder_;
   std::string path_ = folder_.file();

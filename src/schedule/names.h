@@ -30,6 +30,16 @@ constexpr std::array kWorkNames = {Named<Work>("call", Work::kCall),
                                    Named<Work>("command", Work::kCommand),
                                    Named<Work>("url", Work::kUrl)};
 
+constexpr std::array kRunStateNames = {Named<RunState>("waiting", RunState::kWaiting),
+                                       Named<RunState>("running", RunState::kRunning),
+                                       Named<RunState>("done", RunState::kDone),
+                                       Named<RunState>("failed", RunState::kFailed),
+                                       Named<RunState>("timeout", RunState::kTimeout),
+                                       Named<RunState>("died", RunState::kDied),
+                                       Named<RunState>("cancelled", RunState::kCancelled),
+                                       Named<RunState>("skipped", RunState::kSkipped),
+                                       Named<RunState>("missed", RunState::kMissed)};
+
 template <typename Value, std::size_t kSize>
 std::string_view NameIn(const std::array<Named<Value>, kSize>& names, Value value) {
   const auto found = std::find_if(
