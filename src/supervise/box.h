@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -151,6 +152,7 @@ class Box {
   bool IsDue(const Process& process) const;
   void Start(Process& process);
   Status Launch(Process& process);
+  Status LaunchFork(Process& process, const std::function<int(os::Fd control)>& life);
   Status LaunchFront(Process& front);
   Status LaunchBroker(Process& broker);
   Status LaunchZygote(Process& zygote);

@@ -193,43 +193,39 @@ Status Box::Launch(Process& process) {
   CHECK(false);
 }
 
-Status Box::LaunchFront(Process& front) {
+// A front or a broker: a fork of this process, which leads `life` with what it is told on its control socket.
+Status Box::LaunchFork(Process& process, const std::function<int(os::Fd control)>& life) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
   os::Child child = TRY(os::Fork([&] {
     control.ours.Reset();
-    os::Confinement confinement = front.generation->settings.confinement;
+    os::Confinement confinement = process.generation->settings.confinement;
     confinement.no_new_privileges = true;  // it starts no programs
     if (confinement.user) os::OwnStandardOutput();
     if (const Status confined = os::Confine(confinement); !confined.ok()) {
-      outside_.print(fmt::format("onebox: the front: {}\n", confined.error().message));
+      outside_.print(
+          fmt::format("onebox: the {}: {}\n", NameOf(process.role), confined.error().message));
       return 1;
     }
-    return front.generation->settings.front(BecomeFront(front, std::move(control.theirs)));
+    return life(std::move(control.theirs));
   }));
-  front.child.emplace(std::move(child));
-  front.control = std::move(control.ours);
-  front.spoke_at = Now();
+  process.child.emplace(std::move(child));
+  process.control = std::move(control.ours);
+  process.spoke_at = Now();
+  return Done();
+}
+
+Status Box::LaunchFront(Process& front) {
+  TRY(LaunchFork(front, [&](os::Fd control) {
+    return front.generation->settings.front(BecomeFront(front, std::move(control)));
+  }));
   if (!broken_.empty() && !IsOfReload(front)) TellBroken(front);
   return Done();
 }
 
 Status Box::LaunchBroker(Process& broker) {
-  os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
-  os::Child child = TRY(os::Fork([&] {
-    control.ours.Reset();
-    os::Confinement confinement = broker.generation->settings.confinement;
-    confinement.no_new_privileges = true;  // it starts no programs
-    if (confinement.user) os::OwnStandardOutput();
-    if (const Status confined = os::Confine(confinement); !confined.ok()) {
-      outside_.print(fmt::format("onebox: the broker: {}\n", confined.error().message));
-      return 1;
-    }
-    return broker.generation->settings.broker(BecomeBroker(broker, std::move(control.theirs)));
-  }));
-  broker.child.emplace(std::move(child));
-  broker.control = std::move(control.ours);
-  broker.spoke_at = Now();
-  return Done();
+  return LaunchFork(broker, [&](os::Fd control) {
+    return broker.generation->settings.broker(BecomeBroker(broker, std::move(control)));
+  });
 }
 
 // In a front's or a broker's own process, after the fork: closes what is the supervisor's.
