@@ -30,8 +30,8 @@ def contents() -> dict[str, Any]:
 
 
 def declare(generation: int, seconds: float, removed: str | None = None) -> list[tuple[str, str]]:
-    """The jobs that were refused, each with the sentence that says why; "" for what is no job. What other workers of this generation have
-    told stays, but for the job `removed`. Raises TaskError."""
+    """The jobs that were refused, each with the sentence that says why; "" for what is no job. What other
+    workers of this generation have told stays, but for the job `removed`. Raises TaskError."""
     from onebox import broker
     told = {"generation": generation, "removed": [removed] if removed else [], **contents()}
     answer = broker.call("declare", told, seconds=seconds)

@@ -211,10 +211,9 @@ void Broker::SetAlarm() {
   for (const auto& [id, running] : running_) {
     if (running.deadline) not_after(*running.deadline);
   }
-  for (const auto& [id, waiters] : waiters_) {
-    for (const Waiter& waiter : waiters)
-      not_after(waiter.until);
-  }
+  // One that has passed could not be looked at: the next tick tries again.
+  const auto ends = waiter_ends_.upper_bound({reactor_->now(), INT64_MAX});
+  if (ends != waiter_ends_.end()) not_after(ends->first);
   for (const auto& [number, worker] : workers_) {
     if (worker.full_until > reactor_->now()) not_after(worker.full_until);
     const bool ahead =
@@ -263,7 +262,7 @@ void Broker::LookAtWaiters(queue::TaskId id) {
   const bool ended = !task.value() || task.value()->state >= queue::kFirstEnded;
   std::erase_if(found->second, [&](const Waiter& waiter) {
     if (!ended && waiter.until > reactor_->now()) return false;
-    --waiting_;
+    waiter_ends_.erase(waiter_ends_.find({waiter.until, id}));
     if (Client* client = FindClient(waiter.client)) {
       client->Send({{"n", waiter.n}, {"task", task.value() ? Show(*task.value()) : json()}});
     }
@@ -276,11 +275,9 @@ void Broker::TellWaiters() {
   for (const queue::TaskId id : std::exchange(ended_, {}))
     LookAtWaiters(id);
   std::vector<queue::TaskId> late;
-  for (const auto& [id, waiters] : waiters_) {
-    const bool passed = std::any_of(waiters.begin(), waiters.end(), [this](const Waiter& waiter) {
-      return waiter.until <= reactor_->now();
-    });
-    if (passed) late.push_back(id);
+  for (const auto& [until, id] : waiter_ends_) {
+    if (until > reactor_->now()) break;
+    late.push_back(id);
   }
   for (const queue::TaskId id : late)
     LookAtWaiters(id);

@@ -12,10 +12,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -285,8 +287,8 @@ class Broker final : public event::TurnEnd {
 
   std::map<queue::TaskId, std::vector<Waiter>> waiters_;
   queue::TaskId looked_at_ = queue::kNoTask;  // of those who wait, at the last tick
-  std::size_t waiting_ = 0;
-  std::vector<queue::TaskId> ended_;  // somebody may wait for them
+  std::multiset<std::pair<Time, queue::TaskId>> waiter_ends_;  // of all who wait: until when
+  std::vector<queue::TaskId> ended_;                           // somebody may wait for them
 
   std::optional<WallTime> next_due_;
   bool freed_ = false;    // a queue may begin another task, since leases were given in this turn

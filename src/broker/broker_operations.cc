@@ -364,11 +364,12 @@ Result<json> Broker::Wait(Message& message) {
   if (!status || status->state >= queue::kFirstEnded) {
     return json{{"task", status ? Show(*status) : json()}};
   }
-  if (waiting_ >= kWaitersMax) return Later("too many wait for results");
+  if (waiter_ends_.size() >= kWaitersMax) return Later("too many wait for results");
   const Duration wait =
       std::min(DurationOf(At(message.body, "seconds")).value_or(kWaitMax), kWaitMax);
-  waiters_[id].push_back({message.client, At(message.body, "n"), reactor_->now() + wait});
-  ++waiting_;
+  const Time until = reactor_->now() + wait;
+  waiters_[id].push_back({message.client, At(message.body, "n"), until});
+  waiter_ends_.emplace(until, id);
   message.later = true;
   return json::object();
 }

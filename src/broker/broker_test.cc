@@ -33,6 +33,23 @@ TEST(Broker, GivesATaskToAWorkerAndItsResultToWhoWaits) {
   EXPECT_EQ((*answer)["task"]["result"], "2");
 }
 
+TEST(Broker, AnswersEachWhoWaitsWhenHisTimeIsUp) {
+  TestBroker broker;
+  TestClient client(broker);
+  const auto id = client.Enqueue(json::object());
+  for (const int n : {1, 2, 3})
+    client.Say({{"op", "wait"}, {"n", n}, {"id", id}, {"seconds", n == 3 ? 20 : 10}});
+  EXPECT_FALSE(client.Hear());
+  broker.Advance(seconds(9));
+  EXPECT_FALSE(client.Hear());
+  broker.Advance(seconds(2));
+  EXPECT_EQ(client.Hear()->at("n"), 1);
+  EXPECT_EQ(client.Hear()->at("task")["state"], "waiting");
+  EXPECT_FALSE(client.Hear());
+  broker.Advance(seconds(10));
+  EXPECT_EQ(client.Hear()->at("n"), 3);
+}
+
 TEST(Broker, TellsTheSupervisorOnceThatTaskWorkersAreWanted) {
   TestBroker broker;
   TestClient client(broker);
