@@ -37,19 +37,19 @@ struct QueueRule {
 };
 
 struct Settings {
-  std::string folder;  // of what outlives a restart; it is there, and ours
+  std::string folder = {};  // of what outlives a restart; it is there, and ours
   queue::Limits limits{};
   Duration timeout = std::chrono::hours(1);  // of a task that names none
   Duration drain_timeout = std::chrono::seconds(30);
   std::uint32_t jobs_parallel = 1;  // jobs that run at the same time
   // As the operator has them; a queue that is not named has what the app says.
-  std::vector<std::pair<std::string, QueueRule>> rules;
-  std::vector<schedule::JobSpec> jobs;      // beside those that the app declares
-  std::optional<database::Address> outbox;  // the database with its table; nothing: there is none
+  std::vector<std::pair<std::string, QueueRule>> rules = {};
+  std::vector<schedule::JobSpec> jobs = {};      // beside those that the app declares
+  std::optional<database::Address> outbox = {};  // its table; nothing: there is none
   // Who fires the jobs of several boxes; nothing: this one does.
-  std::optional<std::variant<redis::Address, database::Address>> election;
-  std::string election_name;  // boxes with the same one elect together
-  std::string box;            // this one's name, for people
+  std::optional<std::variant<redis::Address, database::Address>> election = {};
+  std::string election_name = {};  // boxes with the same one elect together
+  std::string box = {};            // this one's name, for people
 };
 
 inline constexpr std::string_view kJobsQueue = "onebox.jobs";

@@ -39,9 +39,9 @@ enum class Overlap : unsigned char {
 enum class Work : unsigned char { kCall = 0, kCommand = 1, kUrl = 2 };
 
 struct JobSpec {
-  std::string name;  // 1 byte to kJobNameBytesMax, no control characters
+  std::string name{};  // 1 byte to kJobNameBytesMax, no control characters
   TriggerKind kind = TriggerKind::kEvery;
-  std::string text;    // of the trigger
+  std::string text{};  // of the trigger
   std::string zone{};  // of the time zone database; empty: this machine's
   Duration jitter{};
   Duration timeout{};  // kept for the caller; 0: none
@@ -49,7 +49,7 @@ struct JobSpec {
   CatchUpRule catch_up{};     // all_max from 1 to kQueuedMax
   std::uint32_t retries = 0;  // kept for the caller
   Work work = Work::kCall;
-  std::string what;  // 1 byte to kWhatBytesMax: "module:function", a command, an URL
+  std::string what{};  // 1 byte to kWhatBytesMax: "module:function", a command, an URL
 
   bool operator==(const JobSpec&) const = default;
 };
@@ -82,7 +82,7 @@ enum class RunState : unsigned char {
 
 // A line of a job's history.
 struct JobRun {
-  std::string job;
+  std::string job{};
   RunState state = RunState::kWaiting;
   RunId run = kNoRun;
   WallTime firing{};        // the first of several
