@@ -1,5 +1,6 @@
 """Does a service manager hear what it needs, are its sockets served, and are the privileges gone?"""
 import os
+import queue
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from clients import reload, upgrade
 from onebox import APPS, BINARY, PYTHON, Onebox, StartFailed, onebox
-from wire import Connection, until
+from wire import ANSWER_SECONDS, Connection, until
 
 
 @pytest.fixture
@@ -23,22 +24,33 @@ def hold(hold):
     return hold
 
 
+ASKED = "asked"  # what the manager sends itself: whoever has heard it has heard all that came before
+
+
 class Manager:
     """The end of NOTIFY_SOCKET that systemd has: keeps what is said, with its time."""
 
     def __init__(self, name):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
+        self.address = "\0" + name[1:] if name.startswith("@") else name
+        self.socket.bind(self.address)
         self.heard = []
+        self.asked = queue.Queue()
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _hear(self):
         while True:
             text = self.socket.recv(4096).decode()
-            self.heard.append((time.monotonic(), text))
+            if text == ASKED:
+                self.asked.put(text)
+            else:
+                self.heard.append((time.monotonic(), text))
 
     def said(self, *, status=False):
-        """All so far; the lines for people and the signs of life only if asked for."""
+        """All that was sent before this call; the lines for people and the signs of life only if asked for."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(ASKED.encode(), self.address)
+        self.asked.get(timeout=ANSWER_SECONDS)
         return [text for _, text in self.heard
                 if status or not text.startswith(("STATUS=", "WATCHDOG="))]
 

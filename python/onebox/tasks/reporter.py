@@ -26,6 +26,7 @@ AGAIN_SECONDS = 1.0  # before what it could not take for the moment
 SLICE_SECONDS = 0.25  # of a task's waiting, so that it can be interrupted
 CLAIM_SECONDS = 5.0  # between two questions whether a name is ours
 WHY_SECONDS = 1.0  # that a task waits to know why it was interrupted
+GREETING_SECONDS = 1.0  # that a task waits for the greeting of the broker it came from
 
 Key = tuple[int, int]  # a task's id and the token of its lease
 Message = dict[str, Any]
@@ -57,9 +58,14 @@ class Reporter:
 
     def begin(self, key: Key, broker: str) -> bool:
         """Whether it may run. Not where its broker has gone, and another one has been told what runs here: that
-        gives it to somebody."""
+        gives it to somebody. A broker gives us tasks when it has heard our hello, and its own greeting may be on
+        its way: it is waited for, since without it nobody can tell a broker that has come from one that went
+        before it had greeted us."""
         self._running[key] = None  # before the look: a hello from now on names it
-        return broker not in self._gone
+        until = time.monotonic() + GREETING_SECONDS
+        while broker not in (self._broker, *self._gone) and time.monotonic() < until:
+            time.sleep(0.001)
+        return broker == self._broker and broker not in self._gone
 
     def ended(self, key: Key, outcome: Message) -> None:
         """`outcome` without its id and token. Waits where too many are there; may be called again."""
