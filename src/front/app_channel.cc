@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
+#include "front/app_exchange.h"
 #include "front/shard.h"
-#include "front/stream.h"
 
 namespace onebox::front {
 namespace {
@@ -54,28 +54,28 @@ void AppChannel::Wakeup::OnReady(std::uint32_t /*events*/) {
   // The turn's end reads the frames.
 }
 
-void AppChannel::Send(Stream& stream) {
-  stream.channel_ = this;
-  stream.slot_ = kBlocked;
-  if (blocked_.empty() && Offer(stream)) return;
-  if (!dead_) blocked_.push_back(&stream);
+void AppChannel::Send(AppExchange& exchange) {
+  exchange.channel_ = this;
+  exchange.slot_ = kBlocked;
+  if (blocked_.empty() && Offer(exchange)) return;
+  if (!dead_) blocked_.push_back(&exchange);
 }
 
 // False where the ring is full.
-bool AppChannel::Offer(Stream& stream) {
+bool AppChannel::Offer(AppExchange& exchange) {
   const auto slot = end_->FreeSlot();
   if (!slot) return false;  // a cancelled one has not ended yet
-  const RequestBody& body = stream.body();
+  const RequestBody& body = exchange.body();
   const channel::Sent sent =
-      end_->Send(*slot, stream.encoded(), body.memory(), body.in_file() ? &body.file() : nullptr);
+      end_->Send(*slot, exchange.encoded(), body.memory(), body.in_file() ? &body.file() : nullptr);
   if (sent == channel::Sent::kFull) return false;
   if (sent == channel::Sent::kBroken) {
-    blocked_.push_back(&stream);
+    blocked_.push_back(&exchange);
     Die("its channel is broken");
     return true;
   }
-  stream.slot_ = *slot;
-  slots_[*slot] = {.stream = &stream, .place = stream.place_, .since = shard_.now()};
+  exchange.slot_ = *slot;
+  slots_[*slot] = {.exchange = &exchange, .place = exchange.place_, .since = shard_.now()};
   if (end_->slots() > end_->threads() && !ahead_check_.armed()) {
     shard_.reactor().timers().Arm(ahead_check_, shard_.now() + kAheadTime);
   }
@@ -84,30 +84,30 @@ bool AppChannel::Offer(Stream& stream) {
 
 void AppChannel::SendBlocked() {
   while (!dead_ && !blocked_.empty()) {
-    Stream& stream = *blocked_.front();
+    AppExchange& exchange = *blocked_.front();
     blocked_.erase(blocked_.begin());
-    if (Offer(stream)) continue;
-    blocked_.insert(blocked_.begin(), &stream);
+    if (Offer(exchange)) continue;
+    blocked_.insert(blocked_.begin(), &exchange);
     return;
   }
 }
 
-void AppChannel::Abandon(const Stream& stream, channel::CancelReason reason) {
+void AppChannel::Abandon(const AppExchange& exchange, channel::CancelReason reason) {
   if (dead_) return;
-  const std::uint32_t slot = stream.slot_;
+  const std::uint32_t slot = exchange.slot_;
   if (slot == kBlocked) {
-    std::erase(blocked_, &stream);
-    return shard_.dispatch().Leave(stream.place_, shard_.now());
+    std::erase(blocked_, &exchange);
+    return shard_.dispatch().Leave(exchange.place_, shard_.now());
   }
   Slot& use = slots_[slot];
-  if (use.stream == nullptr) return;
+  if (use.exchange == nullptr) return;
   if (end_->Revoke(slot))
     return shard_.dispatch().Leave(std::exchange(use, {}).place, shard_.now());
   end_->Cancel(slot, reason);
-  if (reason == channel::CancelReason::kDeadline || stream.cancel_disconnected()) {
+  if (reason == channel::CancelReason::kDeadline || exchange.cancel_disconnected()) {
     shard_.lane().Add(telemetry::Counter::kRequestsInterrupted);
   }
-  use.stream = nullptr;
+  use.exchange = nullptr;
   use.since = shard_.now();
   use.abandoned = true;
 }
@@ -118,24 +118,24 @@ void AppChannel::Acknowledge(std::uint32_t slot, std::uint64_t bytes) {
 
 void AppChannel::Deliver(channel::ResponseFrame frame) {
   Slot& use = slots_[frame.slot];
-  Stream* const stream = use.stream;
+  AppExchange* const exchange = use.exchange;
   if (frame.kind == channel::FrameKind::kHead) use.place.answered = shard_.now();
   const bool ended = frame.end != channel::End::kNotYet;
   const Place place = ended ? std::exchange(use, {}).place : Place();
-  if (stream != nullptr) {
-    if (ended) stream->channel_ = nullptr;
+  if (exchange != nullptr) {
+    if (ended) exchange->channel_ = nullptr;
     switch (frame.kind) {
       case channel::FrameKind::kHead:
-        stream->OnHead(frame.head, frame.body, frame.end);
+        exchange->OnHead(frame.head, frame.body, frame.end);
         break;
       case channel::FrameKind::kBody:
-        stream->OnBody(frame.body, frame.end);
+        exchange->OnBody(frame.body, frame.end);
         break;
       case channel::FrameKind::kFile:
-        stream->OnFile(std::move(frame.file), frame.offset, frame.length, frame.end);
+        exchange->OnFile(std::move(frame.file), frame.offset, frame.length, frame.end);
         break;
       case channel::FrameKind::kEnd:
-        stream->OnEnd(frame.end);
+        exchange->OnEnd(frame.end);
         break;
       case channel::FrameKind::kRequest:
         break;  // Next() refuses it
@@ -187,12 +187,12 @@ void AppChannel::CheckAhead() {
   bool offered = false;
   for (std::uint32_t slot = 0; slot < slots_.size() && !dead_; ++slot) {
     const Slot& use = slots_[slot];
-    if (use.stream == nullptr || end_->Taken(slot)) continue;
+    if (use.exchange == nullptr || end_->Taken(slot)) continue;
     offered = true;
     if (now - use.since < kAheadTime || !shard_.dispatch().IsAhead(worker_)) continue;
     if (!end_->Revoke(slot)) continue;
     const Slot taken = std::exchange(slots_[slot], {});
-    orphans.push_back({taken.stream, false});
+    orphans.push_back({taken.exchange, false});
     shard_.dispatch().TakeBack(taken.place, now);
   }
   if (offered) shard_.reactor().timers().Arm(ahead_check_, now + kAheadTime);
@@ -202,10 +202,11 @@ void AppChannel::CheckAhead() {
 // Each goes before all that wait: the youngest first, so that the oldest is the first at last.
 void AppChannel::Return(std::vector<Orphan> orphans) {
   std::sort(orphans.begin(), orphans.end(), [](const Orphan& a, const Orphan& b) {
-    return a.stream->began() > b.stream->began();
+    return a.exchange->began() > b.exchange->began();
   });
   for (const Orphan& orphan : orphans) {
-    orphan.stream->OnLost(orphan.begun ? Stream::Lost::kWorkerDied : Stream::Lost::kNotTaken);
+    orphan.exchange->OnLost(orphan.begun ? AppExchange::Lost::kWorkerDied
+                                         : AppExchange::Lost::kNotTaken);
   }
 }
 
@@ -234,13 +235,13 @@ void AppChannel::HearStuck() {
 void AppChannel::TakeBackAll() {
   std::vector<Orphan> orphans;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (slots_[slot].stream == nullptr || !end_->Revoke(slot)) continue;
-    orphans.push_back({std::exchange(slots_[slot], {}).stream, false});
+    if (slots_[slot].exchange == nullptr || !end_->Revoke(slot)) continue;
+    orphans.push_back({std::exchange(slots_[slot], {}).exchange, false});
   }
-  for (Stream* const stream : std::exchange(blocked_, {}))
-    orphans.push_back({stream, false});
+  for (AppExchange* const exchange : std::exchange(blocked_, {}))
+    orphans.push_back({exchange, false});
   for (const Orphan& orphan : orphans)
-    shard_.dispatch().Leave(orphan.stream->place_, shard_.now());
+    shard_.dispatch().Leave(orphan.exchange->place_, shard_.now());
   Return(std::move(orphans));
 }
 
@@ -262,12 +263,12 @@ void AppChannel::Check(Time now) {
   if (suspended_ && end_->AllRead()) Resume();
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     Slot& use = slots_[slot];
-    if (use.stream == nullptr || now - use.since < kTakeTime || end_->Taken(slot)) continue;
+    if (use.exchange == nullptr || now - use.since < kTakeTime || end_->Taken(slot)) continue;
     Suspend(now);
     if (!end_->Revoke(slot)) continue;
     const Slot taken = std::exchange(use, {});
     shard_.dispatch().Leave(taken.place, now);
-    taken.stream->OnLost(Stream::Lost::kNotTaken);
+    taken.exchange->OnLost(AppExchange::Lost::kNotTaken);
   }
   if (!reported_ && Stuck(now)) {
     reported_ = true;
@@ -287,14 +288,14 @@ void AppChannel::Die(std::string_view why) {
   std::vector<Orphan> orphans;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const Slot use = std::exchange(slots_[slot], {});
-    if (use.stream == nullptr && !use.abandoned) continue;
+    if (use.exchange == nullptr && !use.abandoned) continue;
     shard_.dispatch().Leave(use.place, shard_.now());
-    if (use.stream == nullptr) continue;
-    orphans.push_back({use.stream, !end_->Revoke(slot)});
+    if (use.exchange == nullptr) continue;
+    orphans.push_back({use.exchange, !end_->Revoke(slot)});
   }
-  for (Stream* const stream : std::exchange(blocked_, {})) {
-    shard_.dispatch().Leave(stream->place_, shard_.now());
-    orphans.push_back({stream, false});
+  for (AppExchange* const exchange : std::exchange(blocked_, {})) {
+    shard_.dispatch().Leave(exchange->place_, shard_.now());
+    orphans.push_back({exchange, false});
   }
   Return(std::move(orphans));
   shard_.Forget(*this);

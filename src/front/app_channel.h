@@ -1,5 +1,5 @@
 #pragma once
-// One reactor's use of one app worker: which stream is on which slot.
+// One reactor's use of one app worker: which exchange is on which slot.
 
 #include <cstdint>
 #include <memory>
@@ -13,7 +13,7 @@
 namespace onebox::front {
 
 class Shard;
-class Stream;
+class AppExchange;
 
 // joined -> (suspended <->) -> gone. The Shard owns it and outlives it; streams leave before it goes.
 class AppChannel {
@@ -25,10 +25,10 @@ class AppChannel {
 
   const Dispatch::Worker& worker() const { return worker_; }
 
-  // The stream has a place at this worker. Where the ring is full it waits for the next frame.
-  void Send(Stream& stream);
-  // The stream no longer wants an answer. An offered request is taken back.
-  void Abandon(const Stream& stream, channel::CancelReason reason);
+  // The exchange has a place at this worker. Where the ring is full it waits for the next frame.
+  void Send(AppExchange& exchange);
+  // The exchange no longer wants an answer. An offered request is taken back.
+  void Abandon(const AppExchange& exchange, channel::CancelReason reason);
   void Acknowledge(std::uint32_t slot, std::uint64_t bytes);
 
   // Once a turn: what the worker has sent.
@@ -44,7 +44,7 @@ class AppChannel {
       UINT32_MAX;  // a slot number: waits for room in the ring
 
   struct Slot {
-    Stream* stream = nullptr;
+    AppExchange* exchange = nullptr;
     Place place;             // taken until the slot is free
     Time since;              // offered, or abandoned
     bool abandoned = false;  // taken, and nobody waits for it
@@ -66,9 +66,9 @@ class AppChannel {
     AppChannel& channel_;
   };
 
-  // A stream that this worker will not run, or has not run to its end.
+  // An exchange that this worker will not run, or has not run to its end.
   struct Orphan {
-    Stream* stream;
+    AppExchange* exchange;
     bool begun;
   };
 
@@ -76,7 +76,7 @@ class AppChannel {
   static void Return(std::vector<Orphan> orphans);
   void ReadFrames();
   void Deliver(channel::ResponseFrame frame);
-  bool Offer(Stream& stream);
+  bool Offer(AppExchange& exchange);
   void SendBlocked();
   void Suspend(Time now);
   void Resume();
@@ -92,7 +92,7 @@ class AppChannel {
   Wakeup wakeup_{*this};
   event::CallTimer<&AppChannel::CheckAhead> ahead_check_{*this};
   std::vector<Slot> slots_;
-  std::vector<Stream*> blocked_;
+  std::vector<AppExchange*> blocked_;
   Time suspended_since_;
   std::int32_t for_nobody_ = 0;  // what Dispatch was told
   bool watched_ = false;

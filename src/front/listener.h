@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "event/reactor.h"
-#include "front/connection.h"
+#include "front/peer.h"
 #include "os/socket.h"
 #include "telemetry/metrics.h"
 

@@ -1,11 +1,9 @@
 #include "front/output.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "os/file.h"
-#include "os/stream_socket.h"
 
 namespace onebox::front {
 namespace {
@@ -92,29 +90,10 @@ void Output::Advance(std::uint64_t bytes) {
   pieces_.Advance(bytes - of_memory);
 }
 
-os::Moved SendSome(const os::Fd& socket, std::string_view first, std::span<const Piece> pieces) {
-  if (first.empty() && !pieces.empty() && pieces.front().file != nullptr) {
-    const Piece& piece = pieces.front();
-    return os::SendFile(socket, *piece.file, piece.offset(), piece.bytes.size());
-  }
-  std::array<std::string_view, os::kSendPartsMax> parts;
-  std::size_t count = 0;
-  if (!first.empty()) parts[count++] = first;
-  os::More more = os::More::kNo;
-  for (const Piece& piece : pieces) {
-    if (piece.file != nullptr || count == parts.size()) {
-      more = os::More::kFollows;
-      break;
-    }
-    parts[count++] = piece.bytes;
-  }
-  return os::Send(socket, {parts.data(), count}, more);
-}
-
-Output::Wrote Output::WriteOnce(const os::Fd& socket) {
+Output::Wrote Output::WriteOnce(Transport& transport) {
   const std::span<const Piece> pieces =
       spill_.size() == 0 ? pieces_.pieces() : std::span<const Piece>();
-  const os::Moved moved = SendSome(socket, std::string_view(memory_).substr(memory_begin_), pieces);
+  const os::Moved moved = transport.Send(std::string_view(memory_).substr(memory_begin_), pieces);
   switch (moved.state) {
     case os::Moved::State::kNotNow:
       return Wrote::kSome;
@@ -127,13 +106,13 @@ Output::Wrote Output::WriteOnce(const os::Fd& socket) {
   return Wrote::kAll;
 }
 
-Output::Wrote Output::WriteTo(const os::Fd& socket) {
+Output::Wrote Output::WriteTo(Transport& transport) {
   while (pending() > 0) {
     if (memory_.empty()) {
       FilePart& part = spill_.size() > 0 ? spill_ : last_;
       if (part.size() > 0 && !Refill(part)) return Wrote::kGone;
     }
-    const Wrote wrote = WriteOnce(socket);
+    const Wrote wrote = WriteOnce(transport);
     if (wrote != Wrote::kAll) return wrote;
   }
   return Wrote::kAll;

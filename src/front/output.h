@@ -2,20 +2,20 @@
 // An answer's bytes on their way to one client: memory first, then a file.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "front/body.h"
 #include "front/budget.h"
+#include "front/responder.h"
+#include "front/transport.h"
 #include "os/fd.h"
-#include "os/stream_socket.h"
 
 namespace onebox::front {
-
-// As much of `first` and the pieces behind it as one system call takes.
-os::Moved SendSome(const os::Fd& socket, std::string_view first, std::span<const Piece> pieces);
 
 // What the client cannot take at once waits here. Bytes leave in the order in which they came:
 // memory, what memory could not hold, and then pieces or a file.
@@ -43,7 +43,13 @@ class Output {
     kSome,  // the socket is full
     kGone,  // the client has left, or the file was cut short
   };
-  Wrote WriteTo(const os::Fd& socket);
+  Wrote WriteTo(Transport& transport);
+
+  // What the access log is told when all has left, or never will.
+  void KeepRecord(AnswerRecord record) {
+    record_ = std::make_unique<AnswerRecord>(std::move(record));
+  }
+  std::unique_ptr<AnswerRecord> TakeRecord() { return std::move(record_); }
 
   std::uint64_t pending() const;  // bytes that wait
   std::uint64_t sent() const { return sent_; }
@@ -62,7 +68,7 @@ class Output {
   void Compact();
   bool Spill(std::string_view bytes);
   bool Refill(FilePart& part);
-  Wrote WriteOnce(const os::Fd& socket);
+  Wrote WriteOnce(Transport& transport);
   void Advance(std::uint64_t bytes);
 
   Budget& budget_;
@@ -74,6 +80,7 @@ class Output {
   FilePart spill_;                  // ours
   FilePart last_;                   // the app's
   Body pieces_;
+  std::unique_ptr<AnswerRecord> record_;
   std::uint64_t sent_ = 0;
 };
 

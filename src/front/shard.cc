@@ -7,7 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/ascii.h"
-#include "front/stream.h"
+#include "front/app_exchange.h"
+#include "front/http1_connection.h"
 #include "http/basic_user.h"
 #include "http/media_type.h"
 #include "http/negotiate.h"
@@ -99,33 +100,32 @@ Shard::~Shard() {
 
 void Shard::Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& endpoint) {
   auto& connection = connections_.emplace_back(
-      std::make_unique<Connection>(*this, std::move(socket), peer, endpoint));
+      std::make_unique<Http1Connection>(*this, Transport(std::move(socket)), Peer(peer, endpoint)));
   connection->index_ = static_cast<std::uint32_t>(connections_.size() - 1);
   if (endpoint.service != Service::kAdmin) lane_.Add(telemetry::Gauge::kConnections, 1);
   connection->Start();
 }
 
-void Shard::Doom(Connection& connection) {
+void Shard::Doom(ClientConnection& connection) {
   const std::size_t at = connection.index_;
   std::swap(connections_[at], connections_.back());
   connections_[at]->index_ = static_cast<std::uint32_t>(at);
   std::erase(pump_later_, &connection);
   doomed_.push_back(std::move(connections_.back()));
   connections_.pop_back();
-  if (connection.endpoint().service == Service::kAdmin) return;
+  const Peer& peer = connection.peer();
+  if (peer.endpoint->service == Service::kAdmin) return;
   lane_.Add(telemetry::Gauge::kConnections, -1);
   shared_.connections.fetch_sub(1, std::memory_order_relaxed);
-  if (CountsAddress(shared_, connection.address())) {
-    shared_.addresses.Leave(*connection.address());
-  }
+  if (CountsAddress(shared_, peer.address)) shared_.addresses.Leave(*peer.address);
 }
 
-void Shard::PumpLater(Connection& connection) {
+void Shard::PumpLater(ClientConnection& connection) {
   pump_later_.push_back(&connection);
 }
 
-void Shard::Retire(std::unique_ptr<Stream> stream) {
-  retired_.push_back(std::move(stream));
+void Shard::Retire(std::unique_ptr<Exchange> exchange) {
+  retired_.push_back(std::move(exchange));
 }
 
 void Shard::Forget(AppChannel& channel) {
@@ -162,7 +162,7 @@ bool Shard::OnTurnEnd() {
   // By index: a channel that dies leaves the list.
   for (std::size_t i = 0; i < channels_.size(); ++i)
     channels_[i]->Read();
-  for (Connection* const connection : std::exchange(pump_later_, {})) {
+  for (ClientConnection* const connection : std::exchange(pump_later_, {})) {
     if (!connection->closed()) connection->Pump();
   }
   if (std::exchange(grants_wait_, false)) TakeGrants();
@@ -213,7 +213,7 @@ void Shard::GrantsWait() {
 void Shard::TakeGrants() {
   Place place;
   while (Ticket* const ticket = dispatch().TakeGrant(index_, place)) {
-    static_cast<Stream*>(ticket)->OnGrant(std::move(place));
+    static_cast<AppExchange*>(ticket)->OnGrant(std::move(place));
   }
 }
 
@@ -243,13 +243,13 @@ AppChannel* Shard::ChannelTo(const Dispatch::Worker& worker) {
   return nullptr;
 }
 
-void Shard::Assign(Stream& stream, const Place& place) {
+void Shard::Assign(AppExchange& exchange, const Place& place) {
   AppChannel* const channel = ChannelTo(place.worker);
   if (channel == nullptr) {  // it died meanwhile
     dispatch().Leave(place, now());
-    return stream.OnLost(Stream::Lost::kNotTaken);
+    return exchange.OnLost(AppExchange::Lost::kNotTaken);
   }
-  channel->Send(stream);
+  channel->Send(exchange);
 }
 
 void Shard::ReportStuck(const Dispatch::Worker& worker,
@@ -270,11 +270,11 @@ http::TrustedProxies Shard::trusted() const {
   return {settings().trusted_proxies, settings().trust_unix_sockets};
 }
 
-bool Shard::Trusts(const Connection& connection) const {
-  if (connection.unix_socket()) return settings().trust_unix_sockets;
+bool Shard::Trusts(const Peer& peer) const {
+  if (peer.unix_socket()) return settings().trust_unix_sockets;
   const auto& networks = settings().trusted_proxies;
   return std::any_of(networks.begin(), networks.end(), [&](const http::Network& network) {
-    return network.Contains(*connection.address());
+    return network.Contains(*peer.address);
   });
 }
 
@@ -287,8 +287,8 @@ ClientKey Shard::ClientOf(const http::Origin& origin) const {
   return is_proxy ? ClientKey() : ClientKey::Of(origin.client);
 }
 
-http::Origin Shard::OriginOf(const Connection& connection, const http::RequestHead& head) const {
-  return http::FindOrigin(head, connection.address(), trusted());
+http::Origin Shard::OriginOf(const Peer& peer, const http::RequestHead& head) const {
+  return http::FindOrigin(head, peer.address, trusted());
 }
 
 // 128 bits: a random number for each reactor, and a counter spread over all bits (splitmix64).
@@ -306,9 +306,9 @@ std::string Shard::NewRequestId() {
   return id;
 }
 
-std::string Shard::RequestIdFor(const Connection& connection, const http::RequestHead& head) {
+std::string Shard::RequestIdFor(const Peer& peer, const http::RequestHead& head) {
   const std::string_view wanted = head.Value(http::KnownField::kXRequestId);
-  if (!wanted.empty() && Trusts(connection) && http::IsAcceptableRequestId(wanted)) {
+  if (!wanted.empty() && Trusts(peer) && http::IsAcceptableRequestId(wanted)) {
     return std::string(wanted);
   }
   return NewRequestId();
@@ -325,134 +325,109 @@ void Shard::AppendDate(std::string& out) {
   http::AppendField(out, "Date", http::View(date_));
 }
 
-void Shard::AppendConnection(std::string& out, bool keep_alive, bool http10) {
-  if (!keep_alive) {
-    http::AppendField(out, "Connection", "close");
-  } else if (http10) {
-    http::AppendField(out, "Connection", "keep-alive");
-  }
-}
-
 void Shard::AppendServer(std::string& out) const {
   if (!settings().server_name.empty()) http::AppendField(out, "Server", settings().server_name);
 }
 
-bool Shard::KeepsAlive(const Connection& connection) const {
+bool Shard::KeepsAlive(const ClientConnection& connection) const {
   return shared_.draining.load(std::memory_order_relaxed) == Draining::kNo &&
          connection.requests() < settings().requests_per_connection_max;
 }
 
-std::unique_ptr<Stream> Shard::Route(Connection& connection,
-                                     std::string_view bytes,
-                                     const http::RequestHead& head) {
+std::unique_ptr<Exchange> Shard::Route(Responder& responder,
+                                       std::string_view bytes,
+                                       const http::RequestHead& head) {
   if (head.target_form == http::TargetForm::kAsterisk) {
-    Answer(connection,
-           {.status = 204,
-            .keep_alive = head.keep_alive && head.framing == http::Framing::kNone,
-            .fields = kAllowed});
+    Answer(responder, {.status = 204, .fields = kAllowed});
     return nullptr;
   }
   http::NormalPath path;
   if (const auto refused = http::NormalizePath(head.path, path_storage_, path)) {
-    connection.Refuse(*refused, telemetry::Step::kRoute, bytes);
+    responder.Refuse(*refused, telemetry::Step::kRoute, bytes);
     return nullptr;
   }
-  if (connection.endpoint().service == Service::kAdmin) {
-    AnswerAdmin(connection, head, path.path);
+  if (responder.peer().endpoint->service == Service::kAdmin) {
+    AnswerAdmin(responder, path.path);
     return nullptr;
   }
   if (statics_.Match(path.path) != nullptr) {
-    AnswerStatic(connection, bytes, head, path);
+    AnswerStatic(responder, bytes, head, path);
     return nullptr;
   }
   const RouteRules& rules = shared_.router.Match(head.method, path.path);
-  return std::make_unique<Stream>(connection, bytes, head, rules);
+  return std::make_unique<AppExchange>(responder, *this, bytes, head, rules);
 }
 
-void Shard::AnswerStatic(Connection& connection,
+void Shard::AnswerStatic(Responder& responder,
                          std::string_view bytes,
                          const http::RequestHead& head,
                          const http::NormalPath& path) {
   const StaticAnswer answer = statics_.Answer(head, path);
-  const bool bodiless = head.framing == http::Framing::kNone;
-  const bool keep_alive = head.keep_alive && bodiless && KeepsAlive(connection);
-  const bool page = answer.status >= 400;
-  const std::string id = RequestIdFor(connection, head);
+  const std::string id = RequestIdFor(responder.peer(), head);
   using Cache = StaticAnswer::Cache;
   if (answer.cache == Cache::kHit) lane_.Add(telemetry::Counter::kStaticHits);
   if (answer.cache == Cache::kMiss) lane_.Add(telemetry::Counter::kStaticMisses);
-  Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
-  if (page) {
+  if (answer.status >= 400) {
     lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
-    const AnswerSize size = Answer(connection,
-                                   {.status = answer.status,
-                                    .id = id,
-                                    .keep_alive = keep_alive,
-                                    .fields = answer.fields,
-                                    .head = bytes});
-    ended.body_bytes = size.body;
-    ended.sent_bytes = size.sent;
-    return LogAccess(connection, ended);
+    Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
+    ended.body_bytes = Answer(
+        responder, {.status = answer.status, .id = id, .fields = answer.fields, .head = bytes});
+    ended.sent_bytes = responder.answer_bytes();
+    return LogAccess(responder, ended);
   }
   lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
-  std::string& out = answer_buffer_;
-  out.clear();
-  http::AppendStatusLine(out, answer.status);
-  out += answer.fields;
-  AppendDate(out);
-  AppendServer(out);
-  http::AppendField(out, "X-Request-ID", id);
-  AppendConnection(out, keep_alive, connection.answers_old_http());
-  out += "\r\n";
-  StaticRecord record;
+  std::string& fields = answer_buffer_;
+  fields.assign(answer.fields);
+  AppendDate(fields);
+  AppendServer(fields);
+  http::AppendField(fields, "X-Request-ID", id);
+  AnswerRecord record;
   if (access_format_ != nullptr) {
     record = {.head = std::string(bytes),
               .id = id,
-              .answer_head = out,
+              .answer_fields = fields,
               .status = answer.status,
               .body_bytes = answer.body.size(),
               .began = now()};
   }
-  const std::uint64_t size = out.size() + answer.body.size();
-  const std::uint64_t left = connection.SendPieces(out, answer.body);
-  if (connection.closed()) return Record(connection, record, size - left);
-  if (connection.pending() == 0) {
-    Record(connection, record, 0);
+  const bool bodiless = answer.body.empty() &&
+                        (head.method == http::Method::kHead || !http::StatusHasBody(answer.status));
+  const std::uint64_t left =
+      responder.SendPieces({.status = answer.status,
+                            .fields = fields,
+                            .framing = bodiless ? Framing::kNone : Framing::kLength},
+                           answer.body);
+  if (responder.gone()) return Record(responder, record, responder.answer_bytes() - left);
+  if (responder.pending() == 0) {
+    Record(responder, record, 0);
   } else if (access_format_ != nullptr) {
-    connection.RecordWhenSent(std::move(record));
+    responder.RecordWhenSent(std::move(record));
   }
-  connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
+  responder.Finish();
 }
 
-void Shard::Record(const Connection& connection,
-                   const StaticRecord& record,
-                   std::uint64_t pending) {
-  const std::uint64_t size = record.answer_head.size() + record.body_bytes;
-  LogAccess(connection,
+void Shard::Record(const Responder& responder, const AnswerRecord& record, std::uint64_t pending) {
+  const std::uint64_t size = responder.answer_bytes();
+  LogAccess(responder,
             {.head = record.head,
              .id = record.id,
              .status = record.status,
-             .answer_head = record.answer_head,
+             .answer_fields = record.answer_fields,
              .body_bytes = record.body_bytes - std::min(record.body_bytes, pending),
              .sent_bytes = size - std::min(size, pending),
              .request_bytes = record.head.size(),
              .total = now() - record.began});
 }
 
-void Shard::AnswerAdmin(Connection& connection,
-                        const http::RequestHead& head,
-                        std::string_view path) {
-  const bool keep_alive = head.keep_alive && head.framing == http::Framing::kNone;
+void Shard::AnswerAdmin(Responder& responder, std::string_view path) {
   if (path != "/metrics") {
-    Answer(connection, {.status = 404, .why = "there is /metrics here", .keep_alive = keep_alive});
+    Answer(responder, {.status = 404, .why = "there is /metrics here"});
     return;
   }
   const auto names = RefusalNames();
   std::string text = telemetry::Exposition(shared_.metrics, names);
   if (shared_.more_metrics) text += shared_.more_metrics();
-  Answer(
-      connection,
-      {.status = 200, .keep_alive = keep_alive, .body = text, .type = telemetry::kExpositionType});
+  Answer(responder, {.status = 200, .body = text, .type = telemetry::kExpositionType});
 }
 
 // RFC 9457's for programs, the operator's own for people, else two lines of text.
@@ -481,7 +456,7 @@ std::string_view Shard::MakePage(const OwnAnswer& answer, std::string& page) con
   return answer.type;
 }
 
-AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
+std::uint64_t Shard::Answer(Responder& responder, const OwnAnswer& answer) {
   std::string page;
   std::string_view body = answer.body;
   std::string_view type = answer.type;
@@ -489,41 +464,50 @@ AnswerSize Shard::Answer(Connection& connection, const OwnAnswer& answer) {
     type = MakePage(answer, page);
     body = page;
   }
-  const bool keep_alive = answer.keep_alive && KeepsAlive(connection);
-  std::string out;
-  http::AppendStatusLine(out, answer.status);
-  out += answer.fields;
+  std::string fields(answer.fields);
   if (!body.empty()) {
-    http::AppendField(out, "Content-Type", type);
-    http::AppendField(out, "Content-Length", body.size());
+    http::AppendField(fields, "Content-Type", type);
+    http::AppendField(fields, "Content-Length", body.size());
   }
-  if (answer.status == 503)
-    http::AppendField(out, "Retry-After", std::uint64_t{answer.retry_after});
-  AppendDate(out);
-  AppendServer(out);
-  if (!answer.id.empty()) http::AppendField(out, "X-Request-ID", answer.id);
-  AppendConnection(out, keep_alive, connection.answers_old_http());
-  out += "\r\n";
-  if (connection.answers_head()) body = {};
-  out += body;
-  connection.Send(out);
-  connection.AnswerDone(keep_alive ? Connection::After::kKeepAlive : Connection::After::kClose);
-  return {.body = body.size(), .sent = out.size()};
+  if (answer.status == 503) {
+    http::AppendField(fields, "Retry-After", std::uint64_t{answer.retry_after});
+  }
+  AppendDate(fields);
+  AppendServer(fields);
+  if (!answer.id.empty()) http::AppendField(fields, "X-Request-ID", answer.id);
+  if (responder.answers_head()) body = {};
+  responder.SendHead({.status = answer.status,
+                      .fields = fields,
+                      .framing = body.empty() ? Framing::kNone : Framing::kLength},
+                     body,
+                     Last::kYes);
+  responder.Finish();
+  return body.size();
 }
 
-void Shard::Refuse(Connection& connection, const Refused& refused) {
+void Shard::Refuse(Responder& responder, const Refused& refused) {
   const std::string head(refused.head);  // the answer may end who owns it
   const std::string id = NewRequestId();
   lane_.CountAnswer(refused.status, refused.step);
-  const AnswerSize size =
-      Answer(connection, {.status = refused.status, .why = refused.why, .id = id, .head = head});
-  LogAccess(connection,
+  const std::uint64_t body =
+      Answer(responder, {.status = refused.status, .why = refused.why, .id = id, .head = head});
+  LogAccess(responder,
             {.head = head,
              .id = id,
              .status = refused.status,
-             .body_bytes = size.body,
-             .sent_bytes = size.sent,
+             .body_bytes = body,
+             .sent_bytes = responder.answer_bytes(),
              .request_bytes = head.size()});
+}
+
+void Shard::Refuse(Responder& responder,
+                   http::RefusalKind kind,
+                   telemetry::Step step,
+                   std::string_view head) {
+  const http::Refusal& refusal = http::RefusalOf(kind);
+  lane_.CountRefusal(static_cast<std::size_t>(kind));
+  CountLimit(kind);
+  Refuse(responder, {.status = refusal.status, .why = refusal.reason, .step = step, .head = head});
 }
 
 void Shard::CountLimit(http::RefusalKind kind) {
@@ -540,7 +524,7 @@ bool Shard::LogsAnswerFields() const {
   return access_format_ != nullptr && access_format_->reads_response_fields();
 }
 
-void Shard::LogAccess(const Connection& connection, const Ended& ended) {
+void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   if (access_format_ == nullptr) return;
   http::RequestHead& head = *head_;
   http::NormalPath path;
@@ -549,7 +533,7 @@ void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   } else if (http::NormalizePath(head.path, path_storage_, path)) {
     path.path = head.path;
   }
-  const http::Origin origin = OriginOf(connection, head);
+  const http::Origin origin = OriginOf(responder.peer(), head);
   const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
   const auto field = [&](std::string_view name) -> std::string_view {
     for (const http::Field& one : head.fields()) {
@@ -575,12 +559,14 @@ void Shard::LogAccess(const Connection& connection, const Ended& ended) {
   record.sent_bytes = ended.sent_bytes;
   record.request_bytes = ended.request_bytes;
   record.total = ended.total;
-  record.queue_wait = ended.queue_wait;
+  record.queue_wait = std::max(ended.queue_wait, Duration());
   if (ended.run >= Duration(0)) record.run = ended.run;
   record.worker_pid = ended.worker_pid;
-  record.connection_requests = connection.requests();
+  record.connection_requests = responder.requests();
   record.request_fields = telemetry::FieldLookup::By(field);
-  const auto answer_field = [&](std::string_view name) { return FieldIn(ended.answer_head, name); };
+  const auto answer_field = [&](std::string_view name) {
+    return FieldIn(ended.answer_fields, name);
+  };
   record.response_fields = telemetry::FieldLookup::By(answer_field);
   access_format_->Append(access_lines_, record);
   if (access_lines_.size() >= kAccessLogBytes) {

@@ -18,9 +18,11 @@
 #include "front/app_channel.h"
 #include "front/broken_app.h"
 #include "front/budget.h"
-#include "front/connection.h"
+#include "front/client_connection.h"
 #include "front/dispatch.h"
+#include "front/exchange.h"
 #include "front/refusal_report.h"
+#include "front/responder.h"
 #include "front/router.h"
 #include "front/settings.h"
 #include "front/static_files.h"
@@ -65,9 +67,8 @@ bool CountsAddress(const Shared& shared, const std::optional<http::Address>& add
 // A short answer of our own.
 struct OwnAnswer {
   int status = 0;
-  std::string_view why = {};  // a sentence for the client
-  std::string_view id = {};   // of the request, where it has one
-  bool keep_alive = false;
+  std::string_view why = {};     // a sentence for the client
+  std::string_view id = {};      // of the request, where it has one
   std::uint8_t retry_after = 1;  // seconds, of a 503
   std::string_view fields = {};  // whole lines
   std::string_view head = {};    // of the request, as it was read: in what form it wants the page
@@ -84,36 +85,22 @@ struct Refused {
   std::string_view head = {};  // as far as it was read
 };
 
-// Of an answer of our own, in bytes.
-struct AnswerSize {
-  std::uint64_t body = 0;
-  std::uint64_t sent = 0;  // head and body
-};
-
 // What the access log is told; see telemetry::AccessRecord.
 struct Ended {
   std::string_view head;  // as it was read
   std::string_view id = {};
   int status = 0;
-  std::string_view answer_head = {};
+  std::string_view answer_fields = {};
   std::uint64_t body_bytes = 0;
   std::uint64_t sent_bytes = 0;
   std::uint64_t request_bytes = 0;
   Duration total{};
-  Duration queue_wait{};
-  Duration run{-1};  // negative: no worker ran it
+  Duration queue_wait{-1};  // negative: it never waited for the app
+  Duration run{-1};         // negative: no worker ran it
   std::int32_t worker_pid = 0;
 };
 
-// A static answer that has not left whole yet: the access log hears of it when it has, or never will.
-struct StaticRecord {
-  std::string head;  // of the request, as it was read
-  std::string id;
-  std::string answer_head;
-  int status = 0;
-  std::uint64_t body_bytes = 0;
-  Time began{};
-};
+class AppExchange;
 
 class Shard final : public event::TurnEnd {
  public:
@@ -131,7 +118,7 @@ class Shard final : public event::TurnEnd {
   bool empty() const { return connections_.empty(); }
   std::size_t connection_count() const { return connections_.size(); }
 
-  // --- for connections and streams
+  // --- for connections and exchanges
   const Settings& settings() const { return shared_.settings; }
   event::Reactor& reactor() { return reactor_; }
   Time now() const { return reactor_.now(); }
@@ -150,37 +137,40 @@ class Shard final : public event::TurnEnd {
   std::string& path_storage() { return path_storage_; }
   std::string& answer_buffer() { return answer_buffer_; }
   std::string& coded_buffer() { return coded_buffer_; }
+  std::string& wire_buffer() { return wire_buffer_; }
 
-  // Answers it, or gives back the stream that will.
-  std::unique_ptr<Stream> Route(Connection& connection,
-                                std::string_view bytes,
-                                const http::RequestHead& head);
-  void Assign(Stream& stream, const Place& place);
-  AnswerSize Answer(Connection& connection, const OwnAnswer& answer);
+  // Answers it, or gives back the exchange that will.
+  std::unique_ptr<Exchange> Route(Responder& responder,
+                                  std::string_view bytes,
+                                  const http::RequestHead& head);
+  void Assign(AppExchange& exchange, const Place& place);
+  // How long its body is.
+  std::uint64_t Answer(Responder& responder, const OwnAnswer& answer);
   // `pending`: bytes of it that have not left.
-  void Record(const Connection& connection, const StaticRecord& record, std::uint64_t pending);
-  void Refuse(Connection& connection, const Refused& refused);
-  void CountLimit(http::RefusalKind kind);
-  bool KeepsAlive(const Connection& connection) const;
-  bool Trusts(const Connection& connection) const;
+  void Record(const Responder& responder, const AnswerRecord& record, std::uint64_t pending);
+  void Refuse(Responder& responder, const Refused& refused);
+  void Refuse(Responder& responder,
+              http::RefusalKind kind,
+              telemetry::Step step,
+              std::string_view head);
+  bool KeepsAlive(const ClientConnection& connection) const;
+  bool Trusts(const Peer& peer) const;
   // Nobody where a trusted proxy names no client.
   ClientKey ClientOf(const http::Origin& origin) const;
-  http::Origin OriginOf(const Connection& connection, const http::RequestHead& head) const;
+  http::Origin OriginOf(const Peer& peer, const http::RequestHead& head) const;
   // The one that a trusted proxy sent, or a new one.
-  std::string RequestIdFor(const Connection& connection, const http::RequestHead& head);
+  std::string RequestIdFor(const Peer& peer, const http::RequestHead& head);
   void AppendDate(std::string& out);
   void AppendServer(std::string& out) const;
-  // What an HTTP/1.0 client must be told, and what any: RFC 9112 9.3.
-  static void AppendConnection(std::string& out, bool keep_alive, bool http10);
   bool LogsAnswerFields() const;
-  void LogAccess(const Connection& connection, const Ended& ended);
+  void LogAccess(const Responder& responder, const Ended& ended);
   // `why`: a sentence without quotes.
   void ReportStuck(const Dispatch::Worker& worker, Replacement replacement, std::string_view why);
 
   // The rest of their life; deleted at the turn's end.
-  void PumpLater(Connection& connection);
-  void Doom(Connection& connection);
-  void Retire(std::unique_ptr<Stream> stream);
+  void PumpLater(ClientConnection& connection);
+  void Doom(ClientConnection& connection);
+  void Retire(std::unique_ptr<Exchange> exchange);
   void Forget(AppChannel& channel);
 
  private:
@@ -189,13 +179,14 @@ class Shard final : public event::TurnEnd {
   void TakeGrants();
   void BuryDead();
   void FlushAccessLog();
-  void AnswerStatic(Connection& connection,
+  void AnswerStatic(Responder& responder,
                     std::string_view bytes,
                     const http::RequestHead& head,
                     const http::NormalPath& path);
-  void AnswerAdmin(Connection& connection, const http::RequestHead& head, std::string_view path);
+  void AnswerAdmin(Responder& responder, std::string_view path);
   std::string NewRequestId();
   void TellRefusals();
+  void CountLimit(http::RefusalKind kind);
   AppChannel* ChannelTo(const Dispatch::Worker& worker);
   // The page that says why, in the form that the client wants; its Content-Type.
   std::string_view MakePage(const OwnAnswer& answer, std::string& page) const;
@@ -216,17 +207,18 @@ class Shard final : public event::TurnEnd {
   std::string path_storage_;
   std::string answer_buffer_;
   std::string coded_buffer_;
+  std::string wire_buffer_;
   http::DateText date_{};
   std::int64_t date_second_ = -1;
   std::uint64_t id_high_;
   std::uint64_t id_low_;
 
-  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<ClientConnection>> connections_;
   std::vector<std::unique_ptr<AppChannel>> channels_;
-  std::vector<std::unique_ptr<Connection>> doomed_;
-  std::vector<std::unique_ptr<Stream>> retired_;
+  std::vector<std::unique_ptr<ClientConnection>> doomed_;
+  std::vector<std::unique_ptr<Exchange>> retired_;
   std::vector<std::unique_ptr<AppChannel>> dead_channels_;
-  std::vector<Connection*> pump_later_;
+  std::vector<ClientConnection*> pump_later_;
   bool grants_wait_ = false;
 
   std::unique_ptr<telemetry::AccessFormat> access_format_;

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
-#include "front/output.h"
+#include "front/transport.h"
 #include "http/testing.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -683,8 +683,9 @@ TEST_F(StaticFilesTest, ATruncatedFileFailsTheWriteAndNotTheProcess) {
   const http::ParsedHead head(http::HeadWith(""));
   const StaticAnswer answer = files_->Answer(*head, {.path = "/static/a"});
   fs::resize_file(root_ / "in/a", 0);
-  const auto pair = os::NewSocketPair(SOCK_STREAM).value();
-  EXPECT_EQ(SendSome(pair.ours, {}, answer.body.pieces()).state, os::Moved::State::kGone);
+  auto pair = os::NewSocketPair(SOCK_STREAM).value();
+  Transport transport(std::move(pair.ours));
+  EXPECT_EQ(transport.Send({}, answer.body.pieces()).state, os::Moved::State::kGone);
   clock_.Advance(StaticFiles::kCheckEvery);
   EXPECT_EQ(Get("/static/a").Value("Content-Length"), "0");
 }

@@ -1,4 +1,4 @@
-#include "front/connection.h"
+#include "front/http1_connection.h"
 
 #include <algorithm>
 #include <array>
@@ -6,10 +6,9 @@
 
 #include <sys/epoll.h>
 
+#include "front/exchange.h"
 #include "front/shard.h"
-#include "front/stream.h"
 #include "http/response_head.h"
-#include "os/stream_socket.h"
 
 namespace onebox::front {
 namespace {
@@ -29,63 +28,32 @@ Time AtRate(Time begin, std::uint64_t bytes, std::uint64_t rate_min) {
 
 }  // namespace
 
-std::optional<http::Address> AddressOf(const os::SocketAddress& peer) {
-  const auto bytes = peer.ip_bytes();
-  if (bytes.size() == 4) return http::Address::V4({bytes[0], bytes[1], bytes[2], bytes[3]});
-  if (bytes.size() != 16) return std::nullopt;
-  std::array<std::uint8_t, 16> six{};
-  std::copy(bytes.begin(), bytes.end(), six.begin());
-  return http::Address::V6(six);
-}
-
-Connection::Connection(Shard& shard,
-                       os::Fd socket,
-                       const os::SocketAddress& peer,
-                       const Endpoint& endpoint)
-    : shard_(shard),
+Http1Connection::Http1Connection(Shard& shard, Transport transport, const Peer& peer)
+    : ClientConnection(shard, std::move(transport), peer),
       scanner_(shard.settings().head),
-      address_(AddressOf(peer)),
       since_(shard.now()),
-      progress_(since_),
-      endpoint_(endpoint),
-      socket_(std::move(socket)),
-      port_(peer.port()) {}
+      progress_(since_) {}
 
-Connection::~Connection() {
-  stream_.reset();  // it may still speak to us
+Http1Connection::~Http1Connection() {
+  exchange_.reset();  // it may still speak to us
   shard_.budget().GiveBack(input_held_);
 }
 
 // --- input
 
-void Connection::Start() {
-  readable_ = true;  // TCP_DEFER_ACCEPT: there are bytes
-  Pump();
-  if (!closed() && !Register()) {
-    shard_.lane().Add(telemetry::Limit::kDescriptors);
-    Close();
-  }
-}
-
-bool Connection::Register() {
-  if (registered_) return true;
-  registered_ = shard_.reactor().Watch(socket_.get(), *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP).ok();
-  return registered_;
-}
-
-void Connection::OnReady(std::uint32_t events) {
+void Http1Connection::OnReady(std::uint32_t events) {
   if (closed()) return;
   if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-    if (stream_ != nullptr) stream_->OnClientGone();
+    if (exchange_ != nullptr) exchange_->OnClientGone();
     Close();
     return;
   }
-  if ((events & EPOLLOUT) != 0 && output_ != nullptr) Write();
+  if ((events & EPOLLOUT) != 0 && output_ != nullptr) WriteOutput();
   if (closed()) return;
   if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) readable_ = true;
   if ((events & EPOLLRDHUP) != 0) {
     peer_done_ = true;
-    if (stream_ != nullptr) stream_->OnClientHalfClosed();
+    OnHalfClosed();
     if (closed()) return;
   }
   if (step_ == Step::kLingering) {
@@ -95,8 +63,15 @@ void Connection::OnReady(std::uint32_t events) {
   }
 }
 
-void Connection::Pump() {
-  if (stream_ != nullptr && step_ == Step::kAnswering) stream_->OnWritable();
+// A FIN says "I send no more", and a client that has closed says no more than that. An interim answer is
+// allowed at any time (RFC 9110 15.2); who has closed answers it with a reset.
+void Http1Connection::OnHalfClosed() {
+  const bool waits = step_ == Step::kAnswering && exchange_ != nullptr && !answer_begun_;
+  if (waits && output_ == nullptr && !peer_.unix_socket()) SendInterim(100, {});
+}
+
+void Http1Connection::Pump() {
+  if (exchange_ != nullptr && step_ == Step::kAnswering) exchange_->OnWritable();
   if (closed()) return;
   pumping_ = true;
   while (WantsInput()) {
@@ -119,7 +94,7 @@ void Connection::Pump() {
 }
 
 // What waits to be processed, half a head or what is pipelined, is a part of the budget.
-bool Connection::HoldInput() {
+bool Http1Connection::HoldInput() {
   const auto bytes = static_cast<std::uint32_t>(input_.size() > kKeptBytes ? input_.capacity() : 0);
   if (bytes > input_held_ && !shard_.budget().Take(bytes - input_held_)) return false;
   if (bytes < input_held_) shard_.budget().GiveBack(input_held_ - bytes);
@@ -127,10 +102,10 @@ bool Connection::HoldInput() {
   return true;
 }
 
-void Connection::RefuseInput() {
+void Http1Connection::RefuseInput() {
   shard_.lane().Add(telemetry::Limit::kBufferBytes);
-  const bool half_a_head = step_ == Step::kHead;
-  if (half_a_head) {
+  if (step_ == Step::kHead) {
+    ForgetRequest();
     shard_.Refuse(*this, {.status = 503, .why = "all buffers are full"});
     if (closed()) return;
   }
@@ -143,9 +118,9 @@ void Connection::RefuseInput() {
 }
 
 // Whether there was anything. Bytes are processed where they were read; only what waits is kept.
-bool Connection::Read() {
+bool Http1Connection::Read() {
   const std::span<char> buffer = shard_.read_buffer();
-  const os::Moved moved = os::Receive(socket_, buffer);
+  const os::Moved moved = transport_.Receive(buffer);
   if (moved.state != os::Moved::State::kDone || moved.bytes == 0) {
     readable_ = false;
     input_ended_ = moved.state != os::Moved::State::kNotNow;
@@ -167,7 +142,7 @@ bool Connection::Read() {
   return WantsInput();
 }
 
-std::size_t Connection::Process(std::string_view bytes) {
+std::size_t Http1Connection::Process(std::string_view bytes) {
   std::size_t position = 0;
   bool progressed = true;
   while (progressed && position < bytes.size()) {
@@ -175,30 +150,36 @@ std::size_t Connection::Process(std::string_view bytes) {
     if (step_ == Step::kHead) {
       position += ReadHead(bytes.substr(position), progressed);
     } else if (step_ == Step::kBody) {
-      position += stream_->TakeBody(bytes.substr(position));
+      position += exchange_->TakeBody(bytes.substr(position));
       progressed = true;
-      if (step_ == Step::kBody && stream_->body_complete()) {
+      if (step_ == Step::kBody && exchange_->body_complete()) {
         step_ = Step::kAnswering;
         input_whole_ = true;
-        stream_->Begin();
+        exchange_->Begin(nullptr);
       }
     }
   }
   return position;
 }
 
-std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
+// Of the one before, when there is another: nothing is known of that yet.
+void Http1Connection::ForgetRequest() {
+  keep_alive_ = input_whole_ = answers_head_ = answer_begun_ = false;
+  protocol_ = Protocol::kHttp11;
+  answer_bytes_ = 0;
+}
+
+std::size_t Http1Connection::ReadHead(std::string_view bytes, bool& progressed) {
   const http::HeadScanner::Progress scanned = scanner_.Scan(bytes);
   if (scanned.state == http::HeadScanner::State::kNeedMore) return 0;
   progressed = true;
+  ForgetRequest();
   if (scanned.state == http::HeadScanner::State::kRefused) {
-    Refuse(scanned.refusal, telemetry::Step::kReadHead);
+    Refuse(scanned.refusal, telemetry::Step::kReadHead, {});
     return bytes.size();
   }
   scanner_.Reset();
   ++requests_;
-  input_whole_ = false;
-  answers_head_ = answers_old_http_ = false;
   http::RequestHead& head = shard_.head();
   const std::string_view head_bytes = bytes.substr(scanned.begin, scanned.end - scanned.begin);
   if (const auto refused = http::ParseRequestHead(head_bytes, shard_.settings().head, head)) {
@@ -206,23 +187,25 @@ std::size_t Connection::ReadHead(std::string_view bytes, bool& progressed) {
     return bytes.size();
   }
   answers_head_ = head.method == http::Method::kHead;
-  answers_old_http_ = head.minor_version == 0;
+  if (head.minor_version == 0) protocol_ = Protocol::kHttp10;
+  keep_alive_ = head.keep_alive;
   step_ = Step::kAnswering;
   since_ = progress_ = shard_.now();
   input_whole_ = head.framing == http::Framing::kNone;
-  stream_ = shard_.Route(*this, head_bytes, head);
-  if (stream_ != nullptr && step_ == Step::kAnswering) {
-    if (stream_->body_complete()) {
-      stream_->Begin(&head);
+  exchange_ = shard_.Route(*this, head_bytes, head);
+  if (exchange_ != nullptr && step_ == Step::kAnswering) {
+    if (exchange_->body_complete()) {
+      input_whole_ = true;
+      exchange_->Begin(&head);
     } else {
       step_ = Step::kBody;
-      stream_->ExpectBody();
+      exchange_->ExpectBody();
     }
   }
   return scanned.end;
 }
 
-void Connection::OnInputEnd() {
+void Http1Connection::OnInputEnd() {
   // Nothing of a request, or a part of one that will never be whole, and that nobody waits for.
   const bool half_a_head = step_ == Step::kHead && !input_.empty();
   if (half_a_head || step_ == Step::kBody) {
@@ -233,7 +216,7 @@ void Connection::OnInputEnd() {
 
 // --- output
 
-Output& Connection::NeedOutput() {
+Output& Http1Connection::NeedOutput() {
   if (output_ == nullptr) {
     output_ =
         std::make_unique<Output>(shard_.budget(),
@@ -245,18 +228,19 @@ Output& Connection::NeedOutput() {
 
 // How much of it the socket takes at once, where nothing waits before it; nothing where the client
 // is gone.
-std::optional<std::size_t> Connection::SendNow(std::string_view first,
-                                               std::span<const Piece> pieces) {
+std::optional<std::size_t> Http1Connection::SendNow(std::string_view first,
+                                                    std::span<const Piece> pieces) {
   if (output_ != nullptr) return 0;
-  const os::Moved moved = SendSome(socket_, first, pieces);
+  const os::Moved moved = transport_.Send(first, pieces);
   if (moved.state == os::Moved::State::kGone) return std::nullopt;
   shard_.lane().Add(telemetry::Counter::kBytesSent, moved.bytes);
   progress_ = shard_.now();
   return moved.bytes;
 }
 
-void Connection::Send(std::string_view bytes) {
+void Http1Connection::Write(std::string_view bytes) {
   if (closed() || bytes.empty()) return;
+  answer_bytes_ += bytes.size();
   const auto sent = SendNow(bytes, {});
   if (!sent) return Abort();
   bytes.remove_prefix(*sent);
@@ -268,9 +252,69 @@ void Connection::Send(std::string_view bytes) {
   WriteRest();
 }
 
-std::uint64_t Connection::SendPieces(std::string_view head, Body pieces) {
+void Http1Connection::SendInterim(int status, std::string_view fields) {
+  if (protocol_ == Protocol::kHttp10) return;
+  answer_begun_ = true;
+  std::string& out = shard_.wire_buffer();
+  out.clear();
+  http::AppendStatusLine(out, status);
+  out += fields;
+  out += "\r\n";
+  Write(out);
+}
+
+// With what only this connection's client is to know: RFC 9112 6.1 and 9.3.
+void Http1Connection::AppendHead(std::string& out, const AnswerHead& head) {
+  answer_begun_ = true;
+  const bool http10 = protocol_ == Protocol::kHttp10;
+  chunked_ = head.framing == Framing::kUntilEnd && !http10;
+  const bool ends_it = head.framing == Framing::kUntilEnd && http10;
+  keep_alive_ = keep_alive_ && input_whole_ && !ends_it && shard_.KeepsAlive(*this);
+  if (head.reason.empty()) {
+    http::AppendStatusLine(out, head.status);
+  } else {
+    http::AppendStatusLine(out, head.status, head.reason);
+  }
+  out += head.fields;
+  if (chunked_) http::AppendField(out, "Transfer-Encoding", "chunked");
+  if (!keep_alive_) {
+    http::AppendField(out, "Connection", "close");
+  } else if (http10) {
+    http::AppendField(out, "Connection", "keep-alive");
+  }
+  out += "\r\n";
+}
+
+void Http1Connection::SendHead(const AnswerHead& head, std::string_view body, Last last) {
+  std::string& out = shard_.wire_buffer();
+  out.clear();
+  AppendHead(out, head);
+  if (chunked_) {
+    http::AppendChunk(out, body);
+    if (last == Last::kYes) out += http::kLastChunk;
+  } else {
+    out += body;
+  }
+  Write(out);
+}
+
+void Http1Connection::Send(std::string_view body, Last last) {
+  if (!chunked_) return Write(body);
+  std::string& out = shard_.wire_buffer();
+  out.clear();
+  http::AppendChunk(out, body);
+  if (last == Last::kYes) out += http::kLastChunk;
+  Write(out);
+}
+
+std::uint64_t Http1Connection::SendPieces(const AnswerHead& answer_head, Body pieces) {
   std::uint64_t left = 0;
   if (closed()) return left;
+  std::string& out = shard_.wire_buffer();
+  out.clear();
+  AppendHead(out, answer_head);
+  std::string_view head = out;
+  answer_bytes_ += head.size() + pieces.size();
   for (std::size_t taken = 1; taken > 0 && (!head.empty() || !pieces.empty());) {
     const auto sent = SendNow(head, pieces.pieces());
     if (!sent) {
@@ -295,43 +339,50 @@ std::uint64_t Connection::SendPieces(std::string_view head, Body pieces) {
   return left;
 }
 
-void Connection::SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) {
+void Http1Connection::SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) {
   if (closed()) return;
+  answer_bytes_ += size;
   NeedOutput().AppendFile(std::move(file), offset, size);
   WriteRest();
 }
 
-void Connection::RecordWhenSent(StaticRecord record) {
-  record_ = std::make_unique<StaticRecord>(std::move(record));
+void Http1Connection::RecordWhenSent(AnswerRecord record) {
+  if (output_ != nullptr) output_->KeepRecord(std::move(record));
 }
 
-void Connection::TellRecord() {
-  if (record_ == nullptr) return;
-  const auto record = std::move(record_);
-  shard_.Record(*this, *record, pending());
+void Http1Connection::GoOnLater() {
+  shard_.PumpLater(*this);
 }
 
-void Connection::WriteRest() {
-  if (!registered_ && !Register()) return Abort();
-  Write();
+void Http1Connection::TellRecord() {
+  if (output_ == nullptr) return;
+  if (const auto record = output_->TakeRecord()) shard_.Record(*this, *record, pending());
 }
 
-void Connection::Write() {
+void Http1Connection::WriteRest() {
+  if (!Register()) return Abort();
+  WriteOutput();
+}
+
+void Http1Connection::WriteOutput() {
   const std::uint64_t before = output_->sent();
-  const Output::Wrote wrote = output_->WriteTo(socket_);
+  const Output::Wrote wrote = output_->WriteTo(transport_);
   const std::uint64_t sent = output_->sent() - before;
   if (sent > 0) progress_ = shard_.now();
   shard_.lane().Add(telemetry::Counter::kBytesSent, sent);
   AfterWrite(wrote);
 }
 
-void Connection::AfterWrite(Output::Wrote wrote) {
+void Http1Connection::AfterWrite(Output::Wrote wrote) {
   if (wrote == Output::Wrote::kGone) {
-    if (stream_ != nullptr) stream_->OnClientGone();
+    if (exchange_ != nullptr) exchange_->OnClientGone();
     return Close();
   }
-  if (wrote == Output::Wrote::kAll) output_.reset();
-  if (stream_ != nullptr) stream_->OnWritable();
+  if (wrote == Output::Wrote::kAll) {
+    TellRecord();
+    output_.reset();
+  }
+  if (exchange_ != nullptr) exchange_->OnWritable();
   if (closed()) return;
   if (output_ == nullptr && step_ == Step::kFlushing) {
     Flushed();
@@ -340,20 +391,18 @@ void Connection::AfterWrite(Output::Wrote wrote) {
   }
 }
 
-void Connection::AnswerDone(After after) {
+void Http1Connection::Finish() {
   if (closed()) return;
-  after_ = after;
-  if (stream_ != nullptr) shard_.Retire(std::move(stream_));
+  if (exchange_ != nullptr) shard_.Retire(std::move(exchange_));
   step_ = Step::kFlushing;
   if (output_ != nullptr) return ArmTimer();
   Flushed();
 }
 
-void Connection::Flushed() {
-  TellRecord();
+void Http1Connection::Flushed() {
   const bool enough = requests_ >= shard_.settings().requests_per_connection_max;
   if (enough) shard_.lane().Add(telemetry::Limit::kRequestsPerConnection);
-  if (after_ == After::kClose || draining_ || enough) return Linger();
+  if (!keep_alive_ || draining_ || enough) return Linger();
   step_ = Step::kHead;
   since_ = progress_ = shard_.now();
   // Who calls us outside Pump() lets the next pipelined request begin at the turn's end.
@@ -362,65 +411,59 @@ void Connection::Flushed() {
   if (!input_.empty() || readable_ || input_ended_) shard_.PumpLater(*this);
 }
 
-void Connection::Abort() {
+void Http1Connection::Abort() {
   if (closed()) return;
-  if (stream_ != nullptr) stream_->OnClientGone();
+  if (exchange_ != nullptr) exchange_->OnClientGone();
   Close();
 }
 
-void Connection::Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) {
-  const http::Refusal& refusal = http::RefusalOf(kind);
-  shard_.lane().CountRefusal(static_cast<std::size_t>(kind));
-  shard_.CountLimit(kind);
-  shard_.Refuse(*this,
-                {.status = refusal.status, .why = refusal.reason, .step = step, .head = head});
+void Http1Connection::Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) {
+  keep_alive_ = false;
+  shard_.Refuse(*this, kind, step, head);
 }
 
 // --- the end
 
-void Connection::Drain() {
+void Http1Connection::Drain() {
   draining_ = true;
   if (Idle()) Close();
 }
 
-void Connection::ShowBroken() {
-  if (stream_ != nullptr) stream_->OnBroken();
+void Http1Connection::ShowBroken() {
+  if (exchange_ != nullptr) exchange_->OnBroken();
 }
 
 // A close() with unread input resets the connection, and the reset may overtake our last answer
 // (RFC 9112 9.6): so say that no more comes, and read until the client has seen it.
-void Connection::Linger() {
+void Http1Connection::Linger() {
   if (input_ended_ || (input_whole_ && input_.empty())) return Close();
   step_ = Step::kLingering;
   since_ = shard_.now();
-  os::EndSending(socket_);
+  transport_.EndSending();
   if (!Register()) return Close();
   Discard();
 }
 
-void Connection::Discard() {
+void Http1Connection::Discard() {
   const std::span<char> buffer = shard_.read_buffer();
   for (int reads = 0; reads < 16; ++reads) {
-    const os::Moved moved = os::Receive(socket_, buffer);
+    const os::Moved moved = transport_.Receive(buffer);
     if (moved.state == os::Moved::State::kNotNow) return ArmTimer();
     if (moved.state == os::Moved::State::kGone || moved.bytes == 0) return Close();
   }
   Close();  // it goes on sending
 }
 
-void Connection::Close() {
+void Http1Connection::Close() {
   if (closed()) return;
-  step_ = Step::kClosed;
+  CloseSocket();
   TellRecord();
-  shard_.reactor().timers().Disarm(*this);
-  if (registered_) shard_.reactor().Unwatch(socket_.get(), *this);
-  if (stream_ != nullptr) shard_.Retire(std::move(stream_));
-  shard_.Doom(*this);
+  if (exchange_ != nullptr) shard_.Retire(std::move(exchange_));
 }
 
 // --- time
 
-Time Connection::Deadline() const {
+Time Http1Connection::Deadline() const {
   const Settings& settings = shard_.settings();
   Time deadline = Time::max();
   switch (step_) {
@@ -430,15 +473,14 @@ Time Connection::Deadline() const {
     case Step::kBody:
       deadline = std::min(
           progress_ + settings.body_timeout,
-          AtRate(since_ + settings.body_timeout, stream_->body().size(), settings.body_rate_min));
+          AtRate(since_ + settings.body_timeout, exchange_->body().size(), settings.body_rate_min));
       break;
     case Step::kAnswering:
-      if (stream_ != nullptr) deadline = stream_->deadline();
+      if (exchange_ != nullptr) deadline = exchange_->deadline();
       break;
     case Step::kLingering:
       return since_ + kLingerTime;
     case Step::kFlushing:
-    case Step::kClosed:
       break;
   }
   if (output_ != nullptr) {
@@ -447,19 +489,19 @@ Time Connection::Deadline() const {
   return deadline;
 }
 
-Time Connection::WriteRateDeadline() const {
+Time Http1Connection::WriteRateDeadline() const {
   const Settings& settings = shard_.settings();
   return AtRate(
       output_->since() + settings.write_timeout, output_->sent(), settings.write_rate_min);
 }
 
-void Connection::ArmTimer() {
+void Http1Connection::ArmTimer() {
   if (closed()) return;
   const Time deadline = Deadline();
   if (deadline != Time::max()) shard_.reactor().timers().Arm(*this, deadline);
 }
 
-void Connection::OnTimer() {
+void Http1Connection::OnTimer() {
   const Time now = shard_.now();
   if (now < Deadline()) return ArmTimer();
   const Settings& settings = shard_.settings();
@@ -478,20 +520,20 @@ void Connection::OnTimer() {
         return Close();
       }
       shard_.lane().Add(telemetry::Limit::kHeadTimeout);
+      ForgetRequest();
       return shard_.Refuse(*this,
                            {.status = 408, .why = "the request head did not arrive in time"});
     case Step::kBody: {
       const bool stopped = now >= progress_ + settings.body_timeout;
       shard_.lane().Add(stopped ? telemetry::Limit::kBodyTimeout : telemetry::Limit::kBodyRate);
-      return stream_->OnBodyTimeout();
+      return exchange_->OnBodyTimeout();
     }
     case Step::kAnswering:
-      if (stream_ != nullptr) stream_->OnDeadline(now);
+      if (exchange_ != nullptr) exchange_->OnDeadline(now);
       return ArmTimer();
     case Step::kLingering:
       return Close();
     case Step::kFlushing:
-    case Step::kClosed:
       return ArmTimer();
   }
 }

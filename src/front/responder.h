@@ -1,0 +1,87 @@
+#pragma once
+// The client's side of one request: where its answer goes, whatever protocol carries it.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "front/body.h"
+#include "front/peer.h"
+#include "http/refusal.h"
+#include "os/fd.h"
+#include "telemetry/metric_table.h"
+
+namespace onebox::front {
+
+enum class Protocol : std::uint8_t { kHttp10, kHttp11 };
+
+// What follows the head.
+enum class Framing : std::uint8_t {
+  kNone,      // no byte: the answer to HEAD, 204, 304
+  kLength,    // as many as Content-Length among the fields says
+  kUntilEnd,  // as many as come
+};
+
+enum class Last : bool { kNo, kYes };  // whether it is the end of the body
+
+struct AnswerHead {
+  int status = 200;              // 200 to 599
+  std::string_view reason = {};  // empty: the usual one
+  // Whole lines, each with its CRLF, without the empty line after the last. Never one that belongs to
+  // the connection (RFC 9110 7.6.1): Connection, Transfer-Encoding and the like.
+  std::string_view fields = {};
+  Framing framing = Framing::kNone;
+};
+
+// An answer from pieces that has not left whole yet: the access log hears of it when it has, or never
+// will.
+struct AnswerRecord {
+  std::string head;  // of the request, as it was read
+  std::string id;
+  std::string answer_fields;
+  int status = 0;
+  std::uint64_t body_bytes = 0;
+  Time began{};
+};
+
+// One answer: SendInterim() any number of times, a head, its body in parts, Finish(). Or Refuse(), or
+// Abort() at any time. After the end, and where the client turns out to be gone, the rest is not heard;
+// who answers may be gone too when these return: see Exchange.
+class Responder {
+ public:
+  virtual const Peer& peer() const = 0;
+  virtual Protocol protocol() const = 0;
+  virtual bool answers_head() const = 0;       // the request was HEAD: no body
+  virtual std::uint32_t requests() const = 0;  // of this connection until now, this one included
+
+  // RFC 9110 15.2: 100, 103. Not to a client of HTTP/1.0.
+  virtual void SendInterim(int status, std::string_view fields) = 0;
+  virtual void SendHead(const AnswerHead& head, std::string_view body, Last last) = 0;
+  virtual void Send(std::string_view body, Last last) = 0;
+  // The whole answer, its body from pieces. How many bytes have left at once.
+  virtual std::uint64_t SendPieces(const AnswerHead& head, Body body) = 0;
+  // The rest of a body of Framing::kLength.
+  virtual void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) = 0;
+  virtual void Finish() = 0;
+  // The answer cannot be completed: the client must notice.
+  virtual void Abort() = 0;
+  // An answer of our own to what is no valid request; nothing more is read from this client. `head`: as
+  // far as there is one.
+  virtual void Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) = 0;
+
+  virtual bool gone() const = 0;
+  virtual std::uint64_t pending() const = 0;  // bytes of answers that wait to leave
+  // Of the answer, heads and framing included: given to the client's side, if not all sent.
+  virtual std::uint64_t answer_bytes() const = 0;
+  virtual void RecordWhenSent(AnswerRecord record) = 0;
+  // The exchange's deadline() has changed.
+  virtual void ArmTimer() = 0;
+  // Calls the exchange's OnWritable() once more at the turn's end.
+  virtual void GoOnLater() = 0;
+
+ protected:
+  ~Responder() = default;
+};
+
+}  // namespace onebox::front
