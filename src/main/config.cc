@@ -93,8 +93,8 @@ class Values {
 };
 
 std::string OfMount(const Element& mount, std::string_view key) {
-  const auto found = mount.more.find(std::string(key));
-  if (found != mount.more.end()) return found->second.text;
+  const std::string said = TextOf(mount.more, key);
+  if (!said.empty()) return said;
   return std::string(FindOption(fmt::format("{}{}", kMountPrefix, key))->standard);
 }
 
@@ -115,11 +115,11 @@ std::uint32_t PerCent(std::string_view text) {
   return static_cast<std::uint32_t>(*ParseDecimal(text, 100));
 }
 
-std::uint32_t MakeMethods(std::string_view names) {
+std::uint32_t MakeMethods(std::span<const Element> names) {
   std::uint32_t methods = 0;
-  for (const std::string_view name : SplitWords(names, ',')) {
-    methods |= front::MethodBit(http::MethodOf(name));
-    if (name == "GET") methods |= front::MethodBit(http::Method::kHead);
+  for (const Element& name : names) {
+    methods |= front::MethodBit(http::MethodOf(name.text));
+    if (name.text == "GET") methods |= front::MethodBit(http::Method::kHead);
   }
   return methods;
 }
@@ -134,17 +134,16 @@ front::Priority MakePriority(std::string_view name) {
 
 // What it does not say holds as for the rest.
 front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
-  front::Route made{.path = route.text, .methods = 0, .rules = rest};
-  const auto if_said = [&route](const char* key, const auto& take) {
-    if (const auto found = route.more.find(key); found != route.more.end())
-      take(found->second.text);
+  front::Route made{
+      .path = route.text, .methods = MakeMethods(ElementsOf(route.more, "methods")), .rules = rest};
+  const auto if_said = [&route](std::string_view key, const auto& take) {
+    if (const std::string text = TextOf(route.more, key); !text.empty()) take(text);
   };
   const auto count = [](const std::string& text) {
     return static_cast<std::uint32_t>(
         *ParseDecimal(text, std::numeric_limits<std::uint32_t>::max()));
   };
   front::RouteRules& rules = made.rules;
-  if_said("methods", [&](const std::string& text) { made.methods = MakeMethods(text); });
   if_said("timeout", [&](const std::string& text) { rules.timeout = *ParseDuration(text); });
   if_said("body_bytes_max",
           [&](const std::string& text) { rules.body_bytes_max = *ParseBytes(text); });
@@ -410,11 +409,10 @@ void CheckAddresses(const Values& values, const Settings& settings, Mistakes& mi
   }
 }
 
-// REQUIRES: it says how many workers.
 Peak MakePeak(const Element& peak) {
   constexpr std::uint64_t kMost = std::numeric_limits<unsigned>::max();
   return {*plan::Hours::Parse(peak.text),
-          static_cast<unsigned>(*ParseDecimal(peak.more.find("workers")->second.text, kMost))};
+          static_cast<unsigned>(*ParseDecimal(TextOf(peak.more, "workers"), kMost))};
 }
 
 struct Pair {
@@ -460,65 +458,60 @@ void Print(std::string& out, std::string_view name, const std::vector<Element>& 
   out += fmt::format("{}\n", name);
   for (const Element& element : elements) {
     out += fmt::format("  {}={}\n", element.name, element.text);
-    for (const auto& [key, part] : element.more) {
-      out += fmt::format("    {}={}\n", key, part.text);
+    for (const auto& [key, inner] : element.more) {
+      Print(out, key, inner);
     }
   }
 }
 
 broker::QueueRule MakeRule(const Element& queue) {
   broker::QueueRule rule;
-  if (const auto rate = queue.more.find("rate"); rate != queue.more.end()) {
-    rule.rate = broker::Rate::Parse(rate->second.text);
+  if (const std::string rate = TextOf(queue.more, "rate"); !rate.empty()) {
+    rule.rate = broker::Rate::Parse(rate);
   }
-  if (const auto most = queue.more.find("concurrency"); most != queue.more.end()) {
-    rule.concurrency = static_cast<std::uint32_t>(*ParseDecimal(most->second.text, UINT32_MAX));
+  if (const auto most = ParseDecimal(TextOf(queue.more, "concurrency"), UINT32_MAX)) {
+    rule.concurrency = static_cast<std::uint32_t>(*most);
   }
   return rule;
 }
 
 void CheckQueues(const std::vector<Element>& queues, Mistakes& mistakes) {
   for (const Element& queue : queues) {
-    const auto rate = queue.more.find("rate");
-    if (rate == queue.more.end() || broker::Rate::Parse(rate->second.text)) continue;
+    const auto rate = ElementsOf(queue.more, "rate");
+    if (rate.empty() || broker::Rate::Parse(rate.front().text)) continue;
     mistakes.push_back(
         fmt::format("{}: [[queue]] \"{}\": expected a rate like \"10/s\", got \"{}\"",
                     queue.source,
                     queue.text,
-                    rate->second.text));
+                    rate.front().text));
   }
-}
-
-std::string PartOf(const Element& table, std::string_view key) {
-  const auto found = table.more.find(std::string(key));
-  return found == table.more.end() ? std::string() : found->second.text;
 }
 
 // REQUIRES: CheckJobs() had nothing to say.
 schedule::JobSpec MakeJob(const Element& table) {
   schedule::JobSpec job;
   job.name = table.text;
-  job.zone = PartOf(table, "tz");
+  job.zone = TextOf(table.more, "tz");
   for (const auto& [key, kind] : schedule::kTriggerNames) {
-    if (PartOf(table, key).empty()) continue;
+    if (TextOf(table.more, key).empty()) continue;
     job.kind = kind;
-    job.text = PartOf(table, key);
+    job.text = TextOf(table.more, key);
   }
   for (const auto& [key, work] : schedule::kWorkNames) {
-    if (PartOf(table, key).empty()) continue;
+    if (TextOf(table.more, key).empty()) continue;
     job.work = work;
-    job.what = PartOf(table, key);
+    job.what = TextOf(table.more, key);
   }
   using schedule::ValueIn;
-  if (const auto overlap = ValueIn(schedule::kOverlapNames, PartOf(table, "overlap"))) {
+  if (const auto overlap = ValueIn(schedule::kOverlapNames, TextOf(table.more, "overlap"))) {
     job.overlap = *overlap;
   }
-  if (const auto which = ValueIn(schedule::kCatchUpNames, PartOf(table, "catch_up"))) {
+  if (const auto which = ValueIn(schedule::kCatchUpNames, TextOf(table.more, "catch_up"))) {
     job.catch_up.which = *which;
   }
-  if (const auto jitter = ParseDuration(PartOf(table, "jitter"))) job.jitter = *jitter;
-  if (const auto timeout = ParseDuration(PartOf(table, "timeout"))) job.timeout = *timeout;
-  if (const auto retries = ParseDecimal(PartOf(table, "retries"), UINT32_MAX)) {
+  if (const auto jitter = ParseDuration(TextOf(table.more, "jitter"))) job.jitter = *jitter;
+  if (const auto timeout = ParseDuration(TextOf(table.more, "timeout"))) job.timeout = *timeout;
+  if (const auto retries = ParseDecimal(TextOf(table.more, "retries"), UINT32_MAX)) {
     job.retries = static_cast<std::uint32_t>(*retries);
   }
   return job;
@@ -527,7 +520,7 @@ schedule::JobSpec MakeJob(const Element& table) {
 template <std::size_t kSize, typename Value>
 bool HasOneOf(const Element& table, const std::array<schedule::Named<Value>, kSize>& keys) {
   return std::count_if(keys.begin(), keys.end(), [&](const auto& key) {
-           return !PartOf(table, key.first).empty();
+           return !TextOf(table.more, key.first).empty();
          }) == 1;
 }
 
@@ -696,11 +689,6 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   CheckQueues(values.All("queue"), mistakes);
   CheckJobs(values.All("job"), mistakes);
   CheckServers(values, settings, mistakes);
-  for (const Element& peak : values.All("app.peak")) {
-    if (peak.more.find("workers") != peak.more.end()) continue;
-    mistakes.push_back(
-        fmt::format("{}: [[app.peak]] \"{}\": expected workers", peak.source, peak.text));
-  }
   if (const auto user = MakeUser(values); !user.ok()) {
     const bool by_group = values.Text("app.user").empty();
     mistakes.push_back(fmt::format(

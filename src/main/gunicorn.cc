@@ -100,8 +100,7 @@ Status TakeSetting(const json& object, const std::string& chdir, Layer& layer) {
   const auto source = Text(object, "source");
   if (!name || !values || !source) return BrokenAnswer("settings");
   const Option* option = FindOption(*name);
-  if (option == nullptr || option->shape == Shape::kMounts ||
-      option->name.starts_with(kMountPrefix) ||
+  if (option == nullptr || HasRows(*option) || IsPart(*option) ||
       (option->shape == Shape::kOne && values->size() != 1)) {
     return BrokenAnswer(*name);
   }

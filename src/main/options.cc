@@ -34,7 +34,7 @@ constexpr std::array kOptions = {
 
   Option{.name = "app.target", .standard = "",
     .help = "The WSGI app: module:attribute, or module:factory() with literal arguments.",
-    .flag = "TARGET", .form = "TARGET", .found = "must be given"},
+    .flag = "TARGET", .form = "TARGET", .found = kMustBeGiven},
   Option{.name = "app.chdir", .kind = Kind::kPath, .standard = ".",
     .help = "Folder that the app runs in, and is imported from.", .flag = "--chdir", .form = "DIR"},
   Option{.name = "app.python", .kind = Kind::kPath, .standard = "",
@@ -122,16 +122,16 @@ constexpr std::array kOptions = {
     .shape = Shape::kTables, .found = "none"},
   Option{.name = "app.peak.at", .kind = Kind::kHours, .standard = "",
     .help = "From when to when, each day, by the clock of a place or, without one, of this machine. The workers are there from two minutes before.",
-    .found = "must be given"},
+    .found = kMustBeGiven},
   Option{.name = "app.peak.workers", .kind = Kind::kInteger, .standard = "",
-    .help = "Workers at these hours, at least.", .min = "1", .max = "512", .found = "must be given"},
+    .help = "Workers at these hours, at least.", .min = "1", .max = "512", .found = kMustBeGiven},
 
   Option{.name = "route", .standard = "",
     .help = "Rules for some requests to the app, one [[route]] after the other: the first that matches holds.",
     .shape = Shape::kTables, .found = "none"},
   Option{.name = "route.path", .kind = Kind::kPattern, .standard = "",
     .help = "Its paths: one path, all below one, or a pattern whose * is one segment and whose ** is any number.",
-    .found = "must be given"},
+    .found = kMustBeGiven},
   Option{.name = "route.methods", .kind = Kind::kChoice, .standard = "",
     .help = "Its methods; GET stands for HEAD too.", .choices = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE",
     .shape = Shape::kList, .found = "all"},
@@ -222,7 +222,7 @@ constexpr std::array kOptions = {
     .help = "Prefixes that are served from folders: \"/static/\" = \"DIR\", or = { dir = \"DIR\", ... }.",
     .flag = "--static", .form = "/PREFIX/=DIR", .shape = Shape::kMounts, .found = "none"},
   Option{.name = "static.PREFIX.dir", .kind = Kind::kPath, .standard = "",
-    .help = "The folder.", .found = "must be given"},
+    .help = "The folder.", .found = kMustBeGiven},
   Option{.name = "static.PREFIX.max_age", .kind = Kind::kDuration, .standard = "5m",
     .help = "Cache-Control's max-age of its files; then they are revalidated.", .min = "0s", .max = "3650d"},
   Option{.name = "static.PREFIX.immutable", .kind = Kind::kBool, .standard = "true",
@@ -288,7 +288,7 @@ constexpr std::array kOptions = {
     .help = "What a queue of tasks may do, one [[queue]] after the other.",
     .shape = Shape::kTables, .found = "none"},
   Option{.name = "queue.name", .standard = "",
-    .help = "Its name, as the app's tasks have it.", .found = "must be given"},
+    .help = "Its name, as the app's tasks have it.", .found = kMustBeGiven},
   Option{.name = "queue.rate", .standard = "",
     .help = "Tasks of it that begin within a time: \"10/s\", \"100/m\", \"5/h\" or \"1/d\".", .found = "no limit"},
   Option{.name = "queue.concurrency", .kind = Kind::kInteger, .standard = "",
@@ -310,7 +310,7 @@ constexpr std::array kOptions = {
     .help = "A job that is run at its times, one [[job]] after the other, beside those that the app declares.",
     .shape = Shape::kTables, .found = "none"},
   Option{.name = "job.name", .standard = "",
-    .help = "Its name. It hides a job of the app that has the same.", .found = "must be given"},
+    .help = "Its name. It hides a job of the app that has the same.", .found = kMustBeGiven},
   Option{.name = "job.every", .standard = "",
     .help = "An interval, aligned to the clock: \"5 minutes\". Each job has one of every, cron and at.", .found = "none"},
   Option{.name = "job.cron", .standard = "",
@@ -432,12 +432,24 @@ std::optional<std::string> CheckAddress(std::string_view text) {
   return std::string(text);
 }
 
+// "a table", or what may stand for it.
+std::string ExpectedTable(const Option& option) {
+  const Option& first = *RowsOf(option).front();
+  if (first.found != kMustBeGiven) return "a table";
+  return fmt::format("{}, or a table with {}", first.expected(), first.key());
+}
+
 // What log.access has, and would be a file of that name.
 bool IsErrorLogOff(const Option& option, std::string_view text) {
   return option.name == "log.error" && text == "off";
 }
 
 }  // namespace
+
+std::string Option::prefix() const {
+  if (shape == Shape::kMounts) return std::string(kMountPrefix);
+  return fmt::format("{}.", rows.empty() ? name : rows);
+}
 
 std::string Option::variable() const {
   std::string variable = "ONEBOX_";
@@ -456,7 +468,8 @@ std::string Option::expected() const {
   if (shape == Shape::kList) return fmt::format("a list, each {}", text);
   if (shape == Shape::kMap && keys.empty()) return "a table of names and texts";
   if (shape == Shape::kMap) return fmt::format("a table of {} and {}", ListedChoices(keys), text);
-  if (shape == Shape::kMounts) return "a folder, or a table with dir";
+  if (shape == Shape::kMounts || shape == Shape::kTable) return ExpectedTable(*this);
+  if (shape == Shape::kTables && IsPart(*this)) return "a list of tables";
   if (shape == Shape::kTables) return fmt::format("tables [[{}]]", name);
   return text;
 }
@@ -477,14 +490,31 @@ bool IsOfCheck(const Option& option) {
   return std::find(kNames.begin(), kNames.end(), option.name) != kNames.end();
 }
 
+bool HasRows(const Option& option) {
+  return option.shape == Shape::kTable || option.shape == Shape::kTables ||
+         option.shape == Shape::kMounts;
+}
+
+std::vector<const Option*> RowsOf(const Option& option) {
+  const std::string prefix = option.prefix();
+  std::vector<const Option*> rows;
+  for (const Option& row : kOptions) {
+    if (!row.name.starts_with(prefix)) continue;
+    const bool of_a_table_in_it = row.name.find('.', prefix.size()) != row.name.npos;
+    if (!of_a_table_in_it) rows.push_back(&row);
+  }
+  return rows;
+}
+
 bool IsPart(const Option& option) {
   if (option.name.starts_with(kMountPrefix)) return true;
   const Option* whole = option.table().empty() ? nullptr : FindOption(option.table());
-  return whole != nullptr && whole->shape == Shape::kTables;
+  return whole != nullptr && HasRows(*whole);
 }
 
 bool IsWritable(const Option& option) {
-  return option.shape != Shape::kTables && !IsPart(option);
+  const bool in_the_file_alone = option.shape == Shape::kTable || option.shape == Shape::kTables;
+  return !in_the_file_alone && !IsPart(option);
 }
 
 std::optional<std::string> CheckValue(const Option& option, std::string_view text) {

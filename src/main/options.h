@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace onebox::main {
 
@@ -33,8 +34,12 @@ enum class Shape : std::uint8_t {
   kList,
   kMap,     // names to values
   kMounts,  // prefixes to folders: rows "static.PREFIX.*" are what a folder may say
+  kTable,  // a table: rows "NAME.*" are its keys; where the first must be given, it may stand for all
   kTables,  // an array of tables, in order: rows "NAME.*" are the keys of one, the first must be there
 };
+
+// What stands under `found` where there is no default and no other way.
+inline constexpr std::string_view kMustBeGiven = "must be given";
 
 struct Option {
   // "front.body_bytes_max", "app.peak.at": the table, a point, the key; no table: top level.
@@ -51,14 +56,15 @@ struct Option {
   Shape shape = Shape::kOne;
   std::string_view found = {};  // where the default is empty: how it is found
   std::string_view keys = {};   // of a map: those that there are, separated by commas; empty: any
+  std::string_view rows = {};   // of tables: whose rows theirs are, as "route"; empty: their own
 
   constexpr std::string_view table() const {
     const std::size_t point = name.starts_with("static.") ? name.find('.') : name.rfind('.');
     return point == std::string_view::npos ? std::string_view() : name.substr(0, point);
   }
-  constexpr std::string_view key() const {
-    return name.substr(table().empty() ? 0 : table().size() + 1);
-  }
+  constexpr std::string_view key() const { return name.substr(name.rfind('.') + 1); }
+  // Of a table, tables or mounts: what the names of its rows begin with, as "route."
+  std::string prefix() const;
   // "ONEBOX_FRONT_BODY_BYTES_MAX"
   std::string variable() const;
   // What a value must be, for messages: "a size like \"16 MiB\", from 1 KiB to 1 TiB".
@@ -67,7 +73,11 @@ struct Option {
 
 inline constexpr std::string_view kMountPrefix = "static.PREFIX.";
 
-// Whether the row is a key of a mount or of one of several tables, so that it has no value by itself.
+// Whether rows are its keys.
+bool HasRows(const Option& option);
+// The rows that are its keys, in their order.
+std::vector<const Option*> RowsOf(const Option& option);
+// Whether the row is a key of a table, of one of several, or of a mount, so that it has no value by itself.
 bool IsPart(const Option& option);
 // Whether it can be said outside of the file.
 bool IsWritable(const Option& option);

@@ -196,13 +196,14 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[static]\n'/static/' = { dri = '.' }\n",
        "onebox.toml:2: [static] \"/static/\" dri: there is no such key; did you mean \"dir\"?"},
       {"[static]\n'/static/' = { max_age = '1h' }\n",
-       "onebox.toml:2: [static] \"/static/\": expected dir, the folder"},
+       "onebox.toml:2: [static] \"/static/\": expected dir"},
       {"[route]\npath = '/a'\n", "onebox.toml:1: route: expected tables [[route]], got a table"},
       {"[[route]]\nmethods = ['GET']\n", "onebox.toml:1: [[route]]: expected path"},
       {"[[app.peak]]\nat = '20:30'\n",
        "onebox.toml:2: [[app.peak]] at: expected hours like \"20:30-23:00\", or with a place that "
        "the time zone database has: \"20:30-23:00 Europe/Berlin\", got \"20:30\""},
-      {"[[app.peak]]\nat = '20:30-23:00'\nworker = 3\n",
+      {"[[app.peak]]\nat = '20:30-23:00'\n", "onebox.toml:1: [[app.peak]]: expected workers"},
+      {"[[app.peak]]\nat = '20:30-23:00'\nworker = 3\nworkers = 3\n",
        "onebox.toml:3: [[app.peak]] worker: there is no such key; did you mean \"workers\"?"},
       {"[app]\npeek = 3\n",
        "onebox.toml:2: [app] peek: there is no such key; did you mean \"peak\"?"},
@@ -221,7 +222,7 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[front]\nerror_pages = { 505 = 'x' }\n",
        "onebox.toml:2: [front] error_pages 505: there is no such key; did you mean \"500\"?"},
       {"[static]\n'/static/' = 5\n",
-       "onebox.toml:2: [static] \"/static/\": expected a folder, or a table with dir, got 5"},
+       "onebox.toml:2: [static] \"/static/\": expected a path, or a table with dir, got 5"},
       {"[log]\nlevel = 'warn'\n",
        "onebox.toml:2: [log] level: expected \"debug\", \"info\", \"warning\" or \"error\", got "
        "\"warn\""},
@@ -283,7 +284,7 @@ TEST(ReadToml, CountsRelativeFoldersFromTheFilesFolder) {
   EXPECT_EQ(settings.at("front.listen")[0].text, "unix:/srv/app/app.sock");
   EXPECT_EQ(settings.at("front.listen")[1].text, "unix:@abstract");
   EXPECT_EQ(settings.at("static")[0].text, "/srv/app/files");
-  EXPECT_EQ(settings.at("static")[1].more.at("max_age").text, "1m");
+  EXPECT_EQ(TextOf(settings.at("static")[1].more, "max_age"), "1m");
   EXPECT_EQ(TextOf(settings, "log.access"), "-");
   EXPECT_EQ(TextOf(settings, "log.error"), "/srv/error.log");
 }
@@ -301,6 +302,20 @@ TEST(ReadToml, SurvivesTheFileCutAtEveryByte) {
   }
 }
 
+// That `settings` says all that `said` does.
+void ExpectHolds(const Settings& settings, const Settings& said) {
+  for (const auto& [name, elements] : said) {
+    SCOPED_TRACE(name);
+    ASSERT_THAT(settings, testing::Contains(testing::Key(name)));
+    ASSERT_EQ(settings.at(name).size(), elements.size());
+    for (std::size_t i = 0; i < elements.size(); ++i) {
+      EXPECT_EQ(settings.at(name)[i].name, elements[i].name);
+      EXPECT_EQ(settings.at(name)[i].text, elements[i].text);
+      ExpectHolds(settings.at(name)[i].more, elements[i].more);
+    }
+  }
+}
+
 TEST(PrintSettings, IsAFileThatSaysTheSame) {
   Settings settings = Defaults("/srv/app");
   Overlay(
@@ -314,16 +329,7 @@ TEST(PrintSettings, IsAFileThatSaysTheSame) {
   const Layer printed = Read(PrintSettings(settings));
   EXPECT_THAT(printed.mistakes, IsEmpty());
   Overlay(again, printed.settings);
-  for (const auto& [name, elements] : settings) {
-    SCOPED_TRACE(name);
-    ASSERT_EQ(again.at(name).size(), elements.size());
-    for (std::size_t i = 0; i < elements.size(); ++i) {
-      EXPECT_EQ(again.at(name)[i].text, elements[i].text);
-      for (const auto& [key, part] : elements[i].more) {
-        EXPECT_EQ(again.at(name)[i].more.at(key).text, part.text) << key;
-      }
-    }
-  }
+  ExpectHolds(again, settings);
 }
 
 // Each line of the print, without the spaces before its source.

@@ -100,7 +100,8 @@ void AppendOption(std::string& text, const Option& option) {
 // A value as it stands in the file.
 std::string Toml(const Option& option, std::string_view text) {
   const bool number = option.kind == Kind::kInteger && !text.empty() && text.front() <= '9';
-  return number || option.kind == Kind::kBool ? std::string(text) : Quoted(text);
+  const bool truth = option.kind == Kind::kBool && (text == "true" || text == "false");
+  return number || truth ? std::string(text) : Quoted(text);
 }
 
 std::string TomlList(const Option& option, const std::vector<Element>& elements) {
@@ -126,78 +127,88 @@ std::string Sources(const std::vector<Element>& elements) {
   return sources.empty() ? "default" : fmt::format("{}", fmt::join(sources, ", "));
 }
 
-// "max_age" of "static.PREFIX.max_age"
-std::string_view KeyOfPart(const Option& row) {
-  return row.name.substr(row.name.rfind('.') + 1);
-}
-
 std::string Line(std::string_view key, std::string_view value, std::string_view source) {
   return fmt::format("{:<50}  # {}\n", fmt::format("{} = {}", key, value), source);
 }
 
-// A key of one of several tables, or of a mount, that is not set: what is in force instead.
-std::string PrintUnset(const Option& row, const Settings& settings) {
-  const std::string_view key = KeyOfPart(row);
-  if (!row.standard.empty()) return Line(key, Toml(row, row.standard), "default");
-  const Option* of_all = FindOption(row.found);  // "app.timeout"
-  if (of_all == nullptr) return fmt::format("# {}: {}\n", key, row.found);
-  return Line(key, Toml(row, TextOf(settings, row.found)), fmt::format("as {}", row.found));
+// A value or a list of them as it stands in the file.
+std::string TomlOf(const Option& option, const std::vector<Element>& elements) {
+  return option.shape == Shape::kOne ? Toml(option, elements.front().text)
+                                     : TomlList(option, elements);
 }
 
-std::string PrintPart(const Option& row, const Part& part) {
-  const std::string_view key = KeyOfPart(row);
-  if (row.shape != Shape::kList) return Line(key, Toml(row, part.text), part.source);
-  std::vector<Element> words;
-  for (const std::string_view word : SplitWords(part.text, ',')) {
-    words.push_back({"", std::string(word), part.source});
+std::vector<Element> StandardOf(const Option& option) {
+  if (option.shape == Shape::kOne) return {{"", std::string(option.standard), "default"}};
+  std::vector<Element> elements;
+  for (const std::string_view word : SplitWords(option.standard, ',')) {
+    elements.push_back({"", std::string(word), "default"});
   }
-  return Line(key, TomlList(row, words), part.source);
+  return elements;
 }
 
-// One table of several or one mount, each key in a line of its own; `prefix` is of the names of the
-// rows, whose first is what the element's text is of.
-std::string PrintParts(std::string_view prefix, const Element& element, const Settings& settings) {
-  std::string text;
-  bool first = true;
-  for (const Option& row : Options()) {
-    if (!row.name.starts_with(prefix)) continue;
-    const auto more = element.more.find(std::string(KeyOfPart(row)));
-    if (std::exchange(first, false)) {
-      text += PrintPart(row, {element.text, element.source});
+// A key of a table or of a mount that is not set: what is in force instead.
+std::string PrintUnset(const Option& row, const Settings& settings) {
+  if (!row.standard.empty()) return Line(row.key(), TomlOf(row, StandardOf(row)), "default");
+  const Option* of_all = FindOption(row.found);  // "app.timeout"
+  if (of_all == nullptr) return fmt::format("# {}: {}\n", row.key(), row.found);
+  const auto found = settings.find(row.found);
+  if (HasRows(*of_all) || found == settings.end() || found->second.empty()) {
+    return fmt::format("# {}: as {}\n", row.key(), row.found);
+  }
+  return Line(row.key(), TomlOf(row, found->second), fmt::format("as {}", row.found));
+}
+
+std::string PrintTables(const Option& option,
+                        const std::string& path,
+                        const std::vector<Element>& elements,
+                        const Settings& settings);
+
+// The keys of one table, each in a line of its own, and then the tables in it: what follows one of
+// those would be of that.
+std::string PrintRows(const Option& option,
+                      const std::string& path,
+                      const Element& table,
+                      const Settings& settings) {
+  std::string text, tables;
+  const auto rows = RowsOf(option);
+  const bool first_is_text =
+      rows.front()->shape == Shape::kOne && rows.front()->found == kMustBeGiven;
+  for (const Option* row : rows) {
+    const auto found = table.more.find(row->key());
+    if (row == rows.front() && first_is_text) {
+      text += Line(row->key(), Toml(*row, table.text), table.source);
+    } else if (found == table.more.end() || found->second.empty()) {
+      text += PrintUnset(*row, settings);
+    } else if (HasRows(*row)) {
+      tables += PrintTables(*row, fmt::format("{}.{}", path, row->key()), found->second, settings);
     } else {
-      text += more == element.more.end() ? PrintUnset(row, settings) : PrintPart(row, more->second);
+      text += Line(row->key(), TomlOf(*row, found->second), Sources(found->second));
     }
+  }
+  return text + tables;
+}
+
+// A table, several or mounts, each with its heading, which is made of `path`.
+std::string PrintTables(const Option& option,
+                        const std::string& path,
+                        const std::vector<Element>& elements,
+                        const Settings& settings) {
+  std::string text;
+  for (const Element& table : elements) {
+    std::string heading = fmt::format("[{}]", path);
+    if (option.shape == Shape::kMounts) heading = fmt::format("[{}.{}]", path, Quoted(table.name));
+    if (option.shape == Shape::kTables) heading = fmt::format("[{}]", heading);
+    text += fmt::format("\n{}\n{}", heading, PrintRows(option, path, table, settings));
   }
   return text;
 }
 
-std::string PrintOption(const Option& option,
-                        const std::vector<Element>& elements,
-                        const Settings& settings) {
-  std::string text;
-  if (option.shape == Shape::kTables) {
-    for (const Element& element : elements) {
-      text += fmt::format("\n[[{}]]\n", option.name);
-      text += PrintParts(fmt::format("{}.", option.name), element, settings);
-    }
-    return text;
+// One that has no rows.
+std::string PrintOption(const Option& option, const std::vector<Element>& elements) {
+  if (option.shape == Shape::kOne && elements.empty()) {
+    return fmt::format("# {}: {}\n", option.key(), option.found);
   }
-  if (option.shape == Shape::kMounts) {
-    if (elements.empty()) return "\n[static]\n";
-    for (const Element& mount : elements) {
-      text += fmt::format("\n[static.{}]\n", Quoted(mount.name));
-      text += PrintParts(kMountPrefix, mount, settings);
-    }
-    return text;
-  }
-  if (option.shape != Shape::kOne) {
-    return Line(option.key(), TomlList(option, elements), Sources(elements));
-  }
-  if (!elements.empty()) {
-    const Element& only = elements.front();
-    return Line(option.key(), Toml(option, only.text), only.source);
-  }
-  return fmt::format("# {}: {}\n", option.key(), option.found);
+  return Line(option.key(), TomlOf(option, elements), Sources(elements));
 }
 
 std::string InMarkdown(std::string_view text) {
@@ -282,8 +293,8 @@ std::string OptionsPage() {
   std::string page(kPageHead);
   std::string_view table = "none yet";
   for (const Option& option : Options()) {
-    const bool is_table = option.shape == Shape::kMounts || option.shape == Shape::kTables;
-    const std::string_view its_table = is_table ? option.name : option.table();
+    const bool has_section = HasRows(option) && option.rows.empty();
+    const std::string_view its_table = has_section ? option.name : option.table();
     if (its_table != table) {
       table = its_table;
       page += fmt::format("\n## {}\n\n{}", Heading(option, table), kColumns);
@@ -294,19 +305,26 @@ std::string OptionsPage() {
 }
 
 std::string PrintSettings(const Settings& settings) {
-  std::string text;
+  std::string text, tables;  // `tables`: those in the present one, which come behind its keys
   std::string_view table;
   for (const Option& option : Options()) {
     if (IsPart(option)) continue;
     if (option.table() != table) {
       table = option.table();
+      text += std::exchange(tables, "");
       if (!table.empty()) text += fmt::format("\n[{}]\n", table);
     }
     const auto found = settings.find(option.name);
-    text += PrintOption(
-        option, found == settings.end() ? std::vector<Element>() : found->second, settings);
+    const auto elements = found == settings.end() ? std::vector<Element>() : found->second;
+    if (!HasRows(option)) {
+      text += PrintOption(option, elements);
+    } else if (option.shape == Shape::kMounts && elements.empty()) {
+      text += fmt::format("\n[{}]\n", option.name);
+    } else {
+      tables += PrintTables(option, std::string(option.name), elements, settings);
+    }
   }
-  return text;
+  return text + tables;
 }
 
 }  // namespace onebox::main

@@ -15,9 +15,8 @@ namespace {
 constexpr std::string_view kUnix = "unix:";
 
 const Element* OnlyElement(const Settings& settings, std::string_view name) {
-  const auto found = settings.find(name);
-  if (found == settings.end() || found->second.empty()) return nullptr;
-  return &found->second.front();
+  const auto elements = ElementsOf(settings, name);
+  return elements.empty() ? nullptr : &elements.front();
 }
 
 // The prefix as paths are when they are matched, and without the empty segments that are never
@@ -83,6 +82,11 @@ std::string TextOf(const Settings& settings, std::string_view name) {
 std::string SourceOf(const Settings& settings, std::string_view name) {
   const Element* element = OnlyElement(settings, name);
   return element == nullptr ? "default" : element->source;
+}
+
+std::span<const Element> ElementsOf(const Settings& settings, std::string_view name) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? std::span<const Element>() : found->second;
 }
 
 std::string PathFrom(const std::string& folder, std::string_view path) {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,22 +13,18 @@
 
 namespace onebox::main {
 
-// A key beside the first in a table of several, or beside the folder of a mount.
-struct Part {
-  std::string text;  // lists separated by commas
-  std::string source;
-};
-
-// One value, checked. An option of one value has one of these, a list or a map any number.
-struct Element {
-  std::string name;  // of maps and mounts: the key
-  std::string text;  // as CheckValue() gives it; of mounts the folder, of tables their first key's
-  std::string source;  // "default", "onebox.toml:4", "environment ONEBOX_APP_THREADS", ...
-  std::map<std::string, Part> more{};  // what stands beside it, by key
-};
+struct Element;
 
 // Options by name. Those of one value that nobody has set, and that have no default, have none.
 using Settings = std::map<std::string, std::vector<Element>, std::less<>>;
+
+// One value, checked. An option of one value or table has one of these, all others have any number.
+struct Element {
+  std::string name;    // of maps and mounts: the key
+  std::string text;    // as CheckValue() gives it; of a table, and of a mount, its first key's
+  std::string source;  // "default", "onebox.toml:4", "environment ONEBOX_APP_THREADS", ...
+  Settings more{};     // of a table and a mount: its other keys that are set, by key
+};
 
 // Whole sentences, each with its place: "onebox.toml:2: [app] threads: expected ..., got ...".
 using Mistakes = std::vector<std::string>;
@@ -44,9 +41,11 @@ Settings Defaults(const std::string& current_folder);
 // `over` wins: of maps and mounts name by name, of all others as a whole.
 void Overlay(Settings& settings, const Settings& over);
 
-// "" where it is not set. REQUIRES: an option of one value.
+// "" where it is not set. REQUIRES: an option of one value. `name` is a key, where they are a table's.
 std::string TextOf(const Settings& settings, std::string_view name);
 std::string SourceOf(const Settings& settings, std::string_view name);
+// None where it is not set.
+std::span<const Element> ElementsOf(const Settings& settings, std::string_view name);
 
 // `path` from `folder`, without dots; what is absolute stays.
 std::string PathFrom(const std::string& folder, std::string_view path);

@@ -29,9 +29,8 @@ std::optional<std::string> TextIn(const Option& option, const toml::node& node) 
   if (const auto* text = node.as_string()) {
     const auto words = SplitWords(option.choices, ',');
     const bool is_word = std::find(words.begin(), words.end(), text->get()) != words.end();
-    if (option.kind == Kind::kBool || (option.kind == Kind::kInteger && !is_word)) {
-      return std::nullopt;
-    }
+    const bool written_bare = option.kind == Kind::kBool || option.kind == Kind::kInteger;
+    if (written_bare && !is_word) return std::nullopt;
     return text->get();
   }
   if (const auto* number = node.as_integer()) {
@@ -65,7 +64,7 @@ class Reader {
   void ReadTopLevel(const toml::key& key, const toml::node& node) {
     if (const Option* option = FindOption(key.str());
         option != nullptr && option->table().empty()) {
-      ReadOption(*option, node);
+      ReadOption(*option, node, Place(*option), option->name, layer_.settings);
       return;
     }
     const auto tables = NamesOfTables();
@@ -91,112 +90,125 @@ class Reader {
   void ReadTable(std::string_view name, const toml::table& table) {
     for (const auto& [key, node] : table) {
       if (const Option* option = FindOption(fmt::format("{}.{}", name, key.str()))) {
-        ReadOption(*option, node);
+        ReadOption(*option, node, Place(*option), option->name, layer_.settings);
         continue;
       }
       MistakeUnknown(key,
                      fmt::format("[{}] {}", name, key.str()),
                      "there is no such key",
-                     KeysOf(fmt::format("{}.", name)),
+                     KeysOfTable(name),
                      WhereItBelongs(key.str()));
     }
   }
 
-  void ReadOption(const Option& option, const toml::node& node) {
+  // Into `into` by `name`.
+  void ReadOption(const Option& option,
+                  const toml::node& node,
+                  const std::string& place,
+                  std::string_view name,
+                  Settings& into) {
+    const auto set = [&](std::optional<std::vector<Element>> elements) {
+      if (elements) into[std::string(name)] = std::move(*elements);
+    };
+    const auto set_only = [&](std::optional<Element> element) {
+      if (element) into[std::string(name)] = {std::move(*element)};
+    };
     switch (option.shape) {
       case Shape::kOne:
-        if (auto element = ReadValue(option, node, Place(option))) {
-          layer_.settings[std::string(option.name)] = {std::move(*element)};
-        }
+        set_only(ReadValue(option, node, place));
         return;
       case Shape::kList:
-        ReadList(option, node);
+        set(ReadList(option, node, place));
         return;
       case Shape::kMap:
       case Shape::kMounts:
-        ReadMap(option, node);
+        set(ReadMap(option, node, place));
+        return;
+      case Shape::kTable:
+        set_only(ReadKeysOf(option, node, place));
         return;
       case Shape::kTables:
-        ReadTables(option, node);
+        set(ReadTables(option, node, place));
         return;
     }
   }
 
-  void ReadTables(const Option& option, const toml::node& node) {
+  std::optional<std::vector<Element>> ReadTables(const Option& option,
+                                                 const toml::node& node,
+                                                 const std::string& place) {
     const auto* list = node.as_array();
     if (list == nullptr) {
-      Mistake(
-          node,
-          fmt::format("{}: expected {}, got {}", Place(option), option.expected(), Shown(node)));
-      return;
+      Mistake(node, fmt::format("{}: expected {}, got {}", place, option.expected(), Shown(node)));
+      return std::nullopt;
     }
-    auto& elements = layer_.settings[std::string(option.name)];
+    std::vector<Element> elements;
     for (const toml::node& one : *list) {
-      const std::string place = fmt::format("[[{}]]", option.name);
-      const auto* table = one.as_table();
-      if (table == nullptr) {
-        Mistake(one, fmt::format("{}: expected a table, got {}", place, Shown(one)));
-      } else if (auto element = ReadOneOf(option, place, *table)) {
+      if (auto element = ReadKeysOf(option, one, IsPart(option) ? place : PlaceOfTables(option))) {
         elements.push_back(std::move(*element));
       }
     }
+    return elements;
   }
 
-  // The first key of the rows says which one it is.
-  std::optional<Element> ReadOneOf(const Option& option,
-                                   const std::string& place,
-                                   const toml::table& table) {
-    const std::string prefix = fmt::format("{}.", option.name);
-    const auto keys = KeysOf(prefix);
+  static std::string PlaceOfTables(const Option& option) {
+    return fmt::format("[[{}]]", option.name);
+  }
+
+  // A table, one of several, or a mount; or what stands for it.
+  std::optional<Element> ReadKeysOf(const Option& option,
+                                    const toml::node& node,
+                                    const std::string& place) {
+    const auto rows = RowsOf(option);
+    const auto* table = node.as_table();
+    if (table != nullptr) return ReadRows(rows, *table, place);
+    const bool may_stand_for_it = option.shape != Shape::kTables && IsRequired(*rows.front());
+    if (may_stand_for_it && TextIn(*rows.front(), node)) {
+      return ReadValue(*rows.front(), node, place);
+    }
+    const std::string expected = option.shape == Shape::kTables ? "a table" : option.expected();
+    Mistake(node, fmt::format("{}: expected {}, got {}", place, expected, Shown(node)));
+    return std::nullopt;
+  }
+
+  std::optional<Element> ReadRows(const std::vector<const Option*>& rows,
+                                  const toml::table& table,
+                                  const std::string& place) {
     Element found{"", "", SourceAt(table)};
     for (const auto& [key, node] : table) {
-      const Option* row = FindOption(prefix + std::string(key.str()));
+      const Option* row = WithKey(rows, key.str());
       const std::string at = fmt::format("{} {}", place, key.str());
       if (row == nullptr) {
-        MistakeUnknown(key, at, "there is no such key", keys, WhereItBelongs(key.str()));
-        continue;
-      }
-      const auto text =
-          row->shape == Shape::kList ? ReadWords(*row, node, at) : TextOfValue(*row, node, at);
-      if (!text) continue;
-      if (key.str() == keys.front()) {
-        found.text = *text;
-        found.source = SourceAt(node);
+        MistakeUnknown(key, at, "there is no such key", KeysOf(rows), WhereItBelongs(key.str()));
       } else {
-        found.more[std::string(key.str())] = {*text, SourceAt(node)};
+        ReadOption(*row, node, at, key.str(), found.more);
       }
     }
-    if (!table.contains(keys.front())) {
-      Mistake(table, fmt::format("{}: expected {}", place, keys.front()));
-    }
-    return found.text.empty() ? std::nullopt : std::optional(std::move(found));
-  }
-
-  std::optional<std::string> TextOfValue(const Option& option,
-                                         const toml::node& node,
-                                         const std::string& place) {
-    const auto element = ReadValue(option, node, place);
-    return element ? std::optional(element->text) : std::nullopt;
-  }
-
-  std::optional<std::string> ReadWords(const Option& option,
-                                       const toml::node& node,
-                                       const std::string& place) {
-    const auto* list = node.as_array();
-    if (list == nullptr || list->empty()) {
-      Mistake(node,
-              fmt::format("{}: expected {}, got {}",
-                          place,
-                          option.expected(),
-                          list == nullptr ? Shown(node) : "an empty one"));
+    for (const Option* row : rows) {
+      if (!IsRequired(*row) || found.more.contains(row->key())) continue;
+      if (!table.contains(row->key())) {
+        Mistake(table, fmt::format("{}: expected {}", place, row->key()));
+      }
       return std::nullopt;
     }
-    std::vector<std::string> words;
-    for (const toml::node& one : *list) {
-      if (auto text = TextOfValue(option, one, place)) words.push_back(std::move(*text));
-    }
-    if (words.empty()) return std::nullopt;
-    return fmt::format("{}", fmt::join(words, ", "));
+    TakeFirst(*rows.front(), found);
+    return found;
+  }
+
+  static const Option* WithKey(const std::vector<const Option*>& rows, std::string_view key) {
+    const auto found = std::find_if(
+        rows.begin(), rows.end(), [key](const Option* row) { return row->key() == key; });
+    return found == rows.end() ? nullptr : *found;
+  }
+
+  static bool IsRequired(const Option& row) { return row.found == kMustBeGiven; }
+
+  // A first value that must be there is what the others stand beside.
+  static void TakeFirst(const Option& first, Element& table) {
+    if (!IsRequired(first) || first.shape != Shape::kOne) return;
+    const auto found = table.more.find(first.key());
+    table.text = std::move(found->second.front().text);
+    table.source = std::move(found->second.front().source);
+    table.more.erase(found);
   }
 
   std::optional<Element> ReadValue(const Option& option,
@@ -217,106 +229,75 @@ class Reader {
     return Element{"", Anchored(option, folder_, *checked), SourceAt(node)};
   }
 
-  void ReadList(const Option& option, const toml::node& node) {
+  std::optional<std::vector<Element>> ReadList(const Option& option,
+                                               const toml::node& node,
+                                               const std::string& place) {
     const auto* list = node.as_array();
-    if (list == nullptr || (list->empty() && option.kind == Kind::kAddress)) {
+    const bool needs_one = option.kind == Kind::kAddress || IsPart(option);
+    if (list == nullptr || (list->empty() && needs_one)) {
       Mistake(node,
               fmt::format("{}: expected {}, got {}",
-                          Place(option),
+                          place,
                           option.expected(),
                           list == nullptr ? Shown(node) : "an empty one"));
-      return;
+      return std::nullopt;
     }
     std::vector<Element> elements;
     for (const toml::node& one : *list) {
-      if (auto element = ReadValue(option, one, Place(option))) {
+      if (auto element = ReadValue(option, one, place)) {
         elements.push_back(std::move(*element));
       }
     }
-    if (elements.empty() && !list->empty()) return;  // not one of them is right: as if not said
-    layer_.settings[std::string(option.name)] = std::move(elements);
+    // Where not one of them is right it is as if not said.
+    if (elements.empty() && !list->empty()) return std::nullopt;
+    return elements;
   }
 
-  void ReadMap(const Option& option, const toml::node& node) {
+  std::optional<std::vector<Element>> ReadMap(const Option& option,
+                                              const toml::node& node,
+                                              const std::string& place) {
     const auto* map = node.as_table();
     if (map == nullptr) {
-      Mistake(node, fmt::format("{}: expected a table, got {}", Place(option), Shown(node)));
-      return;
+      Mistake(node, fmt::format("{}: expected a table, got {}", place, Shown(node)));
+      return std::nullopt;
     }
-    auto& elements = layer_.settings[std::string(option.name)];
+    std::vector<Element> elements;
     for (const auto& [key, value] : *map) {
-      auto element =
-          option.shape == Shape::kMounts ? ReadMount(key, value) : ReadVariable(option, key, value);
+      auto element = option.shape == Shape::kMounts ? ReadMount(option, key, value)
+                                                    : ReadVariable(option, key, value, place);
       if (!element) continue;
       element->name = key.str();
       elements.push_back(std::move(*element));
     }
+    return elements;
   }
 
   std::optional<Element> ReadVariable(const Option& option,
                                       const toml::key& key,
-                                      const toml::node& value) {
+                                      const toml::node& value,
+                                      const std::string& place) {
     const auto known = SplitWords(option.keys, ',');
     if (!known.empty() && std::find(known.begin(), known.end(), key.str()) == known.end()) {
-      MistakeUnknown(
-          key, fmt::format("{} {}", Place(option), key.str()), "there is no such key", known);
+      MistakeUnknown(key, fmt::format("{} {}", place, key.str()), "there is no such key", known);
       return std::nullopt;
     }
     if (key.str().empty() ||
         key.str().find_first_of(std::string_view("=\0", 2)) != key.str().npos) {
-      Mistake(
-          key,
-          fmt::format("{} {}: expected the name of a variable", Place(option), Quoted(key.str())));
+      Mistake(key, fmt::format("{} {}: expected the name of a variable", place, Quoted(key.str())));
       return std::nullopt;
     }
-    return ReadValue(option, value, fmt::format("{} {}", Place(option), key.str()));
+    return ReadValue(option, value, fmt::format("{} {}", place, key.str()));
   }
 
-  std::optional<Element> ReadMount(const toml::key& key, const toml::node& value) {
+  std::optional<Element> ReadMount(const Option& option,
+                                   const toml::key& key,
+                                   const toml::node& value) {
     const std::string place = fmt::format("[static] {}", Quoted(key.str()));
     if (const auto wrong = WrongPrefix(key.str())) {
       Mistake(key, fmt::format("{}: {}", place, *wrong));
       return std::nullopt;
     }
-    const Option& dir = *FindOption("static.PREFIX.dir");
-    if (value.is_string()) return ReadValue(dir, value, place);
-    const auto* table = value.as_table();
-    if (table == nullptr) {
-      Mistake(
-          value,
-          fmt::format("{}: expected a folder, or a table with dir, got {}", place, Shown(value)));
-      return std::nullopt;
-    }
-    return ReadMountTable(place, *table);
-  }
-
-  std::optional<Element> ReadMountTable(const std::string& place, const toml::table& table) {
-    std::optional<Element> mount;
-    std::map<std::string, Part> more;
-    bool dir_was_there = false;
-    for (const auto& [key, node] : table) {
-      const Option* option = FindOption(fmt::format("{}{}", kMountPrefix, key.str()));
-      if (option == nullptr) {
-        MistakeUnknown(key,
-                       fmt::format("{} {}", place, key.str()),
-                       "there is no such key",
-                       KeysOf(kMountPrefix),
-                       WhereItBelongs(key.str()));
-        continue;
-      }
-      const bool is_dir = key.str() == "dir";
-      dir_was_there = dir_was_there || is_dir;
-      auto element = ReadValue(*option, node, fmt::format("{} {}", place, key.str()));
-      if (!element) continue;
-      if (is_dir) {
-        mount = std::move(element);
-      } else {
-        more[std::string(key.str())] = {element->text, element->source};
-      }
-    }
-    if (!dir_was_there) Mistake(table, fmt::format("{}: expected dir, the folder", place));
-    if (mount) mount->more = std::move(more);
-    return mount;
+    return ReadKeysOf(option, value, place);
   }
 
   // --- what is wrong ---------------------------------------------------------
@@ -324,30 +305,37 @@ class Reader {
   static std::vector<std::string_view> NamesOfTables() {
     std::vector<std::string_view> names;
     for (const Option& option : Options()) {
-      const bool is_table = option.shape == Shape::kMounts || option.shape == Shape::kTables;
       const std::string_view name =
-          option.table().empty() && is_table ? option.key() : option.table();
+          option.table().empty() && HasRows(option) ? option.key() : option.table();
       if (IsPart(option) || name.empty()) continue;
       if (names.empty() || names.back() != name) names.push_back(name);
     }
     return names;
   }
 
-  static std::vector<std::string_view> KeysOf(std::string_view prefix) {
+  static std::vector<std::string_view> KeysOfTable(std::string_view name) {
     std::vector<std::string_view> keys;
     for (const Option& option : Options()) {
-      if (!option.name.starts_with(prefix)) continue;
-      const std::string_view key = option.name.substr(prefix.size());
-      if (key.find('.') == std::string_view::npos) keys.push_back(key);  // not of a table in it
+      if (option.table() == name) keys.push_back(option.key());
     }
     return keys;
   }
 
-  static std::string NameOfTable(const Option& option) {
-    if (option.table().empty()) return "no table: it stands before the first";
-    if (option.name.starts_with(kMountPrefix)) return "a prefix of [static]";
-    return IsPart(option) ? fmt::format("[[{}]]", option.table())
-                          : fmt::format("[{}]", option.table());
+  static std::vector<std::string_view> KeysOf(const std::vector<const Option*>& rows) {
+    std::vector<std::string_view> keys(rows.size());
+    std::transform(
+        rows.begin(), rows.end(), keys.begin(), [](const Option* row) { return row->key(); });
+    return keys;
+  }
+
+  // Of one that has rows, "[[route]]" or "cache of [[route]]"; of all others "[front]".
+  static std::string NameOfTable(std::string_view name) {
+    const Option* table = FindOption(name);
+    if (table == nullptr) return fmt::format("[{}]", name);
+    if (table->shape == Shape::kMounts) return "a prefix of [static]";
+    const bool in_another = IsPart(*table) || table->shape == Shape::kTable;
+    return in_another ? fmt::format("{} of {}", table->key(), NameOfTable(table->table()))
+                      : PlaceOfTables(*table);
   }
 
   // "[front] or [admin]"; empty where no table has such a key. The keys of one of several tables
@@ -355,11 +343,9 @@ class Reader {
   static std::string WhereItBelongs(std::string_view key) {
     std::vector<std::string> tables, parts;
     for (const Option& option : Options()) {
-      const bool is_table = option.shape == Shape::kMounts || option.shape == Shape::kTables;
-      const bool is_it =
-          option.key() == key || option.name == fmt::format("{}{}", kMountPrefix, key);
-      if (!is_it || is_table) continue;
-      (IsPart(option) ? parts : tables).push_back(NameOfTable(option));
+      if (option.key() != key || HasRows(option)) continue;
+      if (option.table().empty()) return "no table: it stands before the first";
+      (IsPart(option) ? parts : tables).push_back(NameOfTable(option.table()));
     }
     return fmt::format("{}", fmt::join(tables.empty() ? parts : tables, " or "));
   }
