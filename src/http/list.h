@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/ascii.h"
+#include "http/field_table.h"
 
 namespace onebox::http {
 
@@ -31,6 +32,18 @@ constexpr std::optional<std::string_view> TakeLastElement(std::string_view& list
     if (!element.empty()) return element;
   }
   return std::nullopt;
+}
+
+// Calls visit(element) for each element of all fields of that name.
+template <typename Visit>
+void ForEachElement(const FieldTable& head, KnownField name, Visit visit) {
+  if (!head.Has(name)) return;
+  for (const Field& field : head.fields()) {
+    if (field.known != name) continue;
+    std::string_view list = field.value;
+    while (const auto element = TakeElement(list))
+      visit(*element);
+  }
 }
 
 }  // namespace onebox::http

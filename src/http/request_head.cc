@@ -1,13 +1,13 @@
 #include "http/request_head.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "base/ascii.h"
 #include "base/check.h"
 #include "http/address.h"
 #include "http/byte_search.h"
+#include "http/head_lines.h"
 #include "http/list.h"
 
 namespace onebox::http {
@@ -16,46 +16,30 @@ namespace {
 using Refused = std::optional<RefusalKind>;
 constexpr Refused kAccepted = std::nullopt;
 
-constexpr bool IsBlank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 // Walks once over the lines of a head.
 class HeadParser {
  public:
   HeadParser(std::string_view bytes, const Limits& limits, RequestHead& head)
-      : bytes_(bytes), limits_(limits), head_(head), controls_(bytes, 0) {}
+      : bytes_(bytes), limits_(limits), head_(head), lines_(bytes) {}
 
   Refused Parse() {
     if (bytes_.size() > limits_.head_bytes_max) return RefusalKind::kHeadTooLarge;
     for (bool first = true;; first = false) {
-      if (const Refused refused = TakeLine()) return refused;
-      if (line_begin_ == line_end_) break;
-      if (const Refused refused = first ? TakeRequestLine() : TakeField()) return refused;
+      if (const Refused refused = lines_.Next()) return refused;
+      if (lines_.line().empty()) break;
+      const Refused refused =
+          first ? TakeRequestLine() : lines_.TakeField(head_, limits_.fields_max);
+      if (refused) return refused;
     }
-    const bool whole = next_line_ == bytes_.size() && line_begin_ > 0;
-    return whole ? kAccepted : Refused(RefusalKind::kBrokenHead);
+    return lines_.AtEnd() ? kAccepted : Refused(RefusalKind::kBrokenHead);
   }
 
  private:
-  // Finds the next line; it holds no control characters but tabs, and a CR LF follows it.
-  Refused TakeLine() {
-    line_begin_ = next_line_;
-    line_end_ = controls_.Next();
-    next_line_ = controls_.Next() + 1;
-    if (line_end_ == bytes_.size()) return RefusalKind::kBrokenHead;
-    if (bytes_[line_end_] == '\n') return RefusalKind::kBareLf;
-    if (bytes_[line_end_] != '\r') return RefusalKind::kControlCharacter;
-    const bool crlf =
-        next_line_ == line_end_ + 2 && next_line_ <= bytes_.size() && bytes_[line_end_ + 1] == '\n';
-    return crlf ? kAccepted : Refused(RefusalKind::kBareCr);
-  }
-
   // method SP target SP version
   Refused TakeRequestLine() {
-    const std::string_view line = Slice(0, line_end_);
+    const std::string_view line = lines_.line();
     if (line.size() > limits_.request_line_bytes_max) return RefusalKind::kTargetTooLong;
-    const std::size_t method_end = EndOfToken(0);
+    const std::size_t method_end = lines_.EndOfToken(0);
     if (method_end == 0) return RefusalKind::kBadMethod;
     if (method_end == line.size()) return RefusalKind::kBadRequestLine;
     if (line[method_end] != ' ') return RefusalKind::kBadMethod;
@@ -83,58 +67,10 @@ class HeadParser {
     return kAccepted;
   }
 
-  // field-name ":" OWS field-value OWS
-  Refused TakeField() {
-    if (head_.field_count == limits_.fields_max) return RefusalKind::kTooManyFields;
-    std::size_t colon = Find<UnusualNameByte>(bytes_, line_begin_);  // at the CR at the latest
-    if (bytes_[colon] != ':') colon = EndOfToken(colon);
-    if (bytes_[colon] != ':' || colon == line_begin_) return WhyNoName(colon);
-
-    Field& field = head_.field_slots[head_.field_count++];
-    field.name = Slice(line_begin_, colon);
-    field.value = Trimmed(Slice(colon + 1, line_end_));
-    Index(field);
-    return kAccepted;
-  }
-
-  // At the end of the line at the latest, where a CR stands.
-  std::size_t EndOfToken(std::size_t at) const {
-    while (Is(kTokenCharacter, bytes_[at])) {
-      ++at;
-    }
-    return at;
-  }
-
-  std::string_view Slice(std::size_t begin, std::size_t end) const {
-    return {bytes_.data() + begin, end - begin};
-  }
-
-  RefusalKind WhyNoName(std::size_t name_end) const {
-    if (name_end == line_end_) return RefusalKind::kMissingColon;
-    if (!IsBlank(bytes_[name_end])) return RefusalKind::kBadFieldName;
-    if (name_end == line_begin_) return RefusalKind::kFoldedField;
-    const std::string_view rest = Trimmed(Slice(name_end, line_end_));
-    return rest.starts_with(':') ? RefusalKind::kSpaceBeforeColon : RefusalKind::kBadFieldName;
-  }
-
-  void Index(Field& field) {
-    field.known = KnownFieldOf(field.name);
-    if (field.known == KnownField::kOther) return;
-    const std::uint64_t bit = RequestHead::BitOf(field.known);
-    head_.repeated |= head_.present & bit;
-    if ((head_.present & bit) != 0) return;
-    head_.present |= bit;
-    const auto number = static_cast<std::size_t>(field.known);
-    head_.first_of[number] = static_cast<std::uint8_t>(&field - head_.field_slots.data());
-  }
-
   std::string_view bytes_;
   const Limits& limits_;
   RequestHead& head_;
-  Finder<ControlByte> controls_;
-  std::size_t line_begin_ = 0;
-  std::size_t line_end_ = 0;
-  std::size_t next_line_ = 0;
+  HeadLines lines_;
 };
 
 void Clear(RequestHead& head) {
@@ -142,8 +78,7 @@ void Clear(RequestHead& head) {
   head.content_length = 0;
   head.framing = Framing::kNone;
   head.has_query = head.keep_alive = head.expect_continue = false;
-  head.field_count = 0;
-  head.present = head.repeated = 0;
+  head.ClearFields();
 }
 
 void SplitQuery(std::string_view path_and_query, RequestHead& head) {
@@ -208,18 +143,6 @@ Refused UnderstandHost(RequestHead& head) {
     field.value = head.host;
   }
   return kAccepted;
-}
-
-// Calls visit(element) for each element of all fields of that name.
-template <typename Visit>
-void ForEachElement(const RequestHead& head, KnownField name, Visit visit) {
-  if (!head.Has(name)) return;
-  for (const Field& field : head.fields()) {
-    if (field.known != name) continue;
-    std::string_view list = field.value;
-    while (const auto element = TakeElement(list))
-      visit(*element);
-  }
 }
 
 // It is not one "chunked" alone: RFC 9112 6.1 and 6.3 give the other cases their status.

@@ -1,33 +1,25 @@
 #pragma once
 // A request head: what the client asks for, parsed strictly from its bytes (RFC 9112).
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 
-#include "http/known_field.h"
+#include "http/field_table.h"
 #include "http/limits.h"
 #include "http/method.h"
 #include "http/refusal.h"
 
 namespace onebox::http {
 
-struct Field {
-  std::string_view name;   // as sent: a token
-  std::string_view value;  // without the white space around it
-  KnownField known = KnownField::kOther;
-};
-
 enum class TargetForm : std::uint8_t { kOrigin, kAbsolute, kAsterisk };  // kAuthority is CONNECT's
 
 enum class Framing : std::uint8_t { kNone, kContentLength, kChunked };
 
 // Views into the bytes it was parsed from, which must stay where they are. Made once and used for
-// many requests: parsing allocates nothing.
-struct RequestHead {
+// many requests: parsing allocates nothing. Where the target is absolute, the Host field has the
+// target's host (RFC 9112 3.2.2), so nobody can see the other one.
+struct RequestHead : FieldTable {
   std::string_view method_name;
   std::string_view target;  // as sent
   std::string_view
@@ -43,37 +35,7 @@ struct RequestHead {
   bool has_query = false;          // tells "/?" from "/"
   bool keep_alive = false;         // what the client wants
   bool expect_continue = false;    // it waits for 100 before the body; never in HTTP/1.0
-
-  // In the order of their arrival. Where the target is absolute, the Host field has the target's
-  // host (RFC 9112 3.2.2), so nobody can see the other one.
-  std::span<const Field> fields() const { return {field_slots.data(), field_count}; }
-
-  bool Has(KnownField field) const { return (present & BitOf(field)) != 0; }
-
-  // The first field of that name, or nothing. Fields that are lists may come more than once: see
-  // Repeated(), or walk fields().
-  const Field* Find(KnownField field) const {
-    return Has(field) ? &field_slots[first_of[static_cast<std::size_t>(field)]] : nullptr;
-  }
-  std::string_view Value(KnownField field) const {
-    const Field* found = Find(field);
-    return found == nullptr ? std::string_view{} : found->value;
-  }
-  bool Repeated(KnownField field) const { return (repeated & BitOf(field)) != 0; }
-
-  // What the parser fills; read through the functions above.
-  static constexpr std::uint64_t BitOf(KnownField field) {
-    return std::uint64_t{1} << static_cast<unsigned>(field);
-  }
-  std::array<Field, kFieldsCapacity> field_slots;
-  std::size_t field_count = 0;
-  std::uint64_t present = 0;  // BitOf() each known field that came; never kOther's
-  std::uint64_t repeated = 0;
-  std::array<std::uint8_t, kKnownFields> first_of{};  // a slot, where the field is present
 };
-static_assert(kFieldsCapacity <= 256, "RequestHead::first_of holds any slot");
-
-static_assert(kKnownFields <= 64, "RequestHead::present has a bit for each");
 
 // Parses a whole head, from the request line to the empty line. `bytes` need not have been through
 // HeadScanner: whatever they are, the head is valid or refused. On a refusal `head` holds rubbish.
