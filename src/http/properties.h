@@ -24,6 +24,8 @@
 #include "http/range.h"
 #include "http/request_head.h"
 #include "http/response_head.h"
+#include "http/upstream_request.h"
+#include "http/upstream_response.h"
 
 namespace onebox::http::properties {
 
@@ -78,6 +80,29 @@ inline KnownField SlowKnownFieldOf(std::string_view name) {
   return KnownField::kOther;
 }
 
+// What goes on to a server behind us is a request that we would take ourselves, of the same method and
+// target, with one length alone, and nothing that the client said of its own connection.
+inline void CheckPassedOn(const RequestHead& head) {
+  std::string bytes;
+  AppendUpstreamRequest(bytes,
+                        {.head = head,
+                         .hop = {.peer = ParseAddress("192.0.2.1"), .scheme = "http"},
+                         .host = "upstream:80",
+                         .id = "1",
+                         .content_length = 7});
+  RequestHead passed;
+  CHECK(!ParseRequestHead(
+      bytes,
+      {.request_line_bytes_max = 65536, .head_bytes_max = 65536, .fields_max = kFieldsCapacity},
+      passed));
+  CHECK(passed.method_name == head.method_name && passed.path == head.path);
+  CHECK(passed.query == head.query && passed.has_query == head.has_query);
+  CHECK(passed.framing == Framing::kContentLength && passed.content_length == 7);
+  CHECK(!passed.Has(KnownField::kConnection) && !passed.Has(KnownField::kUpgrade));
+  CHECK(passed.Value(KnownField::kXForwardedFor) == "192.0.2.1");
+  CHECK(!passed.Repeated(KnownField::kXForwardedFor) && !passed.Has(KnownField::kExpect));
+}
+
 // A head that is accepted holds only what the grammar allows, and says the same when it is written
 // down again in the plainest way.
 inline void CheckAcceptedHead(const RequestHead& head) {
@@ -92,6 +117,7 @@ inline void CheckAcceptedHead(const RequestHead& head) {
   if (head.framing == Framing::kChunked) CHECK(!head.Has(KnownField::kContentLength));
   if (head.framing != Framing::kChunked) CHECK(!head.Has(KnownField::kTransferEncoding));
 
+  CheckPassedOn(head);
   const std::string bytes = Rewritten(head);
   RequestHead again;
   CHECK(!ParseRequestHead(
@@ -126,6 +152,33 @@ inline void CheckRequestHead(std::string_view data) {
     CHECK(whole.state == HeadScanner::State::kComplete);
     CHECK(whole.begin == 0 && whole.end == bytes.size());
   }
+}
+
+// An answer that is accepted can be read in one way alone, and its head was found by the scanner.
+inline void CheckResponseHead(std::string_view data) {
+  const auto [choice, bytes] = InputOf(data);
+  const Limits limits = ResponseLimits(choice % 2 == 0 ? 4096 : 80);
+  const Method method = choice % 4 < 2 ? Method::kGet : Method::kHead;
+  const auto whole = ScanInPieces(bytes, limits, bytes.size() + 1);
+  ExpectSame(whole, ScanInPieces(bytes, limits, 1));
+  ExpectSame(whole, ScanInPieces(bytes, limits, choice / 4 + 1));
+  if (whole.state == HeadScanner::State::kRefused) CHECK(!WrongResponse(whole.refusal).empty());
+
+  ResponseHead head;
+  if (const auto wrong = ParseResponseHead(bytes, method, limits, head)) {
+    CHECK(!wrong->empty());
+    return;
+  }
+  CHECK(whole.state == HeadScanner::State::kComplete);
+  CHECK(whole.begin == 0 && whole.end == bytes.size());
+  CHECK(head.status >= 100 && head.status <= 599 && IsValidFieldValue(head.reason));
+  for (const Field& field : head.fields())
+    CHECK(IsValidFieldName(field.name) && IsValidFieldValue(field.value));
+  CHECK(!(head.has_length && head.Has(KnownField::kTransferEncoding)));
+  CHECK(!head.Repeated(KnownField::kContentLength));
+  const bool bodiless = method == Method::kHead || !StatusHasBody(head.status);
+  if (bodiless && head.status != 205) CHECK(head.framing == ResponseFraming::kNone);
+  if (head.framing == ResponseFraming::kUntilClose) CHECK(!head.keep_alive);
 }
 
 struct Decoded {

@@ -9,6 +9,9 @@ namespace {
 TEST(FuzzedInputs, OfHeadsHoldTheirProperties) {
   EXPECT_GT(ReplayFuzzed("request_head_fuzz", properties::CheckRequestHead), 0);
 }
+TEST(FuzzedInputs, OfResponsesHoldTheirProperties) {
+  EXPECT_GT(ReplayFuzzed("response_head_fuzz", properties::CheckResponseHead), 0);
+}
 TEST(FuzzedInputs, OfChunkedBodiesHoldTheirProperties) {
   EXPECT_GT(ReplayFuzzed("chunked_fuzz", properties::CheckChunked), 0);
 }
