@@ -188,19 +188,25 @@ Result<Fd> Connect(const SocketAddress& address, int type) {
   return socket;
 }
 
-Result<Fd> ConnectWithin(const SocketAddress& address, Duration timeout) {
+Result<Fd> BeginConnect(const SocketAddress& address) {
   Fd socket(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return SystemError("socket", errno);
   if (!address.is_unix()) TRY(SetOption(socket, IPPROTO_TCP, TCP_NODELAY, 1));
-  if (::connect(socket.get(), address.raw(), address.size()) == 0) return socket;
-  int error = errno;
-  if (error == EINPROGRESS) {
-    error = ETIMEDOUT;
-    if (WaitWritable(socket, timeout)) {
-      socklen_t size = sizeof error;
-      if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-    }
+  if (::connect(socket.get(), address.raw(), address.size()) != 0 && errno != EINPROGRESS) {
+    return SystemError(fmt::format("connect to {}", address.text()), errno);
   }
+  return socket;
+}
+
+int ConnectFailure(const Fd& socket) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+Result<Fd> ConnectWithin(const SocketAddress& address, Duration timeout) {
+  Fd socket = TRY(BeginConnect(address));
+  const int error = WaitWritable(socket, timeout) ? ConnectFailure(socket) : ETIMEDOUT;
   if (error != 0) return SystemError(fmt::format("connect to {}", address.text()), error);
   return socket;
 }

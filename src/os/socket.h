@@ -63,7 +63,11 @@ Result<std::optional<Accepted>> Accept(const Fd& listener);
 
 // Blocking; non-blocking afterwards is the caller's business.
 Result<Fd> Connect(const SocketAddress& address, int type);
-// A byte stream that does not block, with TCP_NODELAY where it has that: ETIMEDOUT after `timeout`,
+// A byte stream that does not block, with TCP_NODELAY where it has that. It is connected, or will be
+// when it can be written to and ConnectFailure() is 0. EAGAIN where a unix socket's backlog is full.
+Result<Fd> BeginConnect(const SocketAddress& address);
+int ConnectFailure(const Fd& socket);  // an errno
+// The same, waiting for it: ETIMEDOUT after `timeout`,
 // EAGAIN at once where a unix socket's backlog is full.
 Result<Fd> ConnectWithin(const SocketAddress& address, Duration timeout);
 
