@@ -21,6 +21,7 @@
 #include "http/negotiate.h"
 #include "http/path.h"
 #include "http/preconditions.h"
+#include "http/proxy_protocol.h"
 #include "http/range.h"
 #include "http/request_head.h"
 #include "http/response_head.h"
@@ -355,6 +356,21 @@ inline void CheckNegotiation(std::string_view data) {
   CheckEntityTags(text);
   CheckAddress(text);
   CheckFields(text);
+}
+
+// However they are cut, the bytes are the same header or the same refusal; what is refused stays so.
+inline void CheckProxyHeader(std::string_view data) {
+  const ProxyHeaderRead whole = ReadProxyHeader(data);
+  CHECK(whole.state != ProxyHeaderRead::State::kWhole || whole.header.size <= data.size());
+  CHECK(whole.state == ProxyHeaderRead::State::kRefused || LooksLikeProxyHeader(data));
+  for (std::size_t size = 0; size < data.size(); ++size) {
+    const ProxyHeaderRead part = ReadProxyHeader(data.substr(0, size));
+    if (part.state == ProxyHeaderRead::State::kNeedMore) continue;
+    CHECK(part.state == whole.state && part.why == whole.why);
+    CHECK(part.header.size == whole.header.size && part.header.client == whole.header.client);
+    CHECK(part.header.client_port == whole.header.client_port);
+    break;
+  }
 }
 
 }  // namespace onebox::http::properties

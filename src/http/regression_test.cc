@@ -21,6 +21,9 @@ TEST(FuzzedInputs, OfPathsHoldTheirProperties) {
 TEST(FuzzedInputs, OfNegotiationHoldTheirProperties) {
   EXPECT_GT(ReplayFuzzed("negotiation_fuzz", properties::CheckNegotiation), 0);
 }
+TEST(FuzzedInputs, OfProxyHeadersHoldTheirProperties) {
+  EXPECT_GT(ReplayFuzzed("proxy_protocol_fuzz", properties::CheckProxyHeader), 0);
+}
 
 }  // namespace
 }  // namespace onebox::http
