@@ -39,6 +39,8 @@ std::string FormatAddress(const Address& address);
 class Network {
  public:
   bool Contains(const Address& address) const;
+  const Address& base() const { return base_; }
+  unsigned bits() const { return bits_; }
 
  private:
   friend std::optional<Network> ParseNetwork(std::string_view text);

@@ -19,7 +19,7 @@ inline constexpr std::size_t kProxyBlockBytesMax = 4096;
 // What it says. Nothing of an address where the proxy speaks for itself (LOCAL, a health check), or
 // does not say (UNKNOWN, UNSPEC), or the client came by a unix socket or UDP: the connection's own hold.
 struct ProxyHeader {
-  std::optional<Address> client;
+  std::optional<Address> client = {};
   std::uint16_t client_port = 0;
   bool by_tls = false;   // the client spoke TLS with the proxy (PP2_TYPE_SSL)
   std::size_t size = 0;  // bytes of the header: the client's begin behind it
