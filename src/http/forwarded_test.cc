@@ -1,6 +1,7 @@
 #include "http/forwarded.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -95,6 +96,82 @@ TEST(Forwarded, TrustsAUnixSocketOnlyIfTold) {
   const Origin origin = FindOrigin(*head, std::nullopt, {.networks = {}, .unix_sockets = true});
   ASSERT_TRUE(origin.client);
   EXPECT_EQ(FormatAddress(*origin.client), "5.6.7.8");
+}
+
+Origin OriginFrom(const std::string& fields, ClientField field) {
+  const ParsedHead head(HeadWith(fields));
+  EXPECT_FALSE(head.refused());
+  Origin origin =
+      FindOrigin(*head, ParseAddress("10.0.0.1"), {.networks = Networks(), .field = field});
+  EXPECT_TRUE(origin.client);
+  origin.scheme = origin.host = {};  // views into a head that ends here
+  return origin;
+}
+
+std::string ClientFrom(const std::string& fields, ClientField field) {
+  const Origin origin = OriginFrom(fields, field);
+  return FormatAddress(*origin.client) + " " + std::to_string(origin.client_port);
+}
+
+TEST(Forwarded, ReadsTheFieldOfTheStandard) {
+  const struct {
+    std::string value;
+    std::string client;
+  } rows[] = {
+      {"for=5.6.7.8", "5.6.7.8 0"},
+      {"For=5.6.7.8;proto=https;by=10.0.0.1", "5.6.7.8 0"},
+      {"proto=https; for=\"5.6.7.8:4711\" ; host=b", "5.6.7.8 4711"},
+      {"for=\"[2001:db9::7]:80\"", "2001:db9::7 80"},
+      {"for=\"[2001:db9::7]\"", "2001:db9::7 0"},
+      {"for=9.9.9.9, for=5.6.7.8", "5.6.7.8 0"},
+      {"for=9.9.9.9, for=5.6.7.8, for=10.0.0.2", "5.6.7.8 0"},
+      {"for=5.6.7.8, for=unknown", "10.0.0.1 0"},
+      {"for=5.6.7.8, for=_hidden, for=10.0.0.2", "10.0.0.2 0"},
+      {"for=5.6.7.8, proto=https", "10.0.0.1 0"},
+      {"for=5.6.7.8,, ,", "5.6.7.8 0"},
+      {"", "10.0.0.1 0"},
+      {"for", "10.0.0.1 0"},
+      {"for=\"5.6.7.8\\\"\"", "10.0.0.1 0"},
+      // What a client has opened does not reach behind what a proxy adds.
+      {"for=9.9.9.9;x=\", for=5.6.7.8", "5.6.7.8 0"},
+      {"for=9.9.9.9;x=\", for=\"5.6.7.8:1\"", "5.6.7.8 1"},
+      {"for=9.9.9.9;x=\"\\, for=5.6.7.8", "5.6.7.8 0"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.value);
+    EXPECT_EQ(ClientFrom("Forwarded: " + row.value + "\r\n", ClientField::kForwarded), row.client);
+  }
+}
+
+TEST(Forwarded, ReadsSchemeAndHostOfTheLastElement) {
+  const ParsedHead head(
+      HeadWith("Forwarded: for=1.1.1.1;proto=http;host=evil\r\n"
+               "Forwarded: for=5.6.7.8;proto=HTTPS;host=\"b:81\"\r\n"));
+  const Origin origin = FindOrigin(
+      *head, ParseAddress("10.0.0.1"), {.networks = Networks(), .field = ClientField::kForwarded});
+  EXPECT_EQ(origin.scheme, "https");
+  EXPECT_EQ(origin.host, "b:81");
+}
+
+// A proxy writes one of them, and may pass on what a client made up in the others.
+TEST(Forwarded, BelievesTheOneFieldThatWasChosen) {
+  const std::string all =
+      "Forwarded: for=1.1.1.1\r\nX-Forwarded-For: 2.2.2.2:22\r\nX-Real-IP: 3.3.3.3\r\n";
+  EXPECT_EQ(ClientFrom(all, ClientField::kForwarded), "1.1.1.1 0");
+  EXPECT_EQ(ClientFrom(all, ClientField::kXForwardedFor), "2.2.2.2 22");
+  EXPECT_EQ(ClientFrom(all, ClientField::kXRealIp), "3.3.3.3 0");
+  for (const auto& [field, own] :
+       {std::pair(ClientField::kForwarded, "X-Real-IP: 3.3.3.3\r\n"),
+        std::pair(ClientField::kXRealIp, "X-Forwarded-For: 2.2.2.2\r\n"),
+        std::pair(ClientField::kXForwardedFor, "Forwarded: for=1.1.1.1\r\n")}) {
+    EXPECT_EQ(ClientFrom(own, field), "10.0.0.1 0");
+  }
+}
+
+TEST(Forwarded, OfXRealIpTheLastHolds) {
+  EXPECT_EQ(ClientFrom("X-Real-IP: 3.3.3.3\r\nX-Real-IP: 4.4.4.4\r\n", ClientField::kXRealIp),
+            "4.4.4.4 0");
+  EXPECT_EQ(ClientFrom("X-Real-IP: 3.3.3.3, 10.0.0.2\r\n", ClientField::kXRealIp), "10.0.0.2 0");
 }
 
 }  // namespace

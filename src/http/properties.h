@@ -314,6 +314,8 @@ inline void CheckFields(std::string_view text) {
                                  "X-Forwarded-For",
                                  "X-Forwarded-Proto",
                                  "X-Forwarded-Host",
+                                 "X-Real-IP",
+                                 "Forwarded",
                                  "If-Match",
                                  "If-None-Match",
                                  "Range",
@@ -336,10 +338,13 @@ inline void CheckFields(std::string_view text) {
 
   const auto peer = ParseAddress("10.0.0.1");
   const std::array networks = {*ParseNetwork("10.0.0.0/8")};
-  const Origin origin = FindOrigin(head, peer, {.networks = networks});
-  CHECK(origin.client && origin.from_trusted_proxy);
-  CHECK(origin.scheme.empty() || origin.scheme == "http" || origin.scheme == "https");
-  CHECK(origin.host.empty() || IsValidHost(origin.host));
+  for (const ClientField field :
+       {ClientField::kXForwardedFor, ClientField::kForwarded, ClientField::kXRealIp}) {
+    const Origin origin = FindOrigin(head, peer, {.networks = networks, .field = field});
+    CHECK(origin.client && origin.from_trusted_proxy);
+    CHECK(origin.scheme.empty() || origin.scheme == "http" || origin.scheme == "https");
+    CHECK(origin.host.empty() || IsValidHost(origin.host));
+  }
 
   const Validators validators{
       .etag = EntityTag{"a"}, .last_modified = 784111777, .now = 1'700'000'000};
