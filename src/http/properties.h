@@ -25,6 +25,7 @@
 #include "http/range.h"
 #include "http/request_head.h"
 #include "http/response_head.h"
+#include "http/reuse.h"
 #include "http/upstream_request.h"
 #include "http/upstream_response.h"
 
@@ -375,6 +376,36 @@ inline void CheckProxyHeader(std::string_view data) {
     CHECK(part.header.size == whole.header.size && part.header.client == whole.header.client);
     CHECK(part.header.client_port == whole.header.client_port);
     break;
+  }
+}
+
+// Fields of an answer, one a line; the first byte chooses the route's rules and the request.
+inline void CheckReuse(std::string_view data) {
+  const auto [choice, text] = InputOf(data);
+  ReuseFields fields{.status = 100 + static_cast<int>(choice * 2)};
+  for (std::string_view left = text; !left.empty();) {
+    const std::string_view line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(left.size(), line.size() + 1));
+    const std::size_t colon = std::min(line.find(':'), line.size());
+    fields.Take(line.substr(0, colon), Trimmed(line.substr(std::min(colon + 1, line.size()))), 0);
+  }
+  AskedWith asked{.control = {}, .authorization = (choice & 1) != 0};
+  asked.control.Add(text);
+  ReusePolicy policy;
+  if ((choice & 2) != 0) policy.ttl = CacheSeconds(60);
+  const Judgement judged = Judge(fields, asked, policy, 0);
+  if (judged.reason != NotStored::kStored) return;
+  const CacheControl& said = fields.control;
+  CHECK(!said.no_store && !said.is_private && !fields.set_cookie && !fields.VariesBy("cookie"));
+  CHECK(!asked.authorization || judged.lifetime.for_authorized);
+  CHECK(judged.lifetime.fresh >= Duration(0) && judged.lifetime.fresh <= kCacheSecondsMax);
+  CHECK(!said.max_age || said.s_maxage || judged.lifetime.fresh <= *said.max_age);
+  CHECK(InitialAge(fields, 0, Duration(0)) >= Duration(0));
+  for (const Duration age :
+       {Duration(0), Duration(judged.lifetime.fresh), Duration(kCacheSecondsMax)}) {
+    const Use use = UseOf(judged.lifetime, age, {});
+    CHECK((use == Use::kFresh) == (age < judged.lifetime.fresh && !judged.lifetime.no_cache));
+    CHECK(use != Use::kWhileAsked || !said.must_revalidate);
   }
 }
 

@@ -25,5 +25,9 @@ TEST(FuzzedInputs, OfProxyHeadersHoldTheirProperties) {
   EXPECT_GT(ReplayFuzzed("proxy_protocol_fuzz", properties::CheckProxyHeader), 0);
 }
 
+TEST(FuzzedInputs, OfReuseHoldTheirProperties) {
+  EXPECT_GT(ReplayFuzzed("reuse_fuzz", properties::CheckReuse), 0);
+}
+
 }  // namespace
 }  // namespace onebox::http
