@@ -55,6 +55,10 @@ enum class RefusalKind : std::uint8_t {
   kBadPercentEncoding,
   kNulInPath,
   kPathAboveRoot,
+  // HTTP/2 (RFC 9113 8.1.1)
+  kPseudoField,
+  kConnectionField,
+  kBodyLength,
 };
 
 // The texts are static; `name` is a metric label, `reason` a sentence for the log and the answer.
@@ -164,6 +168,18 @@ inline constexpr std::array kRefusals = {
             "a % without two hexadecimal digits"},
     Refusal{RefusalKind::kNulInPath, 400, "nul_in_path", "the path holds a NUL"},
     Refusal{RefusalKind::kPathAboveRoot, 400, "path_above_root", "the path climbs above the root"},
+    Refusal{RefusalKind::kPseudoField,
+            400,
+            "pseudo_field",
+            "a pseudo-header field is missing, repeated, unknown or out of place"},
+    Refusal{RefusalKind::kConnectionField,
+            400,
+            "connection_field",
+            "a field that only HTTP/1 connections have"},
+    Refusal{RefusalKind::kBodyLength,
+            400,
+            "body_length",
+            "the body has not the length that Content-Length says"},
 };
 
 // How many kinds there are, for an array of counters indexed by kind.
@@ -178,7 +194,7 @@ consteval bool RowsAreInOrder() {
   for (std::size_t i = 0; i < kRefusals.size(); ++i) {
     if (static_cast<std::size_t>(kRefusals[i].kind) != i) return false;
   }
-  return kRefusals.back().kind == RefusalKind::kPathAboveRoot;
+  return kRefusals.back().kind == RefusalKind::kBodyLength;
 }
 static_assert(RowsAreInOrder(), "a row of kRefusals stands where its kind says");
 }  // namespace refusal_internal
