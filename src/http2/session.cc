@@ -465,11 +465,6 @@ void Session::SendHead(StreamId id, const Head& head) {
   if (end_) return;
   FieldList list(head.status);
   list.AppendLines(head.fields);
-  std::string length;
-  if (head.length) {
-    length = std::to_string(*head.length);
-    list.Append("content-length", length);
-  }
   nghttp2_data_provider provider{};
   provider.source.ptr = head.body;
   provider.read_callback = Callbacks::OnRead;

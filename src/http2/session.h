@@ -118,7 +118,6 @@ class Session {
   struct Head {
     int status = 0;
     std::string_view fields = {};
-    std::optional<std::uint64_t> length = {};
     Stream* body = nullptr;  // null: it ends with its head
   };
   void SendHead(StreamId id, const Head& head);

@@ -92,11 +92,12 @@ class Site final : public Owner {
       const std::size_t slash = head.find('/');
       left_ =
           refused ? 0 : static_cast<std::size_t>(std::atoll(head.c_str() + slash + 1));  // NOLINT
-      site_.session->SendHead(id,
-                              {.status = refused ? 400 : 200,
-                               .fields = "Content-Type: text/plain\r\nConnection: close\r\n",
-                               .length = left_,
-                               .body = left_ > 0 ? this : nullptr});
+      const std::string fields =
+          "Content-Type: text/plain\r\nConnection: close\r\nContent-Length: " +
+          std::to_string(left_) + "\r\n";
+      site_.session->SendHead(
+          id,
+          {.status = refused ? 400 : 200, .fields = fields, .body = left_ > 0 ? this : nullptr});
     }
 
    private:
