@@ -6,15 +6,19 @@
 #include <string>
 #include <string_view>
 
+#include "base/ascii.h"
+
 namespace onebox::webcache {
 
 // "https://a.example/prices?x=1", then for each part a separator that no request can hold and
 // "cookie:country=de". Made anew for each request; the memory is kept.
 class Key {
  public:
-  // `target` is the path, as it is sent, and the query with its "?", without what does not matter.
+  // The host in any case. `target` is the path, as it is sent, and the query with its "?", without what does not matter.
   void Begin(std::string_view scheme, std::string_view host) {
-    text_.assign(scheme).append("://").append(host);
+    text_.assign(scheme).append("://");
+    for (const char c : host)
+      text_.push_back(ToLower(c));
     path_begin_ = text_.size();
   }
   void AppendTarget(std::string_view target) { text_.append(target); }
