@@ -5,20 +5,18 @@
 #include <cerrno>
 #include <chrono>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "compress/compressor.h"
+#include "front/partial_answer.h"
 #include "front/static_names.h"
 #include "http/media_type.h"
 #include "http/negotiate.h"
 #include "http/preconditions.h"
-#include "http/range.h"
 #include "http/response_head.h"
 #include "os/file.h"
-#include "os/random.h"
 
 namespace onebox::front {
 namespace {
@@ -116,71 +114,19 @@ StaticAnswer NotModified(const SharedRepresentation& sent) {
   return {.status = 304, .fields = sent->unchanged_fields(), .owner = sent};
 }
 
-StaticAnswer WithFields(int status, std::string fields) {
-  auto owner = std::make_shared<const std::string>(std::move(fields));
-  return {.status = status, .fields = *owner, .owner = owner};
-}
-
-StaticAnswer Unsatisfiable(const SharedRepresentation& sent) {
-  std::string range;
-  http::AppendUnsatisfiedRange(range, sent->bytes().size());
-  std::string fields;
-  http::AppendField(fields, "Content-Range", range);
-  return WithFields(416, std::move(fields));
-}
-
-StaticAnswer Part(const SharedRepresentation& sent, const http::ByteRange& range) {
-  std::string content_range;
-  http::AppendContentRange(content_range, range, sent->bytes().size());
-  std::string fields(sent->partial_fields());
-  http::AppendField(fields, "Content-Type", sent->description().media_type);
-  http::AppendField(fields, "Content-Length", range.size());
-  http::AppendField(fields, "Content-Range", content_range);
-  StaticAnswer answer = WithFields(206, std::move(fields));
-  answer.body.Append(
-      Representation::PieceOf(sent, sent->bytes().substr(range.first, range.size())));
-  return answer;
-}
-
-// Nobody can have put the boundary into a file: it is not known before.
-std::string NewBoundary() {
-  return fmt::format("{:016x}{:016x}", os::Random64(), os::Random64());
-}
-
-StaticAnswer Parts(const SharedRepresentation& sent, std::span<const http::ByteRange> ranges) {
-  const std::string boundary = NewBoundary();
-  const http::Multipart multipart{.boundary = boundary,
-                                  .media_type = sent->description().media_type,
-                                  .size = sent->bytes().size()};
-  std::string fields(sent->partial_fields());
-  http::AppendField(fields, "Content-Type", "multipart/byteranges; boundary=" + boundary);
-  http::AppendField(fields, "Content-Length", http::MultipartBytes(multipart, ranges));
-  StaticAnswer answer = WithFields(206, std::move(fields));
-  for (const http::ByteRange& range : ranges) {
-    auto label = std::make_shared<std::string>();
-    http::AppendPartHead(*label, multipart, range);
-    answer.body.Append({.owner = label, .bytes = *label});
-    answer.body.Append(
-        Representation::PieceOf(sent, sent->bytes().substr(range.first, range.size())));
-  }
-  auto end = std::make_shared<std::string>();
-  http::AppendMultipartEnd(*end, multipart);
-  answer.body.Append({.owner = end, .bytes = *end});
-  return answer;
-}
-
 StaticAnswer Partial(const http::RequestHead& head, const SharedRepresentation& sent) {
-  const auto ranges = http::ParseRange(head.Value(KnownField::kRange), sent->bytes().size());
-  switch (ranges.outcome) {
-    case http::RangeOutcome::kWhole:
-      return Whole(head, sent);
-    case http::RangeOutcome::kUnsatisfiable:
-      return Unsatisfiable(sent);
-    case http::RangeOutcome::kPartial:
-      break;
-  }
-  if (ranges.count == 1) return Part(sent, ranges.slots[0]);
-  return Parts(sent, ranges.ranges());
+  PartialAnswer part =
+      PartialOf(head.Value(KnownField::kRange),
+                {.fields = sent->partial_fields(),
+                 .media_type = sent->description().media_type,
+                 .bytes = sent->bytes()},
+                [&](std::string_view bytes) { return Representation::PieceOf(sent, bytes); });
+  if (part.status == 200) return Whole(head, sent);
+  const std::string_view fields = *part.fields;
+  return {.status = part.status,
+          .fields = fields,
+          .owner = std::move(part.fields),
+          .body = std::move(part.body)};
 }
 
 StaticAnswer Conditional(const http::RequestHead& head,
