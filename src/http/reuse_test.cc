@@ -186,7 +186,9 @@ TEST(Reuse, KeepsStatusesByTheirKind) {
     SCOPED_TRACE(row.status);
     const Judgement judged = JudgeOf(row.status, {}, policy);
     EXPECT_EQ(judged.reason, row.fresh < seconds(0) ? NotStored::kStatus : NotStored::kStored);
-    if (row.fresh >= seconds(0)) EXPECT_EQ(judged.lifetime.fresh, row.fresh);
+    if (row.fresh >= seconds(0)) {
+      EXPECT_EQ(judged.lifetime.fresh, row.fresh);
+    }
     EXPECT_EQ(judged.lifetime.stale > Duration(0), row.fresh >= seconds(0) && row.status < 400);
   }
   // What the app says of any status holds, up to the cap for errors.
