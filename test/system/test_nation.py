@@ -16,7 +16,7 @@ from onebox import PYTHON, ROOT, Onebox, marked
 from wire import Connection, until
 
 NATION = ROOT / "examples/nation"
-CASES = 104
+CASES = 105
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,6 +17,9 @@ def from_environment(env=os.environ):
     settings = {
         "SECRET_KEY": env.get("NATION_SECRET", "bench-only-secret"),
         "SESSION_COOKIE_SAMESITE": "Lax",
+        # Whose page it is: filled in by static/who.js, so that a page is the same for all. With
+        # "page" the template prints it, and each player needs a page of his own.
+        "NAME_IN_PAGES": env.get("NATION_NAMES", "script") == "page",
         "SEND_FILE_MAX_AGE_DEFAULT": 30 * 24 * 3600,
         "SQLALCHEMY_DATABASE_URI": url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url, env),

@@ -86,6 +86,18 @@ def mix(count, players, size):
             yield who, "GET", pick(table, rng)(country, size, rng), "", False
 
 
+def with_names(requests_made):
+    """As a player's browser makes them where a script fills the name in: his first page of all asks for it.
+    That is more than it asks for, once in five minutes: with pauses of 7 s some 40 requests."""
+    known = set()
+    for request in requests_made:
+        yield request
+        who, method, path = request[:3]
+        if method == "GET" and not path.startswith("/api/") and who not in known:
+            known.add(who)
+            yield who, "GET", "/api/me", "", True
+
+
 def log_in(url, number):
     answer = requests.post(f"{url}/api/login", headers=AGENT, timeout=60,
                            json={"username": f"player{number}", "password": "nation"})
@@ -101,6 +113,8 @@ def main():
     parser.add_argument("--players", type=int, default=1000, help="how many log in")
     parser.add_argument("--users", type=int, default=20_000, help="as given to seed_data.py")
     parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--names", action="store_true",
+                        help="also what pages ask for whose player's name is filled in by a script")
     arguments = parser.parse_args()
     scale = arguments.users / 20_000
     size = {"users": arguments.users, "companies": max(20, round(5_000 * scale)),
@@ -112,6 +126,8 @@ def main():
         cookies = list(pool.map(lambda number: log_in(arguments.url, number),
                                 range(1, arguments.players + 1)))
     requests_made = list(mix(arguments.requests, arguments.players, size))
+    if arguments.names:
+        requests_made = list(with_names(requests_made))
     for name, lines in (
             ("cookies.txt", cookies),
             ("mix.tsv", ("\t".join(map(str, line[:4])) for line in requests_made)),

@@ -209,13 +209,15 @@ def test_wrong_method():
     ("/wars", ['data-page="wars"', "Attacker"]),
 ])
 def test_pages(path, marks):
-    for client, greeting in ((anonymous, 'href="/login"'), (player(1), 'data-player="1"')):
+    for client in (anonymous, player(1)):  # whose page it is fills a script in
         answer = client("GET", path)
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].lower() == "text/html; charset=utf-8"
         assert answer.text.startswith("<!doctype html>") and answer.text.rstrip().endswith("</html>")
-        for mark in marks + [greeting, "/static/style.css"]:
+        for mark in marks + ['href="/login"', "/static/style.css", "/static/who.js"]:
             assert mark in answer.text, mark
+        assert "data-player" not in answer.text
+        assert "cookie" not in answer.headers.get("Vary", "").lower(), "nothing has read the session"
 
 
 def test_personal_pages():
