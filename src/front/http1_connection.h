@@ -41,7 +41,7 @@ class Http1Connection final : public ClientConnection, public Responder {
   void SendInterim(int status, std::string_view fields) override;
   void SendHead(const AnswerHead& head, std::string_view body, Last last) override;
   void Send(std::string_view body, Last last) override;
-  std::uint64_t SendPieces(const AnswerHead& head, Body body) override;
+  std::uint64_t SendPieces(const AnswerHead& answer_head, Body pieces) override;
   void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) override;
   void Finish() override;
   void Abort() override;

@@ -60,7 +60,7 @@ class Responder {
   virtual void SendHead(const AnswerHead& head, std::string_view body, Last last) = 0;
   virtual void Send(std::string_view body, Last last) = 0;
   // The whole answer, its body from pieces. How many bytes have left at once.
-  virtual std::uint64_t SendPieces(const AnswerHead& head, Body body) = 0;
+  virtual std::uint64_t SendPieces(const AnswerHead& answer_head, Body pieces) = 0;
   // The rest of a body of Framing::kLength.
   virtual void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) = 0;
   virtual void Finish() = 0;

@@ -89,11 +89,8 @@ void ReuseFields::Take(std::string_view name, std::string_view value, std::int64
   } else if (EqualsIgnoreCase(name, "Expires")) {
     const auto parsed = ParseDate(value, now);
     // Of two the earlier; one that is no date is in the past.
-    if (!has_expires) {
-      expires = parsed;
-    } else if (expires && (!parsed || *parsed < *expires)) {
-      expires = parsed;
-    }
+    const bool earlier = expires && (!parsed || *parsed < *expires);
+    if (!has_expires || earlier) expires = parsed;
     has_expires = true;
   } else if (EqualsIgnoreCase(name, "Date")) {
     date = ParseDate(value, now);

@@ -249,7 +249,8 @@ struct Session::Callbacks {
                         void*) {
     const Stream::Supply supply = static_cast<Stream*>(source->ptr)->Ready(size);
     if (supply.bytes == 0 && !supply.last) return NGHTTP2_ERR_DEFERRED;
-    *flags = NGHTTP2_DATA_FLAG_NO_COPY | (supply.last ? NGHTTP2_DATA_FLAG_EOF : 0U);
+    *flags = NGHTTP2_DATA_FLAG_NO_COPY;
+    if (supply.last) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return static_cast<ssize_t>(supply.bytes);
   }
 

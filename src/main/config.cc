@@ -93,7 +93,7 @@ class Values {
 };
 
 std::string OfMount(const Element& mount, std::string_view key) {
-  const std::string said = TextOf(mount.more, key);
+  std::string said = TextOf(mount.more, key);
   if (!said.empty()) return said;
   return std::string(FindOption(fmt::format("{}{}", kMountPrefix, key))->standard);
 }

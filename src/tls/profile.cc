@@ -38,7 +38,7 @@ Status UseFfdhe2048(SSL_CTX* context) {
   if (SSL_CTX_set0_tmp_dh_pkey(context, group.get()) != 1) {
     return OpensslError("OpenSSL does not take the group ffdhe2048");
   }
-  group.release();  // the context's now
+  (void)group.release();  // the context's now
   return Done();
 }
 
