@@ -12,6 +12,7 @@
 #include "http/negotiate.h"
 #include "http/response_head.h"
 #include "os/file.h"
+#include "webcache/rules.h"
 
 namespace onebox::front {
 namespace {
@@ -100,6 +101,12 @@ bool AnswerWriter::AppendFields(std::string& out,
   for (const channel::Field& field : head.fields) {
     if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) return false;
     if (OursToSay(field.name)) continue;
+    if (!responder_.records() && webcache::IsForTheCache(field.name)) {
+      if (EqualsIgnoreCase(field.name, webcache::kOptInField)) {
+        shard_.OptIn(responder_, request_.head_bytes);
+      }
+      continue;
+    }
     date = date || EqualsIgnoreCase(field.name, "Date");
     server = server || EqualsIgnoreCase(field.name, "Server");
     if (EqualsIgnoreCase(field.name, "ETag") && !field.value.starts_with("W/") &&
@@ -117,6 +124,7 @@ bool AnswerWriter::AppendFields(std::string& out,
   if (!vary) http::AppendField(out, "Vary", "Accept-Encoding");
   if (negotiated.is_coded) http::AppendField(out, "Content-Encoding", http::NameOf(coding_));
   http::AppendField(out, "X-Request-ID", request_.id);
+  out += request_.more_fields;
   return true;
 }
 

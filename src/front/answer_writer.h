@@ -24,6 +24,7 @@ class AnswerWriter {
     std::string_view head_bytes;
     std::string_view id;
     http::Method method;
+    const std::string& more_fields;  // whole lines that go with the answer
   };
   // `fields` is where those that were sent are copied to, if the access log shows some.
   AnswerWriter(Shard& shard,

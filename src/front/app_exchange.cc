@@ -57,7 +57,7 @@ AppExchange::AppExchange(Responder& responder,
                          const http::RequestHead& head,
                          const RouteRules& rules)
     : Exchange(responder, shard, bytes, head, rules),
-      writer_(shard, responder, head, {head_bytes_, id_, method_}, answer_fields_),
+      writer_(shard, responder, head, {head_bytes_, id_, method_, more_fields_}, answer_fields_),
       has_framing_(head.framing != http::Framing::kNone),
       minor_version_(head.minor_version),
       trusted_(shard.Trusts(responder.peer())) {
@@ -268,6 +268,7 @@ void AppExchange::OnHead(const channel::ResponseHead& head,
   step_ = Step::kAnswering;
   status_ = head.status;
   unacknowledged_ += body.size();
+  shard_.InvalidateIfChanged(responder_, head_bytes_, method_, status_);
   if (!writer_.Begin(head, body, end)) {
     shard_.log().Error(
         "request {} \"{}\": the worker sent a header field that is none", id_, request_line());

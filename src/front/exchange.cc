@@ -133,12 +133,14 @@ void Exchange::Record(EndStep step) {
               .request_bytes = head_bytes_.size() + body_.size(),
               .total = total};
   Describe(ended);
-  shard_.lane().CountAnswer(std::clamp(status_, 100, 599), step);
-  shard_.lane().Observe(telemetry::Histogram::kTotal, total);
-  if (ended.queue_wait >= Duration(0)) {
+  if (!ended.observed && ended.queue_wait >= Duration(0)) {
     shard_.lane().Observe(telemetry::Histogram::kQueueWait, ended.queue_wait);
   }
-  if (ended.run >= Duration(0)) shard_.lane().Observe(telemetry::Histogram::kRun, ended.run);
+  if (!ended.observed && ended.run >= Duration(0))
+    shard_.lane().Observe(telemetry::Histogram::kRun, ended.run);
+  if (responder_.records()) return responder_.TakeEnded(ended);
+  shard_.lane().CountAnswer(std::clamp(status_, 100, 599), step);
+  shard_.lane().Observe(telemetry::Histogram::kTotal, total);
   shard_.LogAccess(responder_, ended);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "front/request_body.h"
@@ -54,6 +55,9 @@ class Exchange {
   // What waits for the app waits in vain.
   virtual void OnBroken() {}
 
+  // Whole lines that go with the answer, if it is not one of our own; before Begin().
+  void AddFields(std::string fields) { more_fields_ = std::move(fields); }
+
   const RequestBody& body() const { return body_; }
   std::string_view request_line() const;
   std::string_view id() const { return id_; }
@@ -78,6 +82,7 @@ class Exchange {
   const std::string head_bytes_;
   RequestBody body_;
   std::string id_;
+  std::string more_fields_;
   std::string answer_fields_;  // only where the access log shows some of them
   const Time began_;
   std::uint64_t answer_bytes_ = 0;  // of the body, as sent

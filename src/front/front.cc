@@ -136,6 +136,7 @@ class Front {
   Status OpenAccessLog();
   Status AddListener(os::Fd socket, Service service);
   bool Listen();
+  void ListenForPurges();
   bool Admit(const os::SocketAddress& peer, Service service);
   void RunLane(std::size_t index);
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
@@ -152,6 +153,7 @@ class Front {
   std::unique_ptr<Control> control_;
   std::vector<Lane> lanes_;
   Dispatch dispatch_;
+  std::unique_ptr<SharedResponses> responses_;
   std::unique_ptr<Shared> shared_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Listener>> listeners_;
@@ -193,7 +195,7 @@ Status Front::AddListener(os::Fd socket, Service service) {
 
 // Operators get in when nobody else does.
 bool Front::Admit(const os::SocketAddress& peer, Service service) {
-  if (service == Service::kAdmin) return true;
+  if (service != Service::kApp) return true;
   telemetry::Lane lane = handover_.metrics.lane(handover_.first_lane);
   if (shared_->connections.load(std::memory_order_relaxed) >= settings_.connections_max) {
     lane.Add(telemetry::Limit::kConnections);
@@ -207,7 +209,7 @@ bool Front::Admit(const os::SocketAddress& peer, Service service) {
 
 // The reactor with the next turn gets it: connections are spread evenly whatever the kernel does.
 void Front::Adopt(os::Accepted accepted, const Endpoint& endpoint) {
-  const bool admin = endpoint.service == Service::kAdmin;
+  const bool admin = endpoint.service != Service::kApp;
   if (!admin) shared_->connections.fetch_add(1, std::memory_order_relaxed);
   const std::size_t chosen = admin ? 0 : next_lane_++ % lanes_.size();
   if (chosen == 0) {
@@ -245,6 +247,10 @@ Status Front::Start() {
     if (!reopened.ok()) handover_.log.Error("{}", reopened.error().message);
   };
   TRY(control_->Watch());
+  if (settings_.response_cache_bytes_max > 0) {
+    responses_ = std::make_unique<SharedResponses>(
+        webcache::Store::Limits{.bytes_max = settings_.response_cache_bytes_max}, os::Random64());
+  }
   shared_ = std::unique_ptr<Shared>(
       new Shared{.settings = settings_,
                  .clock = handover_.clock,
@@ -256,6 +262,7 @@ Status Front::Start() {
                  .router = router_,
                  .budget = budget_,
                  .addresses = AddressCounts(settings_.connections_per_address_max),
+                 .responses = responses_.get(),
                  .tell_supervisor = [this](const std::string& message) { control_->Tell(message); },
                  .worker_joined =
                      [this] {
@@ -282,10 +289,24 @@ bool Front::Listen() {
       return false;
     }
   }
+  ListenForPurges();
   if (!handover_.admin.valid()) return true;
   const Status added = AddListener(std::move(handover_.admin), Service::kAdmin);
   if (!added.ok()) handover_.log.Error("no admin page: {}", added.error().message);
   return true;
+}
+
+// A front of before may still have it: its cache answers nobody any more once it drains.
+void Front::ListenForPurges() {
+  if (settings_.purge_socket.empty() || responses_ == nullptr) return;
+  const auto open = [this]() -> Status {
+    const auto address = TRY(os::SocketAddress::Parse("unix:" + settings_.purge_socket));
+    os::RemoveFile(settings_.purge_socket);
+    return AddListener(TRY(os::Listen(address, {})), Service::kPurge);
+  };
+  if (const Status opened = open(); !opened.ok()) {
+    handover_.log.Warning("the app cannot purge kept answers: {}", opened.error().message);
+  }
 }
 
 int Front::Serve() {

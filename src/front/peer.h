@@ -10,7 +10,7 @@
 
 namespace onebox::front {
 
-enum class Service : std::uint8_t { kApp, kAdmin };
+enum class Service : std::uint8_t { kApp, kAdmin, kPurge };
 
 // What a connection came in by; outlives it.
 struct Endpoint {

@@ -14,6 +14,8 @@
 
 namespace onebox::front {
 
+struct Ended;
+
 enum class Protocol : std::uint8_t { kHttp10, kHttp11 };
 
 // What follows the head.
@@ -79,6 +81,11 @@ class Responder {
   virtual void ArmTimer() = 0;
   // Calls the exchange's OnWritable() once more at the turn's end.
   virtual void GoOnLater() = 0;
+
+  // Whether it is the cache's: it is told what the app says to the cache alone, and whoever asked the cache
+  // says to the log what there is to be said.
+  virtual bool records() const { return false; }
+  virtual void TakeEnded(const Ended&) {}
 
  protected:
   ~Responder() = default;

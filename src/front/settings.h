@@ -2,6 +2,7 @@
 // What the operator may decide about the front; every limit of it in one place.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "http/address.h"
 #include "http/coding.h"
 #include "http/limits.h"
+#include "webcache/rules.h"
 
 namespace onebox::front {
 
@@ -52,6 +54,7 @@ struct RouteRules {
   Duration timeout = seconds(30);              // from the whole request to the app's head
   std::uint64_t body_bytes_max = 16ULL << 20;  // above it 413
   bool cancel_disconnected = false;            // what runs ends when its client has left
+  std::optional<webcache::Rules> cache;        // nothing: its answers are not kept
 };
 
 inline constexpr std::size_t kRoutesMax = 256;
@@ -117,6 +120,9 @@ struct Settings {
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together
   std::uint64_t static_file_memory_max = 256ULL << 10;  // of one file; larger are mapped
   CompressionSettings compression;
+  std::uint64_t response_cache_bytes_max = 64ULL << 20;  // of all kept answers; 0: none are
+  std::string purge_socket;  // where purges are asked for; empty: nowhere
+  std::string purge_token;   // that a PURGE over HTTP has; empty: PURGE is a method like others
 
   std::string access_log;     // a path, "-" for standard output, empty for none
   std::string access_format;  // "combined", "json" or a format of atoms

@@ -86,6 +86,9 @@ Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
       id_high_(os::Random64()),
       id_low_(os::Random64()),
       access_format_(FormatOf(settings())) {
+  if (shared_.responses != nullptr) {
+    responses_ = std::make_unique<ResponseCache>(*this, *shared_.responses);
+  }
   reactor_.AtTurnEnd(*this);
   reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
 }
@@ -94,6 +97,7 @@ Shard::~Shard() {
   FlushAccessLog();
   connections_.clear();
   BuryDead();
+  responses_.reset();  // while there are channels that it may ask by
 }
 
 // --- connections
@@ -102,7 +106,7 @@ void Shard::Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& 
   auto& connection = connections_.emplace_back(
       std::make_unique<Http1Connection>(*this, Transport(std::move(socket)), Peer(peer, endpoint)));
   connection->index_ = static_cast<std::uint32_t>(connections_.size() - 1);
-  if (endpoint.service != Service::kAdmin) lane_.Add(telemetry::Gauge::kConnections, 1);
+  if (endpoint.service == Service::kApp) lane_.Add(telemetry::Gauge::kConnections, 1);
   connection->Start();
 }
 
@@ -114,7 +118,7 @@ void Shard::Doom(ClientConnection& connection) {
   doomed_.push_back(std::move(connections_.back()));
   connections_.pop_back();
   const Peer& peer = connection.peer();
-  if (peer.endpoint->service == Service::kAdmin) return;
+  if (peer.endpoint->service != Service::kApp) return;
   lane_.Add(telemetry::Gauge::kConnections, -1);
   shared_.connections.fetch_sub(1, std::memory_order_relaxed);
   if (CountsAddress(shared_, peer.address)) shared_.addresses.Leave(*peer.address);
@@ -137,6 +141,7 @@ void Shard::Forget(AppChannel& channel) {
 }
 
 void Shard::BuryDead() {
+  if (responses_ != nullptr) responses_->BuryDead();
   retired_.clear();
   doomed_.clear();
   dead_channels_.clear();
@@ -151,6 +156,7 @@ void Shard::Drain() {
 void Shard::ShowBroken(std::shared_ptr<const BrokenApp> broken) {
   broken_ = std::move(broken);
   if (broken_ == nullptr) return;
+  if (responses_ != nullptr) responses_->ShowBroken();
   for (std::size_t i = connections_.size(); i > 0; --i) {
     if (i <= connections_.size()) connections_[i - 1]->ShowBroken();
   }
@@ -166,8 +172,9 @@ bool Shard::OnTurnEnd() {
     if (!connection->closed()) connection->Pump();
   }
   if (std::exchange(grants_wait_, false)) TakeGrants();
+  const bool fetches_go_on = responses_ != nullptr && responses_->GoOn();
   BuryDead();
-  bool more = grants_wait_ || !pump_later_.empty();
+  bool more = fetches_go_on || grants_wait_ || !pump_later_.empty();
   const std::size_t channels = channels_.size();
   for (std::size_t i = 0; i < channels_.size(); ++i)
     more |= channels_[i]->Settle();
@@ -186,6 +193,7 @@ void Shard::OnTick() {
   const std::uint64_t ticked = shared_.ticked.fetch_or(bit, std::memory_order_relaxed) | bit;
   if (index_ == 0) {
     lane_.Set(telemetry::Gauge::kBufferBytes, budget().used());
+    if (responses_ != nullptr) responses_->TellFigures();
     TellRefusals();
     // The front lives while all of its reactors do.
     if (std::popcount(ticked) == static_cast<int>(settings().reactors)) {
@@ -315,9 +323,7 @@ std::string Shard::RequestIdFor(const Peer& peer, const http::RequestHead& head)
 }
 
 void Shard::AppendDate(std::string& out) {
-  const auto second =
-      std::chrono::duration_cast<std::chrono::seconds>(shared_.clock.WallNow().time_since_epoch())
-          .count();
+  const std::int64_t second = WallSeconds();
   if (second != date_second_) {
     date_second_ = second;
     date_ = http::FormatDate(second);
@@ -350,12 +356,55 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
     AnswerAdmin(responder, path.path);
     return nullptr;
   }
+  const bool asks_to_purge =
+      responses_ != nullptr && head.method_name == "PURGE" && !settings().purge_token.empty();
+  if (asks_to_purge || responder.peer().endpoint->service == Service::kPurge) {
+    AnswerPurge(responder, bytes, head);
+    return nullptr;
+  }
   if (statics_.Match(path.path) != nullptr) {
     AnswerStatic(responder, bytes, head, path);
     return nullptr;
   }
   const RouteRules& rules = shared_.router.Match(head.method, path.path);
-  return std::make_unique<AppExchange>(responder, *this, bytes, head, rules);
+  // What drains may not hear of a purge: the front that came after it has the socket.
+  const bool drains = shared_.draining.load(std::memory_order_relaxed) != Draining::kNo;
+  if (responses_ != nullptr && !drains) {
+    if (rules.cache) return responses_->Ask(responder, bytes, head, path, rules);
+    if (responses_->HasOptedIn(responder, head)) {
+      return responses_->Ask(responder, bytes, head, path, responses_->OptedIn(rules));
+    }
+  }
+  return ExchangeFor(responder, bytes, head, rules, {});
+}
+
+std::unique_ptr<Exchange> Shard::ExchangeFor(Responder& responder,
+                                             std::string_view bytes,
+                                             const http::RequestHead& head,
+                                             const RouteRules& rules,
+                                             std::string more_fields) {
+  auto exchange = std::make_unique<AppExchange>(responder, *this, bytes, head, rules);
+  if (!more_fields.empty()) exchange->AddFields(std::move(more_fields));
+  return exchange;
+}
+
+void Shard::InvalidateIfChanged(Responder& responder,
+                                std::string_view bytes,
+                                http::Method method,
+                                int status) {
+  if (responses_ == nullptr || http::IsSafe(method) || status >= 400) return;
+  if (http::ParseRequestHead(bytes, settings().head, *head_)) return;
+  responses_->Invalidate(responder, *head_);
+}
+
+void Shard::OptIn(Responder& responder, std::string_view bytes) {
+  if (responses_ == nullptr || http::ParseRequestHead(bytes, settings().head, *head_)) return;
+  responses_->OptIn(responder, *head_);
+}
+
+std::int64_t Shard::WallSeconds() const {
+  return std::chrono::floor<std::chrono::seconds>(shared_.clock.WallNow().time_since_epoch())
+      .count();
 }
 
 void Shard::AnswerStatic(Responder& responder,
@@ -375,28 +424,39 @@ void Shard::AnswerStatic(Responder& responder,
     ended.sent_bytes = responder.answer_bytes();
     return LogAccess(responder, ended);
   }
-  lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
   std::string& fields = answer_buffer_;
   fields.assign(answer.fields);
   AppendDate(fields);
   AppendServer(fields);
-  http::AppendField(fields, "X-Request-ID", id);
+  AnswerWhole(responder,
+              {.head = bytes, .id = id, .status = answer.status, .began = now()},
+              fields,
+              answer.body);
+}
+
+void Shard::AnswerWhole(Responder& responder,
+                        const WholeAnswer& answer,
+                        std::string& fields,
+                        Body body) {
+  lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
+  http::AppendField(fields, "X-Request-ID", answer.id);
   AnswerRecord record;
   if (access_format_ != nullptr) {
-    record = {.head = std::string(bytes),
-              .id = id,
+    record = {.head = std::string(answer.head),
+              .id = std::string(answer.id),
               .answer_fields = fields,
               .status = answer.status,
-              .body_bytes = answer.body.size(),
-              .began = now()};
+              .body_bytes = body.size(),
+              .began = answer.began};
   }
-  const bool bodiless = answer.body.empty() &&
-                        (head.method == http::Method::kHead || !http::StatusHasBody(answer.status));
+  const bool bodiless =
+      body.empty() && (responder.answers_head() || !http::StatusHasBody(answer.status));
   const std::uint64_t left =
       responder.SendPieces({.status = answer.status,
+                            .reason = answer.reason,
                             .fields = fields,
                             .framing = bodiless ? Framing::kNone : Framing::kLength},
-                           answer.body);
+                           std::move(body));
   if (responder.gone()) return Record(responder, record, responder.answer_bytes() - left);
   if (responder.pending() == 0) {
     Record(responder, record, 0);
@@ -417,6 +477,40 @@ void Shard::Record(const Responder& responder, const AnswerRecord& record, std::
              .sent_bytes = size - std::min(size, pending),
              .request_bytes = record.head.size(),
              .total = now() - record.began});
+}
+
+// The socket is for the app's user alone; over HTTP the token is asked for.
+void Shard::AnswerPurge(Responder& responder,
+                        std::string_view bytes,
+                        const http::RequestHead& head) {
+  const bool trusted = responder.peer().endpoint->service == Service::kPurge;
+  if (!trusted && !IsToken(head.Value(http::KnownField::kAuthorization))) {
+    lane_.CountAnswer(403, telemetry::Step::kRoute);
+    Answer(
+        responder,
+        {.status = 403, .why = "PURGE asks for the token of [front] purge_token", .head = bytes});
+    return;
+  }
+  const std::size_t purged = responses_->Purge(head);
+  lane_.CountAnswer(200, telemetry::Step::kWrite);
+  const std::string text = fmt::format("{{\"purged\":{}}}\n", purged);
+  Answer(responder, {.status = 200, .body = text, .type = "application/json"});
+}
+
+// Without a hint, by the time it takes, of how much of it is right.
+bool Shard::IsToken(std::string_view authorization) const {
+  constexpr std::string_view kScheme = "Bearer ";
+  if (!authorization.starts_with(kScheme)) return false;
+  authorization.remove_prefix(kScheme.size());
+  const std::string& token = settings().purge_token;
+  if (authorization.size() != token.size()) return false;
+  unsigned char different = 0;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    different =
+        static_cast<unsigned char>(different | (static_cast<unsigned char>(token[i]) ^
+                                                static_cast<unsigned char>(authorization[i])));
+  }
+  return different == 0;
 }
 
 void Shard::AnswerAdmin(Responder& responder, std::string_view path) {

@@ -23,6 +23,7 @@
 #include "front/exchange.h"
 #include "front/refusal_report.h"
 #include "front/responder.h"
+#include "front/response_cache.h"
 #include "front/router.h"
 #include "front/settings.h"
 #include "front/static_files.h"
@@ -53,6 +54,7 @@ struct Shared {
   const Router& router;
   Budget& budget;
   AddressCounts addresses;
+  SharedResponses* responses;                        // null: no answers are kept
   std::function<void(std::string)> tell_supervisor;  // from any thread
   std::function<void()> worker_joined;               // likewise
   std::size_t first_lane = 1;                        // of the metrics
@@ -98,6 +100,16 @@ struct Ended {
   Duration queue_wait{-1};  // negative: it never waited for the app
   Duration run{-1};         // negative: no worker ran it
   std::int32_t worker_pid = 0;
+  bool observed = false;  // waiting and running were counted by who did both in its place
+};
+
+// An answer whose bytes are all there; see Shard::AnswerWhole().
+struct WholeAnswer {
+  std::string_view head;  // of the request, as it was read
+  std::string_view id;
+  int status = 200;
+  std::string_view reason = {};  // empty: the usual one
+  Time began{};
 };
 
 class AppExchange;
@@ -129,6 +141,8 @@ class Shard final : public event::TurnEnd {
   Duration timeout_max() const { return shared_.router.timeout_max(); }
   const BrokenApp* broken() const { return broken_.get(); }
   Budget& budget() { return shared_.budget; }
+  ResponseCache& responses() { return *responses_; }  // where a route has rules for it
+  std::int64_t WallSeconds() const;                   // since 1970
   compress::Shelf& shelf() { return shelf_; }
 
   std::span<char> read_buffer() { return read_buffer_; }
@@ -143,7 +157,23 @@ class Shard final : public event::TurnEnd {
   std::unique_ptr<Exchange> Route(Responder& responder,
                                   std::string_view bytes,
                                   const http::RequestHead& head);
+  // Who asks for the answer where the cache does not; `more_fields` are whole lines that go with it.
+  std::unique_ptr<Exchange> ExchangeFor(Responder& responder,
+                                        std::string_view bytes,
+                                        const http::RequestHead& head,
+                                        const RouteRules& rules,
+                                        std::string more_fields);
   void Assign(AppExchange& exchange, const Place& place);
+  // All of it, to its end: counted and logged when it has left. `fields` are whole lines without the
+  // request's id.
+  void AnswerWhole(Responder& responder, const WholeAnswer& answer, std::string& fields, Body body);
+  // The app says that this answer, and others to this URL, may be kept.
+  void OptIn(Responder& responder, std::string_view bytes);
+  // After an unsafe request that the app says was done (RFC 9111 4.4).
+  void InvalidateIfChanged(Responder& responder,
+                           std::string_view bytes,
+                           http::Method method,
+                           int status);
   // How long its body is.
   std::uint64_t Answer(Responder& responder, const OwnAnswer& answer);
   // `pending`: bytes of it that have not left.
@@ -184,6 +214,8 @@ class Shard final : public event::TurnEnd {
                     const http::RequestHead& head,
                     const http::NormalPath& path);
   void AnswerAdmin(Responder& responder, std::string_view path);
+  void AnswerPurge(Responder& responder, std::string_view bytes, const http::RequestHead& head);
+  bool IsToken(std::string_view authorization) const;
   std::string NewRequestId();
   void TellRefusals();
   void CountLimit(http::RefusalKind kind);
@@ -199,6 +231,7 @@ class Shard final : public event::TurnEnd {
   telemetry::Lane lane_;
   RefusalReport refusals_;  // of all reactors: the first one asks
   StaticFiles statics_;
+  std::unique_ptr<ResponseCache> responses_;  // null: no answers are kept
   compress::Shelf shelf_;
   std::shared_ptr<const BrokenApp> broken_;  // null: it is not
   std::vector<char> read_buffer_;

@@ -23,4 +23,16 @@ struct CacheStatus {
 // "Onebox; hit; ttl=37", "Onebox; fwd=stale; fwd-status=304; stored", "Onebox; fwd=bypass; detail=cookie".
 void AppendCacheStatus(std::string& out, const CacheStatus& status);
 
+// The whole line, with its CRLF.
+inline void AppendCacheStatusLine(std::string& out, const CacheStatus& status) {
+  out += "Cache-Status: ";
+  AppendCacheStatus(out, status);
+  out += "\r\n";
+}
+inline std::string CacheStatusLine(const CacheStatus& status) {
+  std::string line;
+  AppendCacheStatusLine(line, status);
+  return line;
+}
+
 }  // namespace onebox::http

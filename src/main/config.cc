@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/units.h"
 #include "front/router.h"
+#include "http/characters.h"
 #include "http/media_type.h"
 #include "main/python.h"
 #include "main/target.h"
@@ -21,6 +22,7 @@
 #include "schedule/names.h"
 #include "schedule/trigger.h"
 #include "telemetry/access_log.h"
+#include "webcache/rules.h"
 
 namespace onebox::main {
 namespace {
@@ -132,6 +134,51 @@ front::Priority MakePriority(std::string_view name) {
   return static_cast<front::Priority>(found - choices.begin());
 }
 
+// A key of a route's cache: what is set, or its default.
+std::string OfCache(const Element& cache, std::string_view key) {
+  const std::string said = key == "ttl" ? cache.text : TextOf(cache.more, key);
+  if (!said.empty()) return said;
+  return std::string(FindOption(fmt::format("route.cache.{}", key))->standard);
+}
+
+std::vector<std::string> ListOfCache(const Element& cache, std::string_view key) {
+  std::vector<std::string> list;
+  for (const Element& element : ElementsOf(cache.more, key))
+    list.push_back(element.text);
+  return list;
+}
+
+// "cookie:country": the name, where it is of that kind.
+std::optional<std::string_view> KeyPart(std::string_view text, std::string_view kind) {
+  if (!text.starts_with(kind) || text.size() == kind.size()) return std::nullopt;
+  return text.substr(kind.size());
+}
+constexpr std::string_view kCookiePart = "cookie:";
+constexpr std::string_view kHeaderPart = "header:";
+
+webcache::Rules MakeCache(const Element& cache) {
+  const auto time = [&cache](std::string_view key) {
+    return std::chrono::duration_cast<std::chrono::seconds>(*ParseDuration(OfCache(cache, key)));
+  };
+  webcache::Rules made;
+  if (OfCache(cache, "ttl") != "headers") made.policy.ttl = time("ttl");
+  made.policy.stale = time("stale");
+  made.policy.stale_if_error = time("stale_if_error");
+  made.policy.negative_ttl = time("negative_ttl");
+  made.ignore_cookies = ListOfCache(cache, "ignore_cookies");
+  made.ignore_query = ListOfCache(cache, "ignore_query");
+  made.tags = ListOfCache(cache, "tags");
+  const auto parts = ListOfCache(cache, "key");
+  made.key_query = parts.empty() || std::find(parts.begin(), parts.end(), "query") != parts.end();
+  for (const std::string& part : parts) {
+    if (const auto cookie = KeyPart(part, kCookiePart)) made.key_cookies.emplace_back(*cookie);
+    if (const auto header = KeyPart(part, kHeaderPart))
+      made.key_headers.push_back(Lowered(*header));
+  }
+  made.policy.names_cookies = !made.ignore_cookies.empty() || !made.key_cookies.empty();
+  return made;
+}
+
 // What it does not say holds as for the rest.
 front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
   front::Route made{
@@ -157,6 +204,8 @@ front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
           [&](const std::string& text) { rules.queue_timeout = *ParseDuration(text); });
   if_said("cancel_disconnected",
           [&](const std::string& text) { rules.cancel_disconnected = text == "true"; });
+  for (const Element& cache : ElementsOf(route.more, "cache"))
+    rules.cache = MakeCache(cache);
   return made;
 }
 
@@ -201,6 +250,10 @@ front::CompressionSettings MakeCompression(const Values& values) {
   return made;
 }
 
+std::string PurgeSocket(const Values& values) {
+  return values.Text("data") + "/purge";
+}
+
 front::Settings MakeFront(const Values& values) {
   front::Settings made;
   made.head.request_line_bytes_max = values.Bytes("front.request_line_max");
@@ -241,6 +294,9 @@ front::Settings MakeFront(const Values& values) {
   made.static_memory_max = values.Bytes("front.static_memory_max");
   made.static_file_memory_max = values.Bytes("front.static_file_memory_max");
   made.compression = MakeCompression(values);
+  made.response_cache_bytes_max = values.Bytes("front.response_cache");
+  made.purge_token = values.Text("front.purge_token");
+  if (!values.Text("data").empty()) made.purge_socket = PurgeSocket(values);
   made.access_log = values.Text("log.access") == kOff ? "" : values.Text("log.access");
   made.access_format = values.Text("log.access_format");
   made.spool_folder = values.Text("front.spool_folder");
@@ -338,6 +394,38 @@ void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
                       elements[i].text,
                       elements[i].source));
       break;
+    }
+  }
+}
+
+// Parts of a key, tags and names of cookies that are none.
+void CheckCaches(const std::vector<Element>& routes, Mistakes& mistakes) {
+  const auto mistake = [&](const Element& at, std::string_view key, std::string_view expected) {
+    mistakes.push_back(fmt::format(
+        "{}: [[route]] cache.{}: expected {}, got \"{}\"", at.source, key, expected, at.text));
+  };
+  const auto is_name = [](std::string_view text) { return http::IsToken(text); };
+  for (const Element& route : routes) {
+    for (const Element& cache : ElementsOf(route.more, "cache")) {
+      for (const Element& part : ElementsOf(cache.more, "key")) {
+        const std::string_view text = part.text;
+        const auto name = KeyPart(text, kCookiePart);
+        const auto field = KeyPart(text, kHeaderPart);
+        const bool word = text == "path" || text == "query" || text == "host";
+        if (word || (name && is_name(*name)) || (field && is_name(*field))) continue;
+        mistake(part, "key", "path, query, host, cookie:NAME or header:NAME");
+      }
+      for (const Element& name : ElementsOf(cache.more, "ignore_cookies")) {
+        if (!is_name(name.text)) mistake(name, "ignore_cookies", "the name of a cookie");
+        // Everything that a client says by cookies would be thrown away, sessions too.
+        if (name.text == "*") mistake(name, "ignore_cookies", "names, and not all of them");
+      }
+      for (const Element& tag : ElementsOf(cache.more, "tags")) {
+        const bool fits = !tag.text.empty() && tag.text.size() <= webcache::kTagBytesMax &&
+                          http::AllAre(http::kVisibleCharacter, tag.text) &&
+                          tag.text.find(',') == std::string::npos;
+        if (!fits) mistake(tag, "tags", "visible characters without a comma, 128 at most");
+      }
     }
   }
 }
@@ -566,6 +654,7 @@ void CheckServers(const Values& values, const Settings& settings, Mistakes& mist
 os::Variables MakeTasksVariables(const Values& values) {
   os::Variables variables = {{"ONEBOX_DATA", values.Text("data")},
                              {"ONEBOX_BROKER", values.Text("data") + "/broker"},
+                             {"ONEBOX_PURGE", PurgeSocket(values)},
                              {"ONEBOX_APSCHEDULER", values.Text("jobs.apscheduler")},
                              {"ONEBOX_TASKS_ENGINE", values.Text("tasks.engine")}};
   const std::pair<const char*, std::string_view> urls[] = {
@@ -686,6 +775,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
     check_path("app.warm_up", path.text);
   }
   CheckRoutes(values.All("route"), mistakes);
+  CheckCaches(values.All("route"), mistakes);
   CheckQueues(values.All("queue"), mistakes);
   CheckJobs(values.All("job"), mistakes);
   CheckServers(values, settings, mistakes);

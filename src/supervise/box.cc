@@ -115,6 +115,7 @@ int Box::Run() {
 void Box::RemovePaths() {
   if (control_) os::RemoveFile(control_->path());
   if (broker_socket_.valid()) os::RemoveFile(BrokerPath());
+  if (!settings().data.empty()) os::RemoveFile(settings().data + "/purge");  // the front's
 }
 
 // What the others have said goes before what time says, and time stands still from before they were

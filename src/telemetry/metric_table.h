@@ -22,6 +22,7 @@ enum class Counter : std::uint8_t {
   kStaticHits,
   kStaticMisses,
   kResponsesCompressed,
+  kAnswersEvicted,
   kWorkersStarted,
   kWorkersDied,
   kWorkersStuck,
@@ -29,7 +30,7 @@ enum class Counter : std::uint8_t {
   kAccessLogLinesLost,
   kErrorLogLinesLost,
 };
-inline constexpr std::size_t kCounters = 15;
+inline constexpr std::size_t kCounters = 16;
 
 enum class Gauge : std::uint8_t {
   kConnections,
@@ -41,16 +42,26 @@ enum class Gauge : std::uint8_t {
   kThreads,
   kStartTime,  // Unix seconds
   kConcurrencyLimit,
+  kKeptAnswers,
+  kKeptBytes,
 };
-inline constexpr std::size_t kGauges = 9;
+inline constexpr std::size_t kGauges = 11;
 
 enum class Histogram : std::uint8_t { kQueueWait, kRun, kTotal };
 inline constexpr std::size_t kHistograms = 3;
 
 // Counters that differ in one label. The names of refusals belong to another room: the exposition
 // is given them.
-enum class Family : std::uint8_t { kAnswers, kAnswerClasses, kSteps, kLimits, kRefusals };
-inline constexpr std::size_t kFamilies = 5;
+enum class Family : std::uint8_t {
+  kAnswers,
+  kAnswerClasses,
+  kSteps,
+  kLimits,
+  kRefusals,
+  kCached,
+  kNotStored
+};
+inline constexpr std::size_t kFamilies = 7;
 
 // Where in its life a request ended.
 enum class Step : std::uint8_t { kAccept, kReadHead, kRoute, kReadBody, kWait, kRun, kWrite };
@@ -108,6 +119,53 @@ inline constexpr std::array<std::string_view, 23> kLimitNames = {
     "address_share",
     "hopeless",
 };
+
+// What the response cache did with a request; a refresh has none.
+enum class Cached : std::uint8_t {
+  kHit,
+  kStale,      // given while, or before, the app was asked again
+  kStoodIn,    // given because the app failed
+  kRenewed,    // the app said that it is right still
+  kRefreshed,  // the app gave a new one, behind a client's back
+  kMiss,
+  kWaited,  // for the answer to somebody else's request
+  kPass,    // not shared lately, or it had waited too long
+  kCookie,
+  kAuthorization,
+  kMethod,
+  kSpelling,
+  kOnlyIfCached,
+};
+inline constexpr std::array<std::string_view, 13> kCachedNames = {"hit",
+                                                                  "stale",
+                                                                  "stale_if_error",
+                                                                  "revalidated",
+                                                                  "refreshed",
+                                                                  "miss",
+                                                                  "collapsed",
+                                                                  "pass",
+                                                                  "cookie",
+                                                                  "authorization",
+                                                                  "method",
+                                                                  "spelling",
+                                                                  "only_if_cached"};
+
+// Why an answer was not kept: the names of http::NotStored, which the front holds them to.
+inline constexpr std::array<std::string_view, 15> kNotStoredNames = {"stored",
+                                                                     "method",
+                                                                     "cookie",
+                                                                     "request_no_store",
+                                                                     "status",
+                                                                     "no_store",
+                                                                     "private",
+                                                                     "set_cookie",
+                                                                     "vary_any",
+                                                                     "vary_cookie",
+                                                                     "authorization",
+                                                                     "no_lifetime",
+                                                                     "too_large",
+                                                                     "broken_off",
+                                                                     "purged"};
 
 inline constexpr std::size_t kAnswerStatuses = 500;  // 100 to 599
 inline constexpr std::size_t kRefusalsMax = 96;
@@ -227,6 +285,19 @@ inline constexpr std::array kMetricTable = {
     rows::Of(Counter::kResponsesCompressed,
              "onebox_responses_compressed_total",
              "Responses compressed on the way out."),
+    rows::Of(Family::kCached,
+             "onebox_response_cache_total",
+             "result",
+             "What the response cache did with requests that its routes have rules for."),
+    rows::Of(Family::kNotStored,
+             "onebox_response_cache_not_stored_total",
+             "reason",
+             "Answers that the response cache did not keep, by reason."),
+    rows::Of(Gauge::kKeptAnswers, "onebox_response_cache_answers", "Answers kept."),
+    rows::Of(Gauge::kKeptBytes, "onebox_response_cache_bytes", "Bytes of the answers kept."),
+    rows::Of(Counter::kAnswersEvicted,
+             "onebox_response_cache_evictions_total",
+             "Kept answers that made room for others."),
     rows::Of(Gauge::kWorkersStarting,
              "onebox_workers",
              "state",

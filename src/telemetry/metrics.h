@@ -21,7 +21,9 @@ inline constexpr std::array<std::size_t, kFamilies> kFamilySizes = {kAnswerStatu
                                                                     kAnswerClassNames.size(),
                                                                     kStepNames.size(),
                                                                     kLimitNames.size(),
-                                                                    kRefusalsMax};
+                                                                    kRefusalsMax,
+                                                                    kCachedNames.size(),
+                                                                    kNotStoredNames.size()};
 constexpr std::size_t CellOf(Counter counter) {
   return static_cast<std::size_t>(counter);
 }
@@ -45,6 +47,9 @@ class Lane {
  public:
   void Add(Counter counter, std::uint64_t n = 1) { Raise(CellOf(counter), n); }
   void Add(Limit limit) { Raise(CellOf(Family::kLimits) + static_cast<std::size_t>(limit), 1); }
+
+  void Add(Cached cached) { Raise(CellOf(Family::kCached) + static_cast<std::size_t>(cached), 1); }
+  void CountNotStored(std::size_t reason) { Raise(CellOf(Family::kNotStored) + reason, 1); }
 
   // A gauge is the sum of what the lanes say; a lane may count down what it counted up.
   void Set(Gauge gauge, std::uint64_t value) { Store(CellOf(gauge), value); }

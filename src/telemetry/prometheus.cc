@@ -84,6 +84,10 @@ std::span<const std::string_view> NamesOf(Family family,
       return kLimitNames;
     case Family::kRefusals:
       return refusals;
+    case Family::kCached:
+      return kCachedNames;
+    case Family::kNotStored:
+      return kNotStoredNames;
   }
   return {};
 }

@@ -101,6 +101,9 @@ std::unique_ptr<Form> Answer::MakeForm(http::Coding coding,
   if (recorded_.status == 200) http::AppendField(form->lines, "Accept-Ranges", "bytes");
   form->partial_size = form->lines.size();
   if (!media_type_.empty()) http::AppendField(form->lines, "Content-Type", media_type_);
+  if (http::StatusHasBody(recorded_.status) || recorded_.status == 205) {
+    http::AppendField(form->lines, "Content-Length", bytes->size());
+  }
   form->lines.shrink_to_fit();
   form->bytes = std::move(bytes);
   return form;

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "webcache/pass_marks.h"
+#include "webcache/marks.h"
 
 namespace onebox::webcache {
 namespace {
@@ -60,14 +60,14 @@ TEST(Flights, HaveOneLeaderAmongThreads) {
   EXPECT_EQ(wrong.load(), 0);
 }
 
-TEST(PassMarks, HoldForAWhile) {
-  PassMarks marks;
+TEST(Marks, HoldForAWhile) {
+  Marks marks{std::chrono::seconds(5)};
   const Time now{std::chrono::hours(1)};
-  EXPECT_FALSE(marks.Has(5, now));
+  EXPECT_FALSE(marks.any() || marks.Has(5, now));
   marks.Set(5, now);
   EXPECT_TRUE(marks.Has(5, now));
   EXPECT_FALSE(marks.Has(5 + 4096, now));
-  EXPECT_FALSE(marks.Has(5, now + PassMarks::kFor));
+  EXPECT_FALSE(marks.Has(5, now + std::chrono::seconds(5)));
 }
 
 }  // namespace

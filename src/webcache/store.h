@@ -22,8 +22,6 @@ namespace onebox::webcache {
 
 // Answers of one key that differ by what they vary by; a new one takes the place of the oldest.
 inline constexpr std::size_t kVariantsMax = 16;
-inline constexpr std::size_t kTagsMax = 16;              // of one answer
-inline constexpr std::size_t kTagBytesMax = 128;         // of one tag
 inline constexpr std::uint64_t kPartBytesMin = 4 << 20;  // of the budget: what one lock guards
 inline constexpr std::size_t kPartsMax = 16;
 

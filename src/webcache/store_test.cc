@@ -207,10 +207,11 @@ TEST(Store, CountsTheFormsThatAreAdded) {
   store.Recharge(key, *answer, *form);
   EXPECT_GT(store.bytes(), before + 100);
   EXPECT_EQ(form->lines,
-            "ETag: W/\"a\"\r\nX: y\r\nContent-Encoding: gzip\r\nAccept-Ranges: bytes\r\n");
+            "ETag: W/\"a\"\r\nX: y\r\nContent-Encoding: gzip\r\nAccept-Ranges: bytes\r\n"
+            "Content-Length: 100\r\n");
   EXPECT_EQ(form->unchanged(), "ETag: W/\"a\"\r\n");
   EXPECT_EQ(answer->FormOf(http::Coding::kIdentity)->lines,
-            "ETag: \"a\"\r\nX: y\r\nAccept-Ranges: bytes\r\n");
+            "ETag: \"a\"\r\nX: y\r\nAccept-Ranges: bytes\r\nContent-Length: 5000\r\n");
   store.Erase(key, *answer);
   EXPECT_EQ(store.bytes(), 0U);
   EXPECT_EQ(*form->bytes, std::string(100, 'y'));  // who sends it still may

@@ -1,5 +1,5 @@
 #pragma once
-// Keys whose answer was not shared lately: nobody waits for another's request there.
+// Keys that are marked for a while.
 
 #include <array>
 #include <atomic>
@@ -9,17 +9,21 @@
 
 namespace onebox::webcache {
 
-// From any thread. A fixed table: a key may push out another, and then one request more leads. Two keys
-// that meet in the upper bits of a hash, 1 in 2^52, share a mark: they cost the app requests, nothing else.
-class PassMarks {
+// From any thread. A fixed table: a key may push out another. Two keys
+// that meet in the upper bits of a hash, 1 in 2^52, share a mark.
+class Marks {
  public:
-  static constexpr Duration kFor = std::chrono::seconds(5);
+  // `lasts`: how long a mark holds.
+  explicit Marks(Duration lasts) : lasts_(lasts) {}
 
   void Set(std::uint64_t hash, Time now) {
+    any_.store(true, std::memory_order_relaxed);
     Slot& slot = SlotOf(hash);
-    slot.until.store((now + kFor).time_since_epoch().count(), std::memory_order_relaxed);
+    slot.until.store((now + lasts_).time_since_epoch().count(), std::memory_order_relaxed);
     slot.hash.store(hash, std::memory_order_relaxed);
   }
+  // Whether there ever was one.
+  bool any() const { return any_.load(std::memory_order_relaxed); }
   bool Has(std::uint64_t hash, Time now) const {
     const Slot& slot = slots_[hash % kSlots];
     return slot.hash.load(std::memory_order_relaxed) == hash &&
@@ -34,6 +38,8 @@ class PassMarks {
   };
   Slot& SlotOf(std::uint64_t hash) { return slots_[hash % kSlots]; }
 
+  const Duration lasts_;
+  std::atomic<bool> any_{false};
   std::array<Slot, kSlots> slots_{};
 };
 
