@@ -9,10 +9,11 @@ from onebox.queries import limit_queries
 
 if TYPE_CHECKING:
     from onebox.jobs import job
+    from onebox.responses import PurgeFailed, cached_response, purge
     from onebox.tasks import Retry, chain, current, group, progress, task
 
-__all__ = ["Cancelled", "ClientDisconnected", "DeadlineExceeded", "Retry", "chain", "current", "deadline", "group",
-           "job", "limit_queries", "progress", "task"]
+__all__ = ["Cancelled", "ClientDisconnected", "DeadlineExceeded", "PurgeFailed", "Retry", "cached_response", "chain", "current", "deadline", "group",
+           "job", "limit_queries", "progress", "purge", "task"]
 
 
 def deadline() -> float | None:
@@ -27,6 +28,9 @@ def __getattr__(name: str) -> Any:
     if name == "job":
         from onebox.jobs import job as found
         return found
+    if name in ("PurgeFailed", "cached_response", "purge"):
+        from onebox import responses
+        return getattr(responses, name)
     if name in __all__:
         from onebox import tasks
         return getattr(tasks, name)
