@@ -254,6 +254,19 @@ CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& f
   return line;
 }
 
+PurgeLine ReadPurgeLine(std::span<const std::string> words, const std::string& folder) {
+  PurgeLine line;
+  std::vector<std::string> urls;
+  Parser parser;
+  parser.AddText("--prefix", line.prefix, "--prefix");
+  parser.AddText("--tag", line.tag, "--tag");
+  parser.AddWords(urls);
+  ParseOfBox(parser, words, folder, line);
+  if (urls.size() > 1) line.mistakes.emplace_back("expected one URL");
+  if (!urls.empty()) line.url = urls.front();
+  return line;
+}
+
 TasksLine ReadTasksLine(std::span<const std::string> words, const std::string& folder) {
   TasksLine line;
   Parser parser;

@@ -36,6 +36,13 @@ struct CacheLine : StatusLine {
 };
 CacheLine ReadCacheLine(std::span<const std::string> words, const std::string& folder);
 
+struct PurgeLine : StatusLine {
+  std::string url;
+  std::string prefix;
+  std::string tag;
+};
+PurgeLine ReadPurgeLine(std::span<const std::string> words, const std::string& folder);
+
 struct TasksLine : StatusLine {
   std::string queue;
   bool all = false;

@@ -14,6 +14,7 @@
 #include "main/cache_command.h"
 #include "main/check_command.h"
 #include "main/jobs_command.h"
+#include "main/purge_command.h"
 #include "main/reference.h"
 #include "main/run_command.h"
 #include "main/status_command.h"
@@ -64,6 +65,7 @@ constexpr std::array kCommands = {
     Command{"upgrade", onebox::main::UpgradeBox},
     Command{"stop", onebox::main::StopBox},
     Command{"cache", onebox::main::ShowCache},
+    Command{"purge", onebox::main::PurgeAnswers},
     Command{"tasks", onebox::main::ShowTasks},
     Command{"jobs", onebox::main::ShowJobs},
     Command{"reference", ShowReference},

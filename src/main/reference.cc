@@ -21,6 +21,7 @@ constexpr std::string_view kHelp =
   onebox upgrade [--state DIR]      put the program on the disk in the running one's place
   onebox stop [--state DIR]         let it finish what has begun, and end
   onebox cache [get KEY | ...]      look into its cache; delete, purge, clear
+  onebox purge URL | --tag TAG      forget answers that the front keeps
   onebox tasks [show ID | ...]      look at its tasks; retry, cancel, purge, pause, resume
   onebox jobs [history | ...]       look at its jobs; run, pause, resume
   onebox reference options          every option, in Markdown; gunicorn: Gunicorn's settings;

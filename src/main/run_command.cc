@@ -316,6 +316,19 @@ supervise::Traffic ReadTraffic(const telemetry::Metrics& metrics) {
     traffic.requests += metrics.SumAnswerClass(hundred);
   }
   traffic.errors = metrics.SumAnswerClass(5);
+  traffic.kept = metrics.Sum(Gauge::kKeptAnswers);
+  traffic.kept_bytes = metrics.Sum(Gauge::kKeptBytes);
+  const auto counts = [&metrics](telemetry::Family family,
+                                 std::span<const std::string_view> names) {
+    std::vector<std::pair<std::string_view, std::uint64_t>> found;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (const std::uint64_t count = metrics.Sum(family, i); count > 0)
+        found.emplace_back(names[i], count);
+    }
+    return found;
+  };
+  traffic.cached = counts(telemetry::Family::kCached, telemetry::kCachedNames);
+  traffic.not_stored = counts(telemetry::Family::kNotStored, telemetry::kNotStoredNames);
   return traffic;
 }
 

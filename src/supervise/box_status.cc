@@ -15,6 +15,13 @@ constexpr Duration kFrontPause = seconds(3);  // after it the front counts as si
 constexpr std::array<std::string_view, 6> kPhaseNames =
     {"booting", "broken", "serving", "draining", "ending", "gone"};
 
+json CountsOf(const std::vector<std::pair<std::string_view, std::uint64_t>>& counts) {
+  json object = json::object();
+  for (const auto& [name, count] : counts)
+    object[std::string(name)] = count;
+  return object;
+}
+
 }  // namespace
 
 void Box::TellService() {
@@ -43,6 +50,7 @@ std::string Box::StatusText() const {
                        {"generation", now_->number},
                        {"reloading", reload_ != nullptr},
                        {"state", settings().state},
+                       {"data", settings().data},
                        {"target", settings().target},
                        {"chdir", settings().chdir},
                        {"listen", listeners_.Shown(settings().listen)},
@@ -59,6 +67,11 @@ std::string Box::StatusText() const {
                        {"connections", traffic.connections},
                        {"requests", traffic.requests},
                        {"errors", traffic.errors},
+                       {"response_cache",
+                        {{"answers", traffic.kept},
+                         {"bytes", traffic.kept_bytes},
+                         {"results", CountsOf(traffic.cached)},
+                         {"not_stored", CountsOf(traffic.not_stored)}}},
                        {"processes", processes}};
   return status.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -143,6 +143,33 @@ Result<std::optional<os::Fd>> AskBroker(const std::string& state) {
   return OperatorError(fmt::format("the onebox of {}: {}", state, error));
 }
 
+namespace {
+
+// "hit 10, miss 2"; empty where there are none.
+std::string DescribeCounts(const json& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts.items()) {
+    if (Number(count) > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, Number(count));
+  }
+  return text;
+}
+
+// Nothing where no route has one.
+std::string DescribeResponseCache(const json& cache) {
+  const std::string results = DescribeCounts(At(cache, "results"));
+  const std::string not_stored = DescribeCounts(At(cache, "not_stored"));
+  if (results.empty() && not_stored.empty()) return "";
+  std::string text = fmt::format("  kept      {} answers, {}: {}\n",
+                                 Number(At(cache, "answers")),
+                                 FormatBytes(Number(At(cache, "bytes"))),
+                                 results);
+  if (!not_stored.empty()) text += fmt::format("  not kept  {}\n", not_stored);
+  return text;
+}
+
+}  // namespace
+
 std::string DescribeStatus(const std::string& status) {
   const json box = json::parse(status, nullptr, /*allow_exceptions=*/false);
   std::string text = fmt::format("onebox {}   up {}   {}\n",
@@ -165,11 +192,13 @@ std::string DescribeStatus(const std::string& status) {
                       Number(At(workers, "busy")),
                       limited ? fmt::format(" of at most {}", limit) : "",
                       reason.empty() ? "" : fmt::format(" ({})", reason));
-  text += fmt::format("  requests  {}, {} errors; {} in the queue, {} connections\n\n",
+  text += fmt::format("  requests  {}, {} errors; {} in the queue, {} connections\n",
                       Number(At(box, "requests")),
                       Number(At(box, "errors")),
                       Number(At(box, "queue")),
                       Number(At(box, "connections")));
+  text += DescribeResponseCache(At(box, "response_cache"));
+  text += '\n';
   text += fmt::format(
       "  {:<14} {:>8}  {:<8} {:>10}  {:>9}\n", "process", "pid", "state", "up", "memory");
   for (const json& process : At(box, "processes")) {

@@ -31,8 +31,21 @@ TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
             "  app worker 2          -  waiting           -          -  restarted 7x\n");
 }
 
+TEST(DescribeStatus, SaysWhyAnswersWereNotKept) {
+  const std::string text = DescribeStatus(R"({"response_cache":{"answers":3,"bytes":4096,
+    "results":{"hit":10,"cookie":2},"not_stored":{"set_cookie":5}}})");
+  EXPECT_NE(text.find("  kept      3 answers, 4 KiB: cookie 2, hit 10\n"
+                      "  not kept  set_cookie 5\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(DescribeStatus, DoesNotTrustWhatItIsGiven) {
-  for (const char* text : {"", "null", "[]", R"({"listen":5,"processes":[5,{"pid":"x"}]})"}) {
+  for (const char* text : {"",
+                           "null",
+                           "[]",
+                           R"({"listen":5,"processes":[5,{"pid":"x"}],"response_cache":[1]})",
+                           R"({"response_cache":{"results":5,"not_stored":{"a":"b"}}})"}) {
     SCOPED_TRACE(text);
     EXPECT_NE(DescribeStatus(text).find("onebox"), std::string::npos);
   }

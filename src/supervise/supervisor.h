@@ -95,6 +95,11 @@ struct Traffic {
   std::uint64_t connections = 0;
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;
+  // The response cache: what it did with requests, and why answers were not kept; those that are not 0.
+  std::uint64_t kept = 0;
+  std::uint64_t kept_bytes = 0;
+  std::vector<std::pair<std::string_view, std::uint64_t>> cached{};
+  std::vector<std::pair<std::string_view, std::uint64_t>> not_stored{};
 };
 
 struct WorkersNow {
