@@ -501,7 +501,7 @@ bool Exchange::SendResult(PyObject* result) {
 // --- a request's life --------------------------------------------------------
 
 void Exchange::Log(std::string_view what) const {
-  LogLines(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
+  LogLines(request().id, fmt::format("{}: {}", worker::LineOf(request()), what));
 }
 
 // The watch may raise here what would arrive at the next line of Python, or where a greenlet waits
@@ -520,7 +520,7 @@ void Exchange::LogFailure(std::string_view what) {
     return Log(by_deadline ? "ended, since its deadline had passed"
                            : "ended, since its client had left");
   }
-  LogException(request().id, fmt::format("{} {}: {}", request().method, request().target, what));
+  LogException(request().id, fmt::format("{}: {}", worker::LineOf(request()), what));
 }
 
 void Exchange::Close(PyObject* result) {

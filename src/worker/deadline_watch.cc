@@ -15,11 +15,12 @@ using channel::Stuck;
 // such look, not the whole grace.
 constexpr Duration kLookTime = std::chrono::milliseconds(50);
 
-std::string Line(const channel::Request& request) {
-  return fmt::format("{} {}", request.method, request.target);
-}
-
 }  // namespace
+
+std::string LineOf(const channel::Request& request) {
+  const std::string_view target = request.target;
+  return fmt::format("{} {}", request.method, target.substr(0, target.find('?')));
+}
 
 // --- a place -----------------------------------------------------------------
 
@@ -132,7 +133,7 @@ void DeadlineWatch::Send(Place& place, Action action, std::string_view story) {
                       .serial = place.serial_,
                       .id = std::string(request.id),
                       .story = fmt::format("{}: {}; {}",
-                                           Line(request),
+                                           LineOf(request),
                                            left ? "its client has left" : "its deadline has passed",
                                            story),
                       .action = action,
@@ -170,7 +171,7 @@ void DeadlineWatch::GiveUp() {
           request.id,
           fmt::format("{}: nobody waits for it any more, and nothing in this process runs: a "
                       "thread holds the interpreter's lock. It is thread {:#018x} of:",
-                      Line(request),
+                      LineOf(request),
                       interrupter_.ThreadOf(place->name())));
     }
   }

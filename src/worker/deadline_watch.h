@@ -16,6 +16,9 @@
 
 namespace onebox::worker {
 
+// "GET /path", as the log has a request, beside its id: without its query, which may hold secrets.
+std::string LineOf(const channel::Request& request);
+
 // Where one request at a time is run: a thread of the app's, or what takes its place. idle -> open
 // (Begin) -> closed (Close) -> idle (End). Whoever runs the request calls these three, and holds the
 // language's lock as he does: Interrupter::Raise() comes under that lock, and only while it is open.
