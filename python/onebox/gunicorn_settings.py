@@ -149,10 +149,10 @@ SECTIONS = (
         Setting("paste", TEXT, None, ("--paste", "--paster"), REFUSED, "",
                 "Onebox reads no Paste Deploy file: write a module that loads it, and name that"),
         Setting("proxy_protocol", ANY, False, ("--proxy-protocol",), REFUSED, "",
-                "Onebox does not read the PROXY protocol in this release, and each request "
-                "would be a 400: let the proxy send X-Forwarded-For"),
+                "Onebox reads the PROXY protocol from the networks in front.proxy_protocol: name the "
+                "proxy's there, in onebox.toml, and drop this one"),
         Setting("proxy_allow_ips", LIST, ["127.0.0.1", "::1"], ("--proxy-allow-from",),
-                why="it belongs to the PROXY protocol, which is not read in this release"),
+                why="who may speak the PROXY protocol is said in front.proxy_protocol"),
         Setting("protocol", TEXT, "http", ("--protocol",), REFUSED, "",
                 "Onebox speaks HTTP alone: let the proxy use it (nginx: proxy_pass)"),
         Setting("uwsgi_allow_ips", LIST, ["127.0.0.1", "::1"], ("--uwsgi-allow-from",),

@@ -90,7 +90,8 @@ void AppExchange::Encode(const http::RequestHead& head) {
   request.server_name = responder_.peer().endpoint->name;
   request.server_port = responder_.peer().endpoint->port;
   request.client_address = client_text;
-  request.client_port = origin.client == responder_.peer().address ? responder_.peer().port : 0;
+  request.client_port =
+      origin.client == responder_.peer().address ? responder_.peer().port : origin.client_port;
   request.version_minor = minor_version_;
   request.id = id_;
   request.deadline = deadline_.time_since_epoch().count();

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "base/check.h"
 
@@ -48,6 +49,11 @@ class BudgetShare {
   void Clear() {
     budget_.GiveBack(bytes_);
     bytes_ = 0;
+  }
+  // Of the same budget.
+  void TakeFrom(BudgetShare& other) {
+    CHECK(&budget_ == &other.budget_);
+    bytes_ += std::exchange(other.bytes_, 0);
   }
 
  private:

@@ -30,7 +30,8 @@ Exchange::Exchange(Responder& responder,
 
 std::string_view Exchange::request_line() const {
   const std::string_view head = head_bytes_;
-  return head.substr(0, head.find('\r'));
+  const std::string_view line = head.substr(0, head.find('\r'));
+  return shard_.settings().log_privacy.query ? WithoutQuery(line) : line;
 }
 
 const http::RequestHead& Exchange::HeadAgain() {
@@ -97,6 +98,12 @@ std::size_t Exchange::TakeBody(std::string_view bytes) {
     }
   }
   return position;
+}
+
+void Exchange::TakeOver(Exchange& other) {
+  body_.TakeFrom(other.body_);
+  body_complete_ = true;
+  began_ = other.began_;
 }
 
 void Exchange::OnBodyTimeout() {

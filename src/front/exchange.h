@@ -12,6 +12,7 @@
 #include "front/settings.h"
 #include "http/chunked.h"
 #include "http/request_head.h"
+#include "limits/gate.h"
 #include "telemetry/metric_table.h"
 
 namespace onebox::front {
@@ -42,6 +43,12 @@ class Exchange {
   void ExpectBody();
   void OnBodyTimeout();
 
+  // What another has begun: its body, which is complete, and when it began.
+  void TakeOver(Exchange& other);
+  // What it holds of its limits, until the answer has left.
+  void Hold(limits::Passage passage) { passage_ = std::move(passage); }
+  limits::Passage TakePassage() { return std::move(passage_); }
+
   // The body is complete. `head`: what the constructor was given, where it still holds; else it is read
   // again from our own copy.
   virtual void Begin(const http::RequestHead* head) = 0;
@@ -59,7 +66,7 @@ class Exchange {
   void AddFields(std::string fields) { more_fields_ = std::move(fields); }
 
   const RequestBody& body() const { return body_; }
-  std::string_view request_line() const;
+  std::string_view request_line() const;  // for the log
   std::string_view id() const { return id_; }
   Time began() const { return began_; }
 
@@ -84,7 +91,8 @@ class Exchange {
   std::string id_;
   std::string more_fields_;
   std::string answer_fields_;  // only where the access log shows some of them
-  const Time began_;
+  Time began_;
+  limits::Passage passage_;
   std::uint64_t answer_bytes_ = 0;  // of the body, as sent
   int status_ = 0;
   Step step_ = Step::kBody;

@@ -116,6 +116,7 @@ class Front {
         handover_(std::move(handover)),
         router_(settings),
         budget_(settings.buffer_bytes_max),
+        gate_(settings.limits, {os::Random64(), os::Random64()}),
         dispatch_({.reactors = settings.reactors,
                    .queue = QueueOf(settings),
                    .concurrency = settings.concurrency,
@@ -137,7 +138,7 @@ class Front {
   Status AddListener(os::Fd socket, Service service);
   bool Listen();
   void ListenForPurges();
-  bool Admit(const os::SocketAddress& peer, Service service);
+  Admission Admit(const os::SocketAddress& peer, Service service);
   void RunLane(std::size_t index);
   void Adopt(os::Accepted accepted, const Endpoint& endpoint);
   void Drain(Draining how);
@@ -149,6 +150,7 @@ class Front {
   Handover handover_;
   const Router router_;
   Budget budget_;
+  limits::Gate gate_;
   std::unique_ptr<telemetry::LogWriter> access_log_;
   std::unique_ptr<Control> control_;
   std::vector<Lane> lanes_;
@@ -194,17 +196,23 @@ Status Front::AddListener(os::Fd socket, Service service) {
 }
 
 // Operators get in when nobody else does.
-bool Front::Admit(const os::SocketAddress& peer, Service service) {
-  if (service != Service::kApp) return true;
+Admission Front::Admit(const os::SocketAddress& peer, Service service) {
+  if (service != Service::kApp) return Admission::kYes;
   telemetry::Lane lane = handover_.metrics.lane(handover_.first_lane);
+  const auto address = AddressOf(peer);
+  if (IsDenied(settings_, address)) {
+    lane.Add(telemetry::Limit::kDenied);
+    return Admission::kDenied;
+  }
   if (shared_->connections.load(std::memory_order_relaxed) >= settings_.connections_max) {
     lane.Add(telemetry::Limit::kConnections);
-    return false;
+    return Admission::kFull;
   }
-  const auto address = AddressOf(peer);
-  if (!CountsAddress(*shared_, address) || shared_->addresses.Enter(*address)) return true;
+  if (!CountsAddress(*shared_, address) || shared_->addresses.Enter(*address)) {
+    return Admission::kYes;
+  }
   lane.Add(telemetry::Limit::kConnectionsPerAddress);
-  return false;
+  return Admission::kFull;
 }
 
 // The reactor with the next turn gets it: connections are spread evenly whatever the kernel does.
@@ -262,6 +270,7 @@ Status Front::Start() {
                  .router = router_,
                  .budget = budget_,
                  .addresses = AddressCounts(settings_.connections_per_address_max),
+                 .gate = gate_,
                  .responses = responses_.get(),
                  .tell_supervisor = [this](const std::string& message) { control_->Tell(message); },
                  .worker_joined =

@@ -67,7 +67,7 @@ void Http1Connection::OnReady(std::uint32_t events) {
 // allowed at any time (RFC 9110 15.2); who has closed answers it with a reset.
 void Http1Connection::OnHalfClosed() {
   const bool waits = step_ == Step::kAnswering && exchange_ != nullptr && !answer_begun_;
-  if (waits && output_ == nullptr && !peer_.unix_socket()) SendInterim(100, {});
+  if (waits && !IsSending() && !peer_.unix_socket()) SendInterim(100, {});
 }
 
 void Http1Connection::Pump() {
@@ -222,6 +222,9 @@ Output& Http1Connection::NeedOutput() {
         std::make_unique<Output>(shard_.budget(),
                                  Output::Room{kAnswerMemoryMax, shard_.settings().spool_folder},
                                  shard_.now());
+  } else if (!IsSending()) {
+    progress_ = shard_.now();
+    output_->Restart(progress_);
   }
   return *output_;
 }
@@ -350,6 +353,14 @@ void Http1Connection::RecordWhenSent(AnswerRecord record) {
   if (output_ != nullptr) output_->KeepRecord(std::move(record));
 }
 
+void Http1Connection::SetPace(const limits::Pace& pace) {
+  if (!closed()) NeedOutput().SetPace(pace, shard_.now());
+}
+
+void Http1Connection::HoldUntilSent(limits::Passage passage) {
+  if (output_ != nullptr) output_->Hold(std::move(passage));
+}
+
 void Http1Connection::GoOnLater() {
   shard_.PumpLater(*this);
 }
@@ -366,7 +377,7 @@ void Http1Connection::WriteRest() {
 
 void Http1Connection::WriteOutput() {
   const std::uint64_t before = output_->sent();
-  const Output::Wrote wrote = output_->WriteTo(transport_);
+  const Output::Wrote wrote = output_->WriteTo(transport_, shard_.now());
   const std::uint64_t sent = output_->sent() - before;
   if (sent > 0) progress_ = shard_.now();
   shard_.lane().Add(telemetry::Counter::kBytesSent, sent);
@@ -380,7 +391,8 @@ void Http1Connection::AfterWrite(Output::Wrote wrote) {
   }
   if (wrote == Output::Wrote::kAll) {
     TellRecord();
-    output_.reset();
+    // A pace holds until the answer's end.
+    if (!output_->paced() || step_ == Step::kFlushing) output_.reset();
   }
   if (exchange_ != nullptr) exchange_->OnWritable();
   if (closed()) return;
@@ -393,9 +405,13 @@ void Http1Connection::AfterWrite(Output::Wrote wrote) {
 
 void Http1Connection::Finish() {
   if (closed()) return;
-  if (exchange_ != nullptr) shard_.Retire(std::move(exchange_));
+  if (exchange_ != nullptr) {
+    HoldUntilSent(exchange_->TakePassage());
+    shard_.Retire(std::move(exchange_));
+  }
   step_ = Step::kFlushing;
-  if (output_ != nullptr) return ArmTimer();
+  if (IsSending()) return ArmTimer();
+  output_.reset();
   Flushed();
 }
 
@@ -483,8 +499,9 @@ Time Http1Connection::Deadline() const {
     case Step::kFlushing:
       break;
   }
-  if (output_ != nullptr) {
-    deadline = std::min({deadline, progress_ + settings.write_timeout, WriteRateDeadline()});
+  if (IsSending()) {
+    deadline = std::min(
+        {deadline, progress_ + settings.write_timeout, WriteRateDeadline(), output_->ready()});
   }
   return deadline;
 }
@@ -505,11 +522,12 @@ void Http1Connection::OnTimer() {
   const Time now = shard_.now();
   if (now < Deadline()) return ArmTimer();
   const Settings& settings = shard_.settings();
-  if (output_ != nullptr && now >= progress_ + settings.write_timeout) {
+  if (IsSending() && now >= output_->ready()) return WriteOutput();
+  if (IsSending() && now >= progress_ + settings.write_timeout) {
     shard_.lane().Add(telemetry::Limit::kWriteTimeout);
     return Abort();
   }
-  if (output_ != nullptr && now >= WriteRateDeadline()) {
+  if (IsSending() && now >= WriteRateDeadline()) {
     shard_.lane().Add(telemetry::Limit::kWriteRate);
     return Abort();
   }

@@ -50,6 +50,8 @@ class Http1Connection final : public ClientConnection, public Responder {
   std::uint64_t pending() const override { return output_ == nullptr ? 0 : output_->pending(); }
   std::uint64_t answer_bytes() const override { return answer_bytes_; }
   void RecordWhenSent(AnswerRecord record) override;
+  void SetPace(const limits::Pace& pace) override;
+  void HoldUntilSent(limits::Passage passage) override;
   void ArmTimer() override;
   void GoOnLater() override;
 
@@ -77,6 +79,7 @@ class Http1Connection final : public ClientConnection, public Responder {
   void Linger();
   std::optional<std::size_t> SendNow(std::string_view first, std::span<const Piece> pieces);
   Output& NeedOutput();
+  bool IsSending() const { return pending() > 0; }
   bool HoldInput();
   void RefuseInput();
   void TellRecord();

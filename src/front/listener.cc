@@ -49,9 +49,10 @@ void Listener::Accept() {
     }
     if (!accepted.value()) return;
     parts_.lane.Add(telemetry::Counter::kConnectionsAccepted);
-    if (parts_.admit(accepted.value()->peer)) {
+    const Admission admission = parts_.admit(accepted.value()->peer);
+    if (admission == Admission::kYes) {
       parts_.adopt(std::move(*accepted.value()));
-    } else {
+    } else if (admission == Admission::kFull) {
       // One attempt: nothing is kept for whom we do not serve. What it has sent is read first, since
       // a close() with unread input sends a reset, which may overtake the answer.
       std::array<char, 4096> request{};

@@ -1,6 +1,7 @@
 #pragma once
 // A listening socket: accepts, keeps to the limits, and spreads connections over the reactors.
 
+#include <cstdint>
 #include <functional>
 
 #include "event/reactor.h"
@@ -10,13 +11,20 @@
 
 namespace onebox::front {
 
+// Whether one who connects is served.
+enum class Admission : std::uint8_t {
+  kYes,
+  kFull,    // he gets one attempt at a 503
+  kDenied,  // he gets nothing
+};
+
 // Watched by one reactor. What it is borrowed outlives it.
 class Listener final : public event::Watcher, public event::Timer {
  public:
   struct Parts {
     event::Reactor& reactor;
     telemetry::Lane lane;
-    std::function<bool(const os::SocketAddress&)> admit;  // whether the limits allow it
+    std::function<Admission(const os::SocketAddress&)> admit;
     std::function<void(os::Accepted)> adopt;
   };
   Listener(os::Fd socket, Parts parts);

@@ -90,10 +90,33 @@ void Output::Advance(std::uint64_t bytes) {
   pieces_.Advance(bytes - of_memory);
 }
 
-Output::Wrote Output::WriteOnce(Transport& transport) {
-  const std::span<const Piece> pieces =
-      spill_.size() == 0 ? pieces_.pieces() : std::span<const Piece>();
-  const os::Moved moved = transport.Send(std::string_view(memory_).substr(memory_begin_), pieces);
+void Output::Restart(Time now) {
+  since_ = now;
+  sent_ = 0;
+}
+
+// As much as may leave, of what stands first.
+os::Moved Output::SendPart(Transport& transport, std::uint64_t bytes_max) {
+  const std::string_view memory = std::string_view(memory_).substr(memory_begin_, bytes_max);
+  if (!memory.empty() || pieces_.pieces().empty()) return transport.Send(memory, {});
+  Piece piece = pieces_.pieces().front();
+  piece.bytes = piece.bytes.substr(0, bytes_max);
+  return transport.Send({}, {&piece, 1});
+}
+
+Output::Wrote Output::WriteOnce(Transport& transport, Time now) {
+  os::Moved moved;
+  if (pacer_) {
+    const std::uint64_t allowance = pacer_->Allowance(now);
+    held_back_ = allowance == 0;
+    if (held_back_) return Wrote::kSome;
+    moved = SendPart(transport, allowance);
+    if (moved.state == os::Moved::State::kDone) pacer_->Sent(moved.bytes);
+  } else {
+    const std::span<const Piece> pieces =
+        spill_.size() == 0 ? pieces_.pieces() : std::span<const Piece>();
+    moved = transport.Send(std::string_view(memory_).substr(memory_begin_), pieces);
+  }
   switch (moved.state) {
     case os::Moved::State::kNotNow:
       return Wrote::kSome;
@@ -106,13 +129,13 @@ Output::Wrote Output::WriteOnce(Transport& transport) {
   return Wrote::kAll;
 }
 
-Output::Wrote Output::WriteTo(Transport& transport) {
+Output::Wrote Output::WriteTo(Transport& transport, Time now) {
   while (pending() > 0) {
     if (memory_.empty()) {
       FilePart& part = spill_.size() > 0 ? spill_ : last_;
       if (part.size() > 0 && !Refill(part)) return Wrote::kGone;
     }
-    const Wrote wrote = WriteOnce(transport);
+    const Wrote wrote = WriteOnce(transport, now);
     if (wrote != Wrote::kAll) return wrote;
   }
   return Wrote::kAll;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "front/budget.h"
 #include "front/responder.h"
 #include "front/transport.h"
+#include "limits/gate.h"
+#include "limits/pacer.h"
 #include "os/fd.h"
 
 namespace onebox::front {
@@ -43,13 +46,24 @@ class Output {
     kSome,  // the socket is full
     kGone,  // the client has left, or the file was cut short
   };
-  Wrote WriteTo(Transport& transport);
+  Wrote WriteTo(Transport& transport, Time now);
+
+  // How fast it may leave from now on.
+  void SetPace(const limits::Pace& pace, Time now) { pacer_.emplace(pace, now); }
+  bool paced() const { return pacer_.has_value(); }
+  // With a pace: when WriteTo() is to be called again; Time::max() where not time is what it waits for.
+  Time ready() const { return held_back_ ? pacer_->Ready() : Time::max(); }
+  // Something has to wait again, after nothing did.
+  void Restart(Time now);
 
   // What the access log is told when all has left, or never will.
   void KeepRecord(AnswerRecord record) {
     record_ = std::make_unique<AnswerRecord>(std::move(record));
   }
   std::unique_ptr<AnswerRecord> TakeRecord() { return std::move(record_); }
+
+  // Given back with this.
+  void Hold(limits::Passage passage) { passage_ = std::move(passage); }
 
   std::uint64_t pending() const;  // bytes that wait
   std::uint64_t sent() const { return sent_; }
@@ -68,12 +82,13 @@ class Output {
   void Compact();
   bool Spill(std::string_view bytes);
   bool Refill(FilePart& part);
-  Wrote WriteOnce(Transport& transport);
+  Wrote WriteOnce(Transport& transport, Time now);
+  os::Moved SendPart(Transport& transport, std::uint64_t bytes_max);
   void Advance(std::uint64_t bytes);
 
   Budget& budget_;
   const Room room_;
-  const Time since_;
+  Time since_;
   std::string memory_;
   std::uint64_t memory_begin_ = 0;  // what has left of memory_
   std::uint64_t charged_ = 0;       // of the budget
@@ -81,7 +96,10 @@ class Output {
   FilePart last_;                   // the app's
   Body pieces_;
   std::unique_ptr<AnswerRecord> record_;
+  limits::Passage passage_;
   std::uint64_t sent_ = 0;
+  std::optional<limits::Pacer> pacer_;
+  bool held_back_ = false;  // by its pace
 };
 
 }  // namespace onebox::front

@@ -29,7 +29,7 @@ class OutputTest : public ::testing::Test {
     std::string all;
     char buffer[4096];
     for (;;) {
-      const Output::Wrote wrote = output.WriteTo(transport_);
+      const Output::Wrote wrote = output.WriteTo(transport_, Time());
       EXPECT_NE(wrote, Output::Wrote::kGone);
       const ssize_t size = ::read(sockets_.theirs.get(), buffer, sizeof buffer);
       if (size > 0) all.append(buffer, static_cast<std::size_t>(size));
@@ -62,13 +62,13 @@ TEST_F(OutputTest, HoldsNoMoreThanWaitsOfAStreamThatIsNeverQuiteSent) {
   const std::string part = Pattern(4096);
   do
     ASSERT_TRUE(output.Append(part));
-  while (output.WriteTo(transport_) == Output::Wrote::kAll);
+  while (output.WriteTo(transport_, Time()) == Output::Wrote::kAll);
   ASSERT_TRUE(output.Append(Pattern(512 << 10)));  // more than the socket takes at once
   std::string taken(part.size(), ' ');
   for (int round = 0; round < 1000; ++round) {
     ASSERT_EQ(::read(sockets_.theirs.get(), taken.data(), taken.size()), 4096);
     ASSERT_TRUE(output.Append(part));
-    ASSERT_EQ(output.WriteTo(transport_), Output::Wrote::kSome);
+    ASSERT_EQ(output.WriteTo(transport_, Time()), Output::Wrote::kSome);
     ASSERT_LE(budget.used(), 2U << 20) << "in round " << round;
   }
 }
@@ -94,7 +94,7 @@ TEST_F(OutputTest, LeavesNoMoreOnTheDiskThanWaitsOfAStreamThatIsNeverQuiteSent) 
   for (int round = 0; round < 20; ++round) {
     ASSERT_TRUE(output.Append(part));
     for (std::size_t size = 0; size < part.size();) {
-      ASSERT_NE(output.WriteTo(transport_), Output::Wrote::kGone);
+      ASSERT_NE(output.WriteTo(transport_, Time()), Output::Wrote::kGone);
       const ssize_t more = ::read(sockets_.theirs.get(), taken.data() + size, part.size() - size);
       ASSERT_GT(more, 0);
       size += static_cast<std::size_t>(more);
@@ -138,7 +138,7 @@ TEST_F(OutputTest, AFileThatWasCutShortEndsTheAnswer) {
   ASSERT_TRUE(os::WriteAt(file, "0123456789", 0).ok());
   Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
   output.AppendFile(std::move(file), 5, 100);
-  EXPECT_EQ(output.WriteTo(transport_), Output::Wrote::kGone);
+  EXPECT_EQ(output.WriteTo(transport_, Time()), Output::Wrote::kGone);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "front/request_body.h"
 
+#include <utility>
+
+#include "base/check.h"
 #include "os/file.h"
 #include "os/mapping.h"
 
@@ -28,6 +31,14 @@ RequestBody::Stored RequestBody::Append(std::string_view bytes) {
   }
   size_ += bytes.size();
   return Stored::kYes;
+}
+
+void RequestBody::TakeFrom(RequestBody& other) {
+  CHECK(size_ == 0);
+  share_.TakeFrom(other.share_);
+  memory_ = std::exchange(other.memory_, {});
+  file_ = std::move(other.file_);
+  size_ = other.size_;
 }
 
 void RequestBody::Drop() {

@@ -26,6 +26,9 @@ class RequestBody {
   // be handed over. False where there is no memory.
   bool FitFor(std::uint64_t inline_max);
 
+  // All that the other has, whose size() stays. REQUIRES: there is nothing here yet.
+  void TakeFrom(RequestBody& other);
+
   // Nobody needs it any more; size() stays.
   void Drop();
 

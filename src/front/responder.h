@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "front/body.h"
 #include "front/peer.h"
 #include "http/refusal.h"
+#include "limits/gate.h"
+#include "limits/pacer.h"
 #include "os/fd.h"
 #include "telemetry/metric_table.h"
 
@@ -77,6 +80,12 @@ class Responder {
   // Of the answer, heads and framing included: given to the client's side, if not all sent.
   virtual std::uint64_t answer_bytes() const = 0;
   virtual void RecordWhenSent(AnswerRecord record) = 0;
+  // Given back when the answer has left, or never will.
+  virtual void HoldUntilSent(limits::Passage passage) {
+    const limits::Passage ends = std::move(passage);
+  }
+  // How fast its body may leave, from its first byte on; said before the head.
+  virtual void SetPace(const limits::Pace& /*pace*/) {}
   // The exchange's deadline() has changed.
   virtual void ArmTimer() = 0;
   // Calls the exchange's OnWritable() once more at the turn's end.

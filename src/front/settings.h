@@ -2,14 +2,20 @@
 // What the operator may decide about the front; every limit of it in one place.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "front/log_privacy.h"
 #include "http/address.h"
 #include "http/coding.h"
+#include "http/forwarded.h"
 #include "http/limits.h"
+#include "limits/access_list.h"
+#include "limits/gate.h"
+#include "limits/pacer.h"
 #include "webcache/rules.h"
 
 namespace onebox::front {
@@ -54,7 +60,11 @@ struct RouteRules {
   Duration timeout = seconds(30);              // from the whole request to the app's head
   std::uint64_t body_bytes_max = 16ULL << 20;  // above it 413
   bool cancel_disconnected = false;            // what runs ends when its client has left
-  std::optional<webcache::Rules> cache;        // nothing: its answers are not kept
+  std::optional<webcache::Rules> cache = {};        // nothing: its answers are not kept
+  std::vector<std::uint32_t> limits = {};      // places in Settings::limits, asked in this order
+  // Which clients may ask at all, beside Settings::access; null: all.
+  std::shared_ptr<const limits::AccessList> access = {};
+  limits::Pace pace = {};  // of each answer
 };
 
 inline constexpr std::size_t kRoutesMax = 256;
@@ -104,6 +114,11 @@ struct Settings {
   Duration drain_timeout = seconds(30);
   bool trust_unix_sockets = false;
   std::vector<http::Network> trusted_proxies;
+  http::ClientField client_field = http::ClientField::kXForwardedFor;  // theirs that is believed
+  std::vector<http::Network> proxy_protocol;  // whose connections begin with a PROXY header
+
+  std::vector<limits::LimitRule> limits;  // of all routes
+  limits::AccessList access;              // which clients may come in at all
 
   std::uint32_t queue_max = 2048;  // streams that wait for the app, of all routes; above it 503
   Duration queue_timeout = seconds(15);
@@ -124,7 +139,8 @@ struct Settings {
   std::string purge_socket;  // where purges are asked for; empty: nowhere
   std::string purge_token;   // that a PURGE over HTTP has; empty: PURGE is a method like others
 
-  std::string access_log;     // a path, "-" for standard output, empty for none
+  std::string access_log;  // a path, "-" for standard output, empty for none
+  LogPrivacy log_privacy;
   std::string access_format;  // "combined", "json" or a format of atoms
   std::string spool_folder;   // for the unlinked files
   std::string server_name = "onebox";

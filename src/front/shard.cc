@@ -8,7 +8,10 @@
 
 #include "base/ascii.h"
 #include "front/app_exchange.h"
+#include "front/delayed_exchange.h"
 #include "front/http1_connection.h"
+#include "front/log_privacy.h"
+#include "front/proxy_header_connection.h"
 #include "http/basic_user.h"
 #include "http/media_type.h"
 #include "http/negotiate.h"
@@ -60,14 +63,42 @@ std::vector<std::string_view> RefusalNames() {
   return names;
 }
 
+// What the request holds of its limits goes with whoever answers, or with the answer.
+std::unique_ptr<Exchange> Held(Responder& responder,
+                               std::unique_ptr<Exchange> exchange,
+                               limits::Passage passage) {
+  if (exchange != nullptr) {
+    exchange->Hold(std::move(passage));
+  } else {
+    responder.HoldUntilSent(std::move(passage));
+  }
+  return exchange;
+}
+
 }  // namespace
 
-bool CountsAddress(const Shared& shared, const std::optional<http::Address>& address) {
-  if (!address || !shared.addresses.counts()) return false;
-  const auto& proxies = shared.settings.trusted_proxies;
-  return std::none_of(proxies.begin(), proxies.end(), [&](const http::Network& network) {
-    return network.Contains(*address);
+bool IsProxy(const Settings& settings, const http::Address& address) {
+  const auto& proxies = settings.trusted_proxies;
+  return std::any_of(proxies.begin(), proxies.end(), [&](const http::Network& network) {
+    return network.Contains(address);
   });
+}
+
+bool SendsProxyHeader(const Settings& settings, const std::optional<http::Address>& address) {
+  const auto& proxies = settings.proxy_protocol;
+  return address && std::any_of(proxies.begin(), proxies.end(), [&](const http::Network& network) {
+           return network.Contains(*address);
+         });
+}
+
+bool IsDenied(const Settings& settings, const std::optional<http::Address>& address) {
+  return address && !settings.access.Allows(*address) && !IsProxy(settings, *address) &&
+         !SendsProxyHeader(settings, address);
+}
+
+bool CountsAddress(const Shared& shared, const std::optional<http::Address>& address) {
+  return address && shared.addresses.counts() && !IsProxy(shared.settings, *address) &&
+         !SendsProxyHeader(shared.settings, address);
 }
 
 Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
@@ -77,6 +108,7 @@ Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
       thread_(std::this_thread::get_id()),
       lane_(shared.metrics.lane(shared.first_lane + index)),
       refusals_(shared.metrics, now()),
+      limited_(shared.gate, now()),
       statics_(settings().static_mounts, settings().compression, PartOf(settings()), shared.clock),
       shelf_({settings().compression.gzip_level,
               settings().compression.brotli_level,
@@ -103,11 +135,45 @@ Shard::~Shard() {
 // --- connections
 
 void Shard::Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& endpoint) {
-  auto& connection = connections_.emplace_back(
-      std::make_unique<Http1Connection>(*this, Transport(std::move(socket)), Peer(peer, endpoint)));
-  connection->index_ = static_cast<std::uint32_t>(connections_.size() - 1);
-  if (endpoint.service == Service::kApp) lane_.Add(telemetry::Gauge::kConnections, 1);
-  connection->Start();
+  const Peer who(peer, endpoint);
+  if (endpoint.service != Service::kApp || !SendsProxyHeader(settings(), who.address)) {
+    return AdoptClient(std::move(socket), who);
+  }
+  Add(std::make_unique<ProxyHeaderConnection>(*this, Transport(std::move(socket)), who));
+}
+
+void Shard::AdoptClient(os::Fd socket, const Peer& peer) {
+  Add(std::make_unique<Http1Connection>(*this, Transport(std::move(socket)), peer));
+}
+
+void Shard::Add(std::unique_ptr<ClientConnection> connection) {
+  ClientConnection& added = *connections_.emplace_back(std::move(connection));
+  added.index_ = static_cast<std::uint32_t>(connections_.size() - 1);
+  if (added.peer().endpoint->service == Service::kApp) {
+    lane_.Add(telemetry::Gauge::kConnections, 1);
+  }
+  added.Start();
+}
+
+// The limits of a client, which the listener could not ask.
+void Shard::AdoptBehindProxy(os::Fd socket, const Peer& client) {
+  if (IsDenied(settings(), client.address)) return lane_.Add(telemetry::Limit::kDenied);
+  if (CountsAddress(shared_, client.address) && !shared_.addresses.Enter(*client.address)) {
+    return lane_.Add(telemetry::Limit::kConnectionsPerAddress);
+  }
+  shared_.connections.fetch_add(1, std::memory_order_relaxed);
+  AdoptClient(std::move(socket), client);
+}
+
+void Shard::WarnOfProxyHeader(const Peer& peer, std::string_view why) {
+  ++proxy_headers_wrong_;
+  if (now() - proxy_headers_told_ < RefusalReport::kPause) return;
+  proxy_headers_told_ = now();
+  log().Warning(
+      "{} connections without a right PROXY header since the last such line, one from {}: {}",
+      std::exchange(proxy_headers_wrong_, 0),
+      peer.address ? http::FormatAddress(*peer.address) : "a unix socket",
+      why);
 }
 
 void Shard::Doom(ClientConnection& connection) {
@@ -208,6 +274,8 @@ void Shard::OnTick() {
 void Shard::TellRefusals() {
   if (shared_.draining.load(std::memory_order_relaxed) != Draining::kNo) return;
   if (const std::string line = refusals_.Take(now()); !line.empty()) log().Warning("{}", line);
+  for (const std::string& line : limited_.Take(now()))
+    log().Warning("{}", line);
 }
 
 void Shard::GrantsWait() {
@@ -275,23 +343,16 @@ void Shard::ReportStuck(const Dispatch::Worker& worker,
 // --- requests
 
 http::TrustedProxies Shard::trusted() const {
-  return {settings().trusted_proxies, settings().trust_unix_sockets};
+  return {settings().trusted_proxies, settings().trust_unix_sockets, settings().client_field};
 }
 
 bool Shard::Trusts(const Peer& peer) const {
   if (peer.unix_socket()) return settings().trust_unix_sockets;
-  const auto& networks = settings().trusted_proxies;
-  return std::any_of(networks.begin(), networks.end(), [&](const http::Network& network) {
-    return network.Contains(*peer.address);
-  });
+  return IsProxy(settings(), *peer.address);
 }
 
 ClientKey Shard::ClientOf(const http::Origin& origin) const {
-  const auto& proxies = settings().trusted_proxies;
-  const bool is_proxy =
-      origin.client && std::any_of(proxies.begin(), proxies.end(), [&](const auto& one) {
-        return one.Contains(*origin.client);
-      });
+  const bool is_proxy = origin.client && IsProxy(settings(), *origin.client);
   return is_proxy ? ClientKey() : ClientKey::Of(origin.client);
 }
 
@@ -362,11 +423,34 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
     AnswerPurge(responder, bytes, head);
     return nullptr;
   }
+  const RouteRules& rules = shared_.router.Match(head.method, path.path);
+  const bool listed = rules.access != nullptr || !settings().access.empty();
+  if (!listed && rules.limits.empty()) return AnswerAt(responder, bytes, head, path, rules);
+  const auto client = OriginOf(responder.peer(), head).client;
+  const bool allowed = !IsDenied(settings(), client) &&
+                       (!client || rules.access == nullptr || rules.access->Allows(*client));
+  if (!allowed) {
+    lane_.Add(telemetry::Limit::kDenied);
+    Refuse(responder,
+           {.status = 403,
+            .why = "this address may not ask for that",
+            .step = telemetry::Step::kRoute,
+            .head = bytes});
+    return nullptr;
+  }
+  return AskLimits(responder, bytes, head, path, rules, client);
+}
+
+std::unique_ptr<Exchange> Shard::AnswerAt(Responder& responder,
+                                          std::string_view bytes,
+                                          const http::RequestHead& head,
+                                          const http::NormalPath& path,
+                                          const RouteRules& rules) {
+  if (rules.pace.bytes_per_second > 0) responder.SetPace(rules.pace);
   if (statics_.Match(path.path) != nullptr) {
     AnswerStatic(responder, bytes, head, path);
     return nullptr;
   }
-  const RouteRules& rules = shared_.router.Match(head.method, path.path);
   // What drains may not hear of a purge: the front that came after it has the socket.
   const bool drains = shared_.draining.load(std::memory_order_relaxed) != Draining::kNo;
   if (responses_ != nullptr && !drains) {
@@ -405,6 +489,54 @@ void Shard::OptIn(Responder& responder, std::string_view bytes) {
 std::int64_t Shard::WallSeconds() const {
   return std::chrono::floor<std::chrono::seconds>(shared_.clock.WallNow().time_since_epoch())
       .count();
+}
+
+std::unique_ptr<Exchange> Shard::AskLimits(Responder& responder,
+                                           std::string_view bytes,
+                                           const http::RequestHead& head,
+                                           const http::NormalPath& path,
+                                           const RouteRules& rules,
+                                           const std::optional<http::Address>& client) {
+  using Kind = limits::Verdict::Kind;
+  limits::Passage passage;
+  const limits::Gate::Decision decision = shared_.gate.Ask(
+      rules.limits, {.head = head, .path = path.path, .client = client}, now(), passage);
+  if (decision.evicted) lane_.Add(telemetry::Limit::kRateKeys);
+  if (decision.kind == Kind::kRate || decision.kind == Kind::kAtOnce) {
+    RefuseByLimit(responder, decision, bytes);
+    return nullptr;
+  }
+  if (decision.kind == Kind::kDelay) {
+    return std::make_unique<DelayedExchange>(
+        responder, *this, bytes, head, rules, now() + decision.wait, std::move(passage));
+  }
+  return Held(responder, AnswerAt(responder, bytes, head, path, rules), std::move(passage));
+}
+
+std::unique_ptr<Exchange> Shard::RouteAdmitted(Responder& responder,
+                                               std::string_view bytes,
+                                               const http::RequestHead& head,
+                                               limits::Passage passage) {
+  http::NormalPath path;
+  CHECK(!http::NormalizePath(head.path, path_storage_, path));
+  const RouteRules& rules = shared_.router.Match(head.method, path.path);
+  return Held(responder, AnswerAt(responder, bytes, head, path, rules), std::move(passage));
+}
+
+// RFC 6585 4, and the fields of draft-ietf-httpapi-ratelimit-headers.
+void Shard::RefuseByLimit(Responder& responder,
+                          const limits::Gate::Decision& decision,
+                          std::string_view head) {
+  const bool at_once = decision.kind == limits::Verdict::Kind::kAtOnce;
+  lane_.Add(at_once ? telemetry::Limit::kAtOnce : telemetry::Limit::kRate);
+  const std::string fields =
+      limits::RefusalFields(shared_.gate.rule(decision.limit), decision.kind, decision.wait);
+  Refuse(responder,
+         {.status = 429,
+          .why = at_once ? "too many requests at once" : "too many requests in this time",
+          .step = telemetry::Step::kRoute,
+          .head = head,
+          .fields = fields});
 }
 
 void Shard::AnswerStatic(Responder& responder,
@@ -520,6 +652,7 @@ void Shard::AnswerAdmin(Responder& responder, std::string_view path) {
   }
   const auto names = RefusalNames();
   std::string text = telemetry::Exposition(shared_.metrics, names);
+  AppendLimitMetrics(text, shared_.gate);
   if (shared_.more_metrics) text += shared_.more_metrics();
   Answer(responder, {.status = 200, .body = text, .type = telemetry::kExpositionType});
 }
@@ -583,8 +716,12 @@ void Shard::Refuse(Responder& responder, const Refused& refused) {
   const std::string head(refused.head);  // the answer may end who owns it
   const std::string id = NewRequestId();
   lane_.CountAnswer(refused.status, refused.step);
-  const std::uint64_t body =
-      Answer(responder, {.status = refused.status, .why = refused.why, .id = id, .head = head});
+  const std::uint64_t body = Answer(responder,
+                                    {.status = refused.status,
+                                     .why = refused.why,
+                                     .id = id,
+                                     .fields = refused.fields,
+                                     .head = head});
   LogAccess(responder,
             {.head = head,
              .id = id,
@@ -627,11 +764,13 @@ void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   } else if (http::NormalizePath(head.path, path_storage_, path)) {
     path.path = head.path;
   }
-  const http::Origin origin = OriginOf(responder.peer(), head);
+  http::Origin origin = OriginOf(responder.peer(), head);
+  const LogPrivacy& privacy = settings().log_privacy;
+  if (origin.client && privacy.address) origin.client = NetworkOf(*origin.client);
   const std::string client = origin.client ? http::FormatAddress(*origin.client) : std::string();
   const auto field = [&](std::string_view name) -> std::string_view {
     for (const http::Field& one : head.fields()) {
-      if (EqualsIgnoreCase(one.name, name)) return one.value;
+      if (EqualsIgnoreCase(one.name, name)) return TellableValue(privacy, name, one.value);
     }
     return {};
   };
@@ -642,9 +781,9 @@ void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   record.user = user;
   record.scheme = origin.scheme.empty() ? "http" : origin.scheme;
   record.method = head.method_name;
-  record.target = head.target;
+  record.target = privacy.query ? WithoutQuery(head.target) : head.target;
   record.path = path.path;
-  record.query = head.query;
+  if (!privacy.query) record.query = head.query;
   record.protocol = head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
   record.host = head.host;
   record.request_id = ended.id;
@@ -659,7 +798,7 @@ void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   record.connection_requests = responder.requests();
   record.request_fields = telemetry::FieldLookup::By(field);
   const auto answer_field = [&](std::string_view name) {
-    return FieldIn(ended.answer_fields, name);
+    return TellableValue(privacy, name, FieldIn(ended.answer_fields, name));
   };
   record.response_fields = telemetry::FieldLookup::By(answer_field);
   access_format_->Append(access_lines_, record);

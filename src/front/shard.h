@@ -21,6 +21,7 @@
 #include "front/client_connection.h"
 #include "front/dispatch.h"
 #include "front/exchange.h"
+#include "front/limit_report.h"
 #include "front/refusal_report.h"
 #include "front/responder.h"
 #include "front/response_cache.h"
@@ -31,6 +32,7 @@
 #include "http/forwarded.h"
 #include "http/path.h"
 #include "http/request_head.h"
+#include "limits/gate.h"
 #include "telemetry/access_log.h"
 #include "telemetry/log.h"
 #include "telemetry/log_writer.h"
@@ -54,6 +56,7 @@ struct Shared {
   const Router& router;
   Budget& budget;
   AddressCounts addresses;
+  limits::Gate& gate;
   SharedResponses* responses;                        // null: no answers are kept
   std::function<void(std::string)> tell_supervisor;  // from any thread
   std::function<void()> worker_joined;               // likewise
@@ -63,7 +66,13 @@ struct Shared {
   std::atomic<std::uint64_t> ticked{0};  // a bit for each reactor, since the supervisor was told
 };
 
-// Proxies speak for many clients: theirs are not counted.
+// Whether it is a proxy that speaks for many clients.
+bool IsProxy(const Settings& settings, const http::Address& address);
+// Whether its connections begin with a PROXY header.
+bool SendsProxyHeader(const Settings& settings, const std::optional<http::Address>& address);
+// Whether it may not even connect. A proxy may: its clients are looked at one by one.
+bool IsDenied(const Settings& settings, const std::optional<http::Address>& address);
+// Whether the address has its connections counted: those of proxies have not.
 bool CountsAddress(const Shared& shared, const std::optional<http::Address>& address);
 
 // A short answer of our own.
@@ -84,7 +93,8 @@ struct Refused {
   int status = 0;
   std::string_view why = {};
   telemetry::Step step = telemetry::Step::kReadHead;
-  std::string_view head = {};  // as far as it was read
+  std::string_view head = {};    // as far as it was read
+  std::string_view fields = {};  // of the answer: whole lines
 };
 
 // What the access log is told; see telemetry::AccessRecord.
@@ -121,6 +131,9 @@ class Shard final : public event::TurnEnd {
 
   // --- for Front
   void Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& endpoint);
+  // What a proxy has said who it speaks for.
+  void AdoptBehindProxy(os::Fd socket, const Peer& client);
+  void WarnOfProxyHeader(const Peer& peer, std::string_view why);
   void AddChannel(std::unique_ptr<channel::FrontEnd> end);
   void EnterThread() { thread_ = std::this_thread::get_id(); }  // before the reactor runs
   void GrantsWait();                                            // from any thread
@@ -163,6 +176,11 @@ class Shard final : public event::TurnEnd {
                                         const http::RequestHead& head,
                                         const RouteRules& rules,
                                         std::string more_fields);
+  // The same, of a request that has passed its limits.
+  std::unique_ptr<Exchange> RouteAdmitted(Responder& responder,
+                                          std::string_view bytes,
+                                          const http::RequestHead& head,
+                                          limits::Passage passage);
   void Assign(AppExchange& exchange, const Place& place);
   // All of it, to its end: counted and logged when it has left. `fields` are whole lines without the
   // request's id.
@@ -204,6 +222,8 @@ class Shard final : public event::TurnEnd {
   void Forget(AppChannel& channel);
 
  private:
+  void Add(std::unique_ptr<ClientConnection> connection);
+  void AdoptClient(os::Fd socket, const Peer& peer);
   bool OnTurnEnd() override;
   void OnTick();
   void TakeGrants();
@@ -216,6 +236,21 @@ class Shard final : public event::TurnEnd {
   void AnswerAdmin(Responder& responder, std::string_view path);
   void AnswerPurge(Responder& responder, std::string_view bytes, const http::RequestHead& head);
   bool IsToken(std::string_view authorization) const;
+  // Answers it, or gives back the exchange that will.
+  std::unique_ptr<Exchange> AnswerAt(Responder& responder,
+                                     std::string_view bytes,
+                                     const http::RequestHead& head,
+                                     const http::NormalPath& path,
+                                     const RouteRules& rules);
+  std::unique_ptr<Exchange> AskLimits(Responder& responder,
+                                      std::string_view bytes,
+                                      const http::RequestHead& head,
+                                      const http::NormalPath& path,
+                                      const RouteRules& rules,
+                                      const std::optional<http::Address>& client);
+  void RefuseByLimit(Responder& responder,
+                     const limits::Gate::Decision& decision,
+                     std::string_view head);
   std::string NewRequestId();
   void TellRefusals();
   void CountLimit(http::RefusalKind kind);
@@ -230,6 +265,7 @@ class Shard final : public event::TurnEnd {
   std::thread::id thread_;  // that runs the reactor
   telemetry::Lane lane_;
   RefusalReport refusals_;  // of all reactors: the first one asks
+  LimitReport limited_;     // likewise
   StaticFiles statics_;
   std::unique_ptr<ResponseCache> responses_;  // null: no answers are kept
   compress::Shelf shelf_;
@@ -256,6 +292,8 @@ class Shard final : public event::TurnEnd {
 
   std::unique_ptr<telemetry::AccessFormat> access_format_;
   std::string access_lines_;
+  std::uint64_t proxy_headers_wrong_ = 0;  // that the log does not know of
+  Time proxy_headers_told_{};
   event::CallTimer<&Shard::OnTick> tick_{*this};
   event::CallTimer<&Shard::FlushAccessLog> log_flush_{*this};
 };

@@ -18,6 +18,7 @@ class Transport {
   explicit Transport(os::Fd socket) : socket_(std::move(socket)) {}
 
   const os::Fd& socket() const { return socket_; }
+  os::Fd TakeSocket() { return std::move(socket_); }
 
   os::Moved Receive(std::span<char> buffer) { return os::Receive(socket_, buffer); }
   // As much of `first` and the pieces behind it as one system call takes.

@@ -41,6 +41,7 @@ class Network {
   bool Contains(const Address& address) const;
   const Address& base() const { return base_; }
   unsigned bits() const { return bits_; }
+  bool operator==(const Network&) const = default;
 
  private:
   friend std::optional<Network> ParseNetwork(std::string_view text);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace onebox::limits {
 
 using Kind = Verdict::Kind;
@@ -10,6 +12,28 @@ bool IsLimitName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
   });
+}
+
+std::string RefusalFields(const LimitRule& rule, Kind kind, Duration wait) {
+  const auto seconds = [](Duration time) {
+    return std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(time).count(), 1);
+  };
+  if (kind == Kind::kAtOnce) {  // nobody knows when one of them ends
+    return fmt::format(
+        "Retry-After: 1\r\n"
+        "RateLimit-Policy: \"{0}\";q={1};qu=\"concurrent-requests\"\r\n"
+        "RateLimit: \"{0}\";r=0\r\n",
+        rule.name,
+        rule.rate.at_once);
+  }
+  return fmt::format(
+      "Retry-After: {3}\r\n"
+      "RateLimit-Policy: \"{0}\";q={1};w={2}\r\n"
+      "RateLimit: \"{0}\";r=0;t={3}\r\n",
+      rule.name,
+      rule.rate.burst,
+      seconds(rule.rate.interval * rule.rate.burst),
+      seconds(wait));
 }
 
 void Passage::EndDelay() {
@@ -47,7 +71,7 @@ Gate::Decision Gate::Ask(std::span<const std::uint32_t> which,
     const std::uint64_t key = KeyOf(limit.rule.by, asked, limit.rule.v6_bits, secret_);
     const Verdict verdict = limit.rate.Ask(key, now);
     limit.verdicts[static_cast<std::size_t>(verdict.kind)].fetch_add(1, std::memory_order_relaxed);
-    decision.evicted += verdict.evicted ? 1 : 0;
+    decision.evicted = decision.evicted || verdict.evicted;
     const bool entered = verdict.kind == Kind::kPass || verdict.kind == Kind::kDelay;
     const bool delayed = verdict.kind == Kind::kDelay;
     const bool running = entered && limit.rate.counts_running();

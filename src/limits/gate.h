@@ -27,7 +27,13 @@ struct LimitRule {
   unsigned v6_bits = 64;                   // of an IPv6 address that count
   std::vector<http::Network> exempt = {};  // whose clients pass, and are not counted
   bool log_only = false;  // counts and tells whom it would refuse or delay, and lets pass
+
+  bool operator==(const LimitRule&) const = default;
 };
+
+// What an answer with 429 says of it, as whole lines: Retry-After, and RateLimit-Policy and RateLimit
+// of draft-ietf-httpapi-ratelimit-headers-10. `wait` as in Verdict; seconds are rounded up.
+std::string RefusalFields(const LimitRule& rule, Verdict::Kind kind, Duration wait);
 
 // Printable ASCII without quotes and backslashes, up to 64: it stands in header fields, logs and labels.
 bool IsLimitName(std::string_view name);
@@ -72,10 +78,10 @@ class Gate {
 
   struct Decision {
     Verdict::Kind kind = Verdict::Kind::kPass;
-    Duration wait{};            // kDelay: before it goes on; kRate: until it would pass
-    std::uint32_t limit = 0;    // kRate, kAtOnce: who refused
-    std::uint32_t logged = 0;   // of those that only log, how many would have refused or delayed
-    std::uint32_t evicted = 0;  // keys that were forgotten for this one
+    Duration wait{};           // kDelay: before it goes on; kRate: until it would pass
+    std::uint32_t limit = 0;   // kRate, kAtOnce: who refused
+    std::uint32_t logged = 0;  // of those that only log, how many would have refused or delayed
+    bool evicted = false;      // another key was forgotten for this one
   };
   // `which` are places in the rules, asked in that order: the first that refuses decides, and what the
   // others have counted of the rate stays counted. `passage` is what is held then.

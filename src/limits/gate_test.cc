@@ -174,6 +174,20 @@ TEST(Gate, OnlyCountsWhatItWouldRefuseInADryRun) {
   EXPECT_EQ(counts.logged, 3U);
 }
 
+TEST(Gate, RefusalSaysWhatTheLimitIs) {
+  const LimitRule rule{
+      .name = "login",
+      .rate = {.interval = std::chrono::milliseconds(400), .burst = 4, .at_once = 5}};
+  EXPECT_EQ(RefusalFields(rule, Kind::kRate, std::chrono::milliseconds(1001)),
+            "Retry-After: 2\r\n"
+            "RateLimit-Policy: \"login\";q=4;w=2\r\n"
+            "RateLimit: \"login\";r=0;t=2\r\n");
+  EXPECT_EQ(RefusalFields(rule, Kind::kAtOnce, {}),
+            "Retry-After: 1\r\n"
+            "RateLimit-Policy: \"login\";q=5;qu=\"concurrent-requests\"\r\n"
+            "RateLimit: \"login\";r=0\r\n");
+}
+
 TEST(Gate, NamesAreFitForAHeaderField) {
   EXPECT_TRUE(IsLimitName("login"));
   EXPECT_TRUE(IsLimitName("/api/*"));

@@ -11,6 +11,7 @@
 #include "front/router.h"
 #include "http/characters.h"
 #include "http/media_type.h"
+#include "main/limits_config.h"
 #include "main/python.h"
 #include "main/target.h"
 #include "main/words.h"
@@ -230,6 +231,15 @@ void AddRoutes(const Values& values, front::Settings& made) {
   made.rest.number = static_cast<std::uint32_t>(made.routes.size());
 }
 
+// Of an enum whose values stand in the order of the option's choices.
+template <typename Enum>
+Enum MakeChoice(const Values& values, std::string_view name) {
+  const auto choices = SplitWords(FindOption(name)->choices, ',');
+  const auto found = std::find(choices.begin(), choices.end(), values.Text(name));
+  CHECK(found != choices.end());
+  return static_cast<Enum>(found - choices.begin());
+}
+
 front::CompressionSettings MakeCompression(const Values& values) {
   front::CompressionSettings made;
   made.enabled = values.Bool("compression.enabled");
@@ -280,6 +290,10 @@ front::Settings MakeFront(const Values& values) {
   for (const Element& network : values.All("front.trusted_proxies")) {
     made.trusted_proxies.push_back(*http::ParseNetwork(network.text));
   }
+  for (const Element& network : values.All("front.proxy_protocol")) {
+    made.proxy_protocol.push_back(*http::ParseNetwork(network.text));
+  }
+  made.client_field = MakeChoice<http::ClientField>(values, "front.client_field");
   made.queue_max = values.Count<std::uint32_t>("app.queue_max");
   made.queue_timeout = values.Time("app.queue_timeout");
   made.request_timeout = values.Time("app.timeout");
@@ -299,16 +313,14 @@ front::Settings MakeFront(const Values& values) {
   if (!values.Text("data").empty()) made.purge_socket = PurgeSocket(values);
   made.access_log = values.Text("log.access") == kOff ? "" : values.Text("log.access");
   made.access_format = values.Text("log.access_format");
+  for (const Element& part : values.All("log.private")) {
+    made.log_privacy.query = made.log_privacy.query || part.text == "query";
+    made.log_privacy.cookies = made.log_privacy.cookies || part.text == "cookies";
+    made.log_privacy.address = made.log_privacy.address || part.text == "address";
+  }
   made.spool_folder = values.Text("front.spool_folder");
   made.server_name = values.Text("front.server_name");
   return made;
-}
-
-telemetry::LogLevel MakeLevel(std::string_view name) {
-  const auto choices = SplitWords(FindOption("log.level")->choices, ',');  // in the enum's order
-  const auto found = std::find(choices.begin(), choices.end(), name);
-  CHECK(found != choices.end());
-  return static_cast<telemetry::LogLevel>(found - choices.begin());
 }
 
 supervise::Preload MakePreload(std::string_view name) {
@@ -776,6 +788,8 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   }
   CheckRoutes(values.All("route"), mistakes);
   CheckCaches(values.All("route"), mistakes);
+  for (std::string& mistake : CheckLimits(settings))
+    mistakes.push_back(std::move(mistake));
   CheckQueues(values.All("queue"), mistakes);
   CheckJobs(values.All("job"), mistakes);
   CheckServers(values, settings, mistakes);
@@ -822,6 +836,7 @@ std::string FrontPrint(const Settings& settings, const Config& config) {
   }
   for (const front::ErrorPage& page : config.front.error_pages)
     print += fmt::format("{}\n{}\n", page.status, page.body);
+  print += PrintOfDenyFile(settings);
   return print;
 }
 
@@ -920,8 +935,9 @@ Result<Config> MakeConfig(const Settings& settings) {
     config.admin = TRY(os::SocketAddress::Parse(admin));
   }
   config.error_log = values.Text("log.error");
-  config.log_level = MakeLevel(values.Text("log.level"));
+  config.log_level = MakeChoice<telemetry::LogLevel>(values, "log.level");
   config.front = MakeFront(values);
+  TRY(AddLimits(settings, config.front));
   for (const Element& page : values.All("front.error_pages")) {
     config.front.error_pages.push_back(
         {.status = static_cast<int>(*ParseDecimal(page.name, 999)),

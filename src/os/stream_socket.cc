@@ -24,6 +24,10 @@ Moved Receive(const Fd& socket, std::span<char> buffer) {
   return MovedOf(::recv(socket.get(), buffer.data(), buffer.size(), 0));
 }
 
+Moved Peek(const Fd& socket, std::span<char> buffer) {
+  return MovedOf(::recv(socket.get(), buffer.data(), buffer.size(), MSG_PEEK));
+}
+
 Moved Send(const Fd& socket, std::span<const std::string_view> parts, More more) {
   CHECK(parts.size() <= kSendPartsMax);
   const int flags = MSG_NOSIGNAL | (more == More::kFollows ? MSG_MORE : 0);

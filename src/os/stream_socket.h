@@ -21,6 +21,8 @@ struct Moved {
 };
 
 Moved Receive(const Fd& socket, std::span<char> buffer);
+// The same, and what was read is still there to be received.
+Moved Peek(const Fd& socket, std::span<char> buffer);
 
 inline constexpr std::size_t kSendPartsMax = 16;
 enum class More : bool {

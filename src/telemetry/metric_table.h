@@ -93,8 +93,13 @@ enum class Limit : std::uint8_t {
   kRouteQueue,
   kAddressShare,
   kHopeless,
+  kRate,
+  kAtOnce,
+  kRateKeys,  // a client was forgotten for another
+  kDenied,
+  kProxyHeader,
 };
-inline constexpr std::array<std::string_view, 23> kLimitNames = {
+inline constexpr std::array<std::string_view, 28> kLimitNames = {
     "request_line_bytes_max",
     "head_bytes_max",
     "fields_max",
@@ -118,6 +123,11 @@ inline constexpr std::array<std::string_view, 23> kLimitNames = {
     "route_queue_max",
     "address_share",
     "hopeless",
+    "rate",
+    "at_once",
+    "limit_keys_max",
+    "denied",
+    "proxy_header",
 };
 
 // What the response cache did with a request; a refresh has none.

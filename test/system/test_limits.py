@@ -9,9 +9,9 @@ from wire import Closed, until
 
 CUT = "cut"  # the connection ends without an answer, or in the middle of one
 
-# Two that this table has not: a front has no descriptors in test_faults.py, and what cannot be
-# served in time at the present pace is in test_overload.py.
-ELSEWHERE = {"descriptors", "hopeless"}
+# What this table has not: a front has no descriptors in test_faults.py, what cannot be served in time at
+# the present pace is in test_overload.py, and a flood of clients in test_client_limits.py.
+ELSEWHERE = {"descriptors", "hopeless", "limit_keys_max"}
 
 
 def met(server):
@@ -107,6 +107,11 @@ def asks_beside(waiting):
     return meet
 
 
+def asks_twice(server):
+    assert server.get("/").status == 200
+    return server.get("/").status
+
+
 def is_held_when_the_front_is_replaced(server):
     with server.connect() as connection:
         connection.request("GET", "/hold/it")
@@ -153,6 +158,11 @@ LIMITS = {  # app, options, how it is met, what the client gets
                         asks_beside(waiting=1), 503),
     "address_share": ("busy", 'app.queue_max = 2\napp.address_share = "50%"',
                       asks_beside(waiting=1), 503),
+    "rate": ("busy", 'front.limits = [{{ name = "a", rate = "1/h" }}]', asks_twice, 429),
+    "at_once": ("busy", 'front.limits = [{{ name = "a", at_once = 1 }}]', asks_beside(waiting=0), 429),
+    "denied": ("busy", 'front.deny = ["127.0.0.1"]', sends_no_more_than(b"GET / HTTP/1.1\r\n"), CUT),
+    "proxy_header": ("busy", 'front.proxy_protocol = ["127.0.0.1"]',
+                     sends_no_more_than(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"), CUT),
     "drain_timeout": ("busy", 'front.drain_timeout = "100ms"',
                       is_held_when_the_front_is_replaced, CUT),
 }
