@@ -60,7 +60,7 @@ struct RouteRules {
   Duration timeout = seconds(30);              // from the whole request to the app's head
   std::uint64_t body_bytes_max = 16ULL << 20;  // above it 413
   bool cancel_disconnected = false;            // what runs ends when its client has left
-  std::optional<webcache::Rules> cache = {};        // nothing: its answers are not kept
+  std::optional<webcache::Rules> cache = {};   // nothing: its answers are not kept
   std::vector<std::uint32_t> limits = {};      // places in Settings::limits, asked in this order
   // Which clients may ask at all, beside Settings::access; null: all.
   std::shared_ptr<const limits::AccessList> access = {};

@@ -116,7 +116,7 @@ struct RefusedHead {
 };
 
 std::vector<RefusedHead> RefusedHeads() {
-  using namespace std::string_literals;
+  using std::string_literals::operator""s;
   std::vector<RefusedHead> cases = {
       {"no method", Asking({{":method", ""}}), RefusalKind::kPseudoField},
       {"no scheme", Asking({{":scheme", ""}}), RefusalKind::kPseudoField},

@@ -137,7 +137,7 @@ front::Priority MakePriority(std::string_view name) {
 
 // A key of a route's cache: what is set, or its default.
 std::string OfCache(const Element& cache, std::string_view key) {
-  const std::string said = key == "ttl" ? cache.text : TextOf(cache.more, key);
+  std::string said = key == "ttl" ? cache.text : TextOf(cache.more, key);
   if (!said.empty()) return said;
   return std::string(FindOption(fmt::format("route.cache.{}", key))->standard);
 }
