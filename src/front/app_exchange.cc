@@ -86,7 +86,7 @@ void AppExchange::Encode(const http::RequestHead& head) {
   request.path = path.path;
   request.query = head.query;
   request.target = head.target;
-  request.scheme = origin.scheme.empty() ? "http" : origin.scheme;
+  request.scheme = origin.scheme;
   request.server_name = responder_.peer().endpoint->name;
   request.server_port = responder_.peer().endpoint->port;
   request.client_address = client_text;
@@ -108,6 +108,15 @@ void AppExchange::Encode(const http::RequestHead& head) {
     request.fields.push_back({field.name, host ? origin.host : field.value});
   }
   request.fields.push_back({"X-Request-ID", id_});
+  const std::optional<tls::PeerCertificate> certificate =
+      responder_.tls() == nullptr ? std::nullopt : responder_.tls()->peer();
+  if (certificate) {
+    request.fields.push_back({"SSL_CLIENT_VERIFY", "SUCCESS"});
+    request.fields.push_back({"SSL_CLIENT_S_DN", certificate->subject});
+    request.fields.push_back({"SSL_CLIENT_I_DN", certificate->issuer});
+    request.fields.push_back({"SSL_CLIENT_M_SERIAL", certificate->serial});
+    request.fields.push_back({"SSL_CLIENT_FINGERPRINT", certificate->fingerprint});
+  }
   if (has_framing_) request.fields.push_back({"Content-Length", length});
   encoded_.clear();
   encoded_.reserve(head_bytes_.size() + 256);  // about what is added to it

@@ -42,6 +42,8 @@ class CacheFetch final : public Responder, public event::Timer {
   Protocol protocol() const override { return Protocol::kHttp11; }
   bool answers_head() const override { return false; }
   std::uint32_t requests() const override { return 1; }
+  // What is kept is for others too: the app is not told of one client's certificate.
+  const tls::Session* tls() const override { return nullptr; }
   void SendInterim(int status, std::string_view fields) override;
   void SendHead(const AnswerHead& head, std::string_view body, Last last) override;
   void Send(std::string_view body, Last last) override;

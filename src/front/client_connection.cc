@@ -28,11 +28,20 @@ bool ClientConnection::Register() {
   return registered_;
 }
 
-void ClientConnection::CloseSocket() {
+void ClientConnection::Unregister() {
   CHECK(!closed_);
   closed_ = true;
   shard_.reactor().timers().Disarm(*this);
   if (registered_) shard_.reactor().Unwatch(transport_.socket().get(), *this);
+}
+
+Transport ClientConnection::GiveUp() {
+  Unregister();
+  return std::move(transport_);
+}
+
+void ClientConnection::CloseSocket() {
+  Unregister();
   shard_.Doom(*this);
 }
 

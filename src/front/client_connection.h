@@ -19,7 +19,7 @@ class ClientConnection : public event::Watcher, public event::Timer {
   ~ClientConnection() override = default;
 
   // Reads what is there already; registers with the reactor only if that was not all.
-  void Start();
+  virtual void Start();
   // Goes on with what can go on: at the end of a turn, for who asked for it.
   virtual void Pump() = 0;
   // No more requests: closes at once if idle, after the answers otherwise.
@@ -45,6 +45,9 @@ class ClientConnection : public event::Watcher, public event::Timer {
 
  private:
   friend class Shard;
+  // As if it had closed, but for the socket: another goes on with that.
+  Transport GiveUp();
+  void Unregister();
 
   std::uint32_t index_ = 0;  // in the shard's list
   bool registered_ = false;

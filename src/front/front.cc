@@ -135,7 +135,12 @@ class Front {
 
  private:
   Status OpenAccessLog();
-  Status AddListener(os::Fd socket, Service service);
+  Status OpenCertificates();
+  bool IsSecure(std::size_t listener) const {
+    return listener < settings_.secure.size() && settings_.secure[listener];
+  }
+  void FindHttpsPort(const std::vector<os::Fd>& sockets);
+  Status AddListener(os::Fd socket, Service service, Secure secure);
   bool Listen();
   void ListenForPurges();
   Admission Admit(const os::SocketAddress& peer, Service service);
@@ -152,6 +157,7 @@ class Front {
   Budget budget_;
   limits::Gate gate_;
   std::unique_ptr<telemetry::LogWriter> access_log_;
+  std::unique_ptr<CertificateStore> certificates_;
   std::unique_ptr<Control> control_;
   std::vector<Lane> lanes_;
   Dispatch dispatch_;
@@ -178,17 +184,39 @@ Status Front::OpenAccessLog() {
   return Done();
 }
 
-Status Front::AddListener(os::Fd socket, Service service) {
+Status Front::OpenCertificates() {
+  const bool any =
+      std::find(settings_.secure.begin(), settings_.secure.end(), true) != settings_.secure.end();
+  if (!any) return Done();
+  certificates_ = std::make_unique<CertificateStore>(settings_.tls, handover_.log);
+  return certificates_->Load(handover_.clock.WallNow());
+}
+
+// Of the first that speaks TLS.
+void Front::FindHttpsPort(const std::vector<os::Fd>& sockets) {
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    if (!IsSecure(i)) continue;
+    const auto address = os::SocketAddress::Of(sockets[i]);
+    if (!address.ok()) return;
+    const std::uint16_t port = address.value().port();
+    shared_->https_port = port == 443 ? "" : fmt::format(":{}", port);
+    return;
+  }
+}
+
+Status Front::AddListener(os::Fd socket, Service service, Secure secure) {
   const os::SocketAddress address = TRY(os::SocketAddress::Of(socket));
   const Endpoint& endpoint = *endpoints_.emplace_back(std::make_unique<Endpoint>(
       Endpoint{.name = address.is_unix() ? address.unix_path() : address.ip_text(),
                .port = address.port(),
-               .service = service}));
+               .service = service,
+               .secure = secure == Secure::kYes}));
   auto& listener = listeners_.emplace_back(std::make_unique<Listener>(
       std::move(socket),
       Listener::Parts{
           .reactor = *lanes_[0].reactor,
           .lane = handover_.metrics.lane(handover_.first_lane),
+          .secure = secure,
           .admit = [this, service](const os::SocketAddress& peer) { return Admit(peer, service); },
           .adopt = [this,
                     &endpoint](os::Accepted accepted) { Adopt(std::move(accepted), endpoint); }}));
@@ -233,6 +261,7 @@ void Front::Adopt(os::Accepted accepted, const Endpoint& endpoint) {
 
 Status Front::Start() {
   TRY(OpenAccessLog());
+  TRY(OpenCertificates());
   for (std::uint32_t i = 0; i < settings_.reactors; ++i) {
     lanes_.push_back({.reactor = TRY(event::Reactor::New(handover_.clock)),
                       .shard = nullptr,
@@ -269,6 +298,7 @@ Status Front::Start() {
                  .dispatch = dispatch_,
                  .router = router_,
                  .budget = budget_,
+                 .certificates = certificates_.get(),
                  .addresses = AddressCounts(settings_.connections_per_address_max),
                  .gate = gate_,
                  .responses = responses_.get(),
@@ -291,8 +321,11 @@ void Front::RunLane(std::size_t index) {
 // Once: the sockets are taken out of the handover.
 bool Front::Listen() {
   if (shared_->draining.load() != Draining::kNo) return true;
-  for (os::Fd& socket : std::exchange(handover_.listeners, {})) {
-    const Status added = AddListener(std::move(socket), Service::kApp);
+  std::vector<os::Fd> sockets = std::exchange(handover_.listeners, {});
+  FindHttpsPort(sockets);
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    const Secure secure = IsSecure(i) ? Secure::kYes : Secure::kNo;
+    const Status added = AddListener(std::move(sockets[i]), Service::kApp, secure);
     if (!added.ok()) {
       handover_.log.Error("cannot listen: {}", added.error().message);
       return false;
@@ -300,7 +333,7 @@ bool Front::Listen() {
   }
   ListenForPurges();
   if (!handover_.admin.valid()) return true;
-  const Status added = AddListener(std::move(handover_.admin), Service::kAdmin);
+  const Status added = AddListener(std::move(handover_.admin), Service::kAdmin, Secure::kNo);
   if (!added.ok()) handover_.log.Error("no admin page: {}", added.error().message);
   return true;
 }
@@ -311,7 +344,7 @@ void Front::ListenForPurges() {
   const auto open = [this]() -> Status {
     const auto address = TRY(os::SocketAddress::Parse("unix:" + settings_.purge_socket));
     os::RemoveFile(settings_.purge_socket);
-    return AddListener(TRY(os::Listen(address, {})), Service::kPurge);
+    return AddListener(TRY(os::Listen(address, {})), Service::kPurge, Secure::kNo);
   };
   if (const Status opened = open(); !opened.ok()) {
     handover_.log.Warning("the app cannot purge kept answers: {}", opened.error().message);

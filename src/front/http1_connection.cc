@@ -48,6 +48,7 @@ void Http1Connection::OnReady(std::uint32_t events) {
     Close();
     return;
   }
+  if ((events & EPOLLOUT) != 0) transport_.OnWritable();
   if ((events & EPOLLOUT) != 0 && output_ != nullptr) WriteOutput();
   if (closed()) return;
   if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) readable_ = true;
@@ -128,7 +129,7 @@ bool Http1Connection::Read() {
   }
   const std::string_view bytes(buffer.data(), moved.bytes);
   // A short read has emptied the socket; what comes later is a new edge.
-  readable_ = bytes.size() == buffer.size() || peer_done_;
+  readable_ = !transport_.emptied() || peer_done_;
   shard_.lane().Add(telemetry::Counter::kBytesReceived, bytes.size());
   if (Idle()) since_ = shard_.now();  // of the head
   progress_ = shard_.now();
@@ -279,6 +280,7 @@ void Http1Connection::AppendHead(std::string& out, const AnswerHead& head) {
     http::AppendStatusLine(out, head.status, head.reason);
   }
   out += head.fields;
+  shard_.AppendSecurity(out, peer(), head);
   if (chunked_) http::AppendField(out, "Transfer-Encoding", "chunked");
   if (!keep_alive_) {
     http::AppendField(out, "Connection", "close");
@@ -442,7 +444,12 @@ void Http1Connection::Refuse(http::RefusalKind kind, telemetry::Step step, std::
 
 void Http1Connection::Drain() {
   draining_ = true;
-  if (Idle()) Close();
+  if (Idle()) Leave();
+}
+
+void Http1Connection::Leave() {
+  transport_.SayGoodbye();
+  Close();
 }
 
 void Http1Connection::ShowBroken() {
@@ -452,7 +459,7 @@ void Http1Connection::ShowBroken() {
 // A close() with unread input resets the connection, and the reset may overtake our last answer
 // (RFC 9112 9.6): so say that no more comes, and read until the client has seen it.
 void Http1Connection::Linger() {
-  if (input_ended_ || (input_whole_ && input_.empty())) return Close();
+  if (input_ended_ || (input_whole_ && input_.empty())) return Leave();
   step_ = Step::kLingering;
   since_ = shard_.now();
   transport_.EndSending();
@@ -535,7 +542,7 @@ void Http1Connection::OnTimer() {
     case Step::kHead:
       if (input_.empty()) {
         shard_.lane().Add(telemetry::Limit::kIdleTimeout);
-        return Close();
+        return Leave();
       }
       shard_.lane().Add(telemetry::Limit::kHeadTimeout);
       ForgetRequest();

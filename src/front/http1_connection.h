@@ -38,6 +38,7 @@ class Http1Connection final : public ClientConnection, public Responder {
   Protocol protocol() const override { return protocol_; }
   bool answers_head() const override { return answers_head_; }
   std::uint32_t requests() const override { return requests_; }
+  const tls::Session* tls() const override { return transport_.session(); }
   void SendInterim(int status, std::string_view fields) override;
   void SendHead(const AnswerHead& head, std::string_view body, Last last) override;
   void Send(std::string_view body, Last last) override;
@@ -76,6 +77,7 @@ class Http1Connection final : public ClientConnection, public Responder {
   void AfterWrite(Output::Wrote wrote);
   void Flushed();
   void Close() override;
+  void Leave();  // with nothing under way
   void Linger();
   std::optional<std::size_t> SendNow(std::string_view first, std::span<const Piece> pieces);
   Output& NeedOutput();

@@ -58,7 +58,7 @@ void Listener::Accept() {
       std::array<char, 4096> request{};
       os::Receive(accepted.value()->socket, request);
       parts_.lane.CountAnswer(503, telemetry::Step::kAccept);
-      os::Send(accepted.value()->socket, {&kFullAnswer, 1});
+      if (parts_.secure == Secure::kNo) os::Send(accepted.value()->socket, {&kFullAnswer, 1});
     }
   }
 }

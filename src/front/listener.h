@@ -18,12 +18,15 @@ enum class Admission : std::uint8_t {
   kDenied,  // he gets nothing
 };
 
+enum class Secure : bool { kNo, kYes };
+
 // Watched by one reactor. What it is borrowed outlives it.
 class Listener final : public event::Watcher, public event::Timer {
  public:
   struct Parts {
     event::Reactor& reactor;
     telemetry::Lane lane;
+    Secure secure;  // its clients do not understand an answer before a handshake
     std::function<Admission(const os::SocketAddress&)> admit;
     std::function<void(os::Accepted)> adopt;
   };

@@ -17,6 +17,7 @@ struct Endpoint {
   std::string name;  // SERVER_NAME: the address that is listened on
   std::uint16_t port = 0;
   Service service = Service::kApp;  // what its connections are for
+  bool secure = false;              // they begin with the handshake of TLS
 };
 
 // Nothing for a unix socket.

@@ -14,6 +14,7 @@
 #include "limits/pacer.h"
 #include "os/fd.h"
 #include "telemetry/metric_table.h"
+#include "tls/session.h"
 
 namespace onebox::front {
 
@@ -59,6 +60,9 @@ class Responder {
   virtual Protocol protocol() const = 0;
   virtual bool answers_head() const = 0;       // the request was HEAD: no body
   virtual std::uint32_t requests() const = 0;  // of this connection until now, this one included
+
+  // Of the connection; null without TLS.
+  virtual const tls::Session* tls() const = 0;
 
   // RFC 9110 15.2: 100, 103. Not to a client of HTTP/1.0.
   virtual void SendInterim(int status, std::string_view fields) = 0;

@@ -17,6 +17,7 @@
 #include "limits/gate.h"
 #include "limits/pacer.h"
 #include "webcache/rules.h"
+#include "tls/server_context.h"
 
 namespace onebox::front {
 
@@ -95,6 +96,33 @@ struct ErrorPage {
   std::string_view type;  // Content-Type
 };
 
+inline constexpr std::size_t kCertificateBytesMax = 256 << 10;  // of one file
+
+// A certificate with its key, where they lie and what they were when the box was configured: the front may
+// be another user, who cannot read the key.
+struct CertificateFiles {
+  std::string chain_path;
+  std::string key_path;
+  std::string staple_path = {};  // of an OCSP response; empty: none
+  std::string chain_pem = {};
+  std::string key_pem = {};
+  std::string staple_der = {};
+};
+
+// Of the addresses that begin with https://.
+struct TlsSettings {
+  std::vector<CertificateFiles> certificates = {};  // the first for who names nobody we know
+  std::string acme_folder = {};  // certificates that were obtained by themselves, and proofs
+  std::vector<std::string> protocols = {"http/1.1"};  // ALPN, the preferred first
+  tls::Version version_min = tls::Version::kTls12;
+  tls::ClientCertificates client_certificates = tls::ClientCertificates::kOff;
+  std::string client_ca_pem = {};
+  std::shared_ptr<tls::TicketKeys> tickets = nullptr;  // null: off
+  Duration handshake_timeout = seconds(10);
+  std::string hsts = {};  // Strict-Transport-Security of answers over https; empty: none
+  bool redirect = false;  // http to https
+};
+
 struct Settings {
   http::Limits head;
   std::uint64_t body_bytes_max = 16ULL << 20;     // of a request; above it 413
@@ -119,6 +147,8 @@ struct Settings {
 
   std::vector<limits::LimitRule> limits;  // of all routes
   limits::AccessList access;              // which clients may come in at all
+  std::vector<bool> secure;  // of the listeners, in their order: which speak TLS
+  TlsSettings tls;
 
   std::uint32_t queue_max = 2048;  // streams that wait for the app, of all routes; above it 503
   Duration queue_timeout = seconds(15);

@@ -12,6 +12,7 @@
 #include "front/http1_connection.h"
 #include "front/log_privacy.h"
 #include "front/proxy_header_connection.h"
+#include "front/tls_handshake.h"
 #include "http/basic_user.h"
 #include "http/media_type.h"
 #include "http/negotiate.h"
@@ -27,6 +28,10 @@ namespace {
 constexpr std::size_t kReadBytes = 64 << 10;  // of one recv()
 constexpr std::size_t kAccessLogBytes = 32 << 10;
 constexpr Duration kAccessLogDelay = std::chrono::milliseconds(100);
+// In one turn: those who have been served before do not wait behind a crowd that arrives. One takes from a
+// quarter of a millisecond (ECDSA) to one (RSA).
+constexpr std::size_t kHandshakeStepsMax = 8;
+constexpr std::string_view kChallengePath = "/.well-known/acme-challenge/";
 constexpr std::string_view kProblemType = "application/problem+json";
 constexpr std::string_view kAllowed = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
 
@@ -143,7 +148,12 @@ void Shard::Adopt(os::Fd socket, const os::SocketAddress& peer, const Endpoint& 
 }
 
 void Shard::AdoptClient(os::Fd socket, const Peer& peer) {
-  Add(std::make_unique<Http1Connection>(*this, Transport(std::move(socket)), peer));
+  if (!peer.endpoint->secure) {
+    return Add(std::make_unique<Http1Connection>(*this, Transport(std::move(socket)), peer));
+  }
+  auto link = std::make_unique<TlsLink>(
+      shared_.certificates->current(), shared_.clock.WallNow(), tls_room_, shared_.budget);
+  Add(std::make_unique<TlsHandshake>(*this, Transport(std::move(socket), std::move(link)), peer));
 }
 
 void Shard::Add(std::unique_ptr<ClientConnection> connection) {
@@ -176,11 +186,34 @@ void Shard::WarnOfProxyHeader(const Peer& peer, std::string_view why) {
       why);
 }
 
+void Shard::HandshakeLater(TlsHandshake& handshake) {
+  handshakes_.push_back(&handshake);
+}
+
+void Shard::StepHandshakes() {
+  for (std::size_t i = 0; i < kHandshakeStepsMax && !handshakes_.empty(); ++i) {
+    TlsHandshake& next = *handshakes_.front();
+    handshakes_.pop_front();
+    next.Pump();
+  }
+}
+
+void Shard::Promote(TlsHandshake& handshake) {
+  const std::uint32_t at = handshake.index_;
+  const Peer peer = handshake.peer();
+  auto connection = std::make_unique<Http1Connection>(*this, handshake.GiveUp(), peer);
+  connection->index_ = at;
+  Http1Connection& promoted = *connection;
+  doomed_.push_back(std::exchange(connections_[at], std::move(connection)));
+  promoted.Start();
+}
+
 void Shard::Doom(ClientConnection& connection) {
   const std::size_t at = connection.index_;
   std::swap(connections_[at], connections_.back());
   connections_[at]->index_ = static_cast<std::uint32_t>(at);
   std::erase(pump_later_, &connection);
+  if (!handshakes_.empty()) std::erase(handshakes_, &connection);
   doomed_.push_back(std::move(connections_.back()));
   connections_.pop_back();
   const Peer& peer = connection.peer();
@@ -237,10 +270,11 @@ bool Shard::OnTurnEnd() {
   for (ClientConnection* const connection : std::exchange(pump_later_, {})) {
     if (!connection->closed()) connection->Pump();
   }
+  StepHandshakes();
   if (std::exchange(grants_wait_, false)) TakeGrants();
   const bool fetches_go_on = responses_ != nullptr && responses_->GoOn();
   BuryDead();
-  bool more = fetches_go_on || grants_wait_ || !pump_later_.empty();
+  bool more = fetches_go_on || grants_wait_ || !pump_later_.empty() || !handshakes_.empty();
   const std::size_t channels = channels_.size();
   for (std::size_t i = 0; i < channels_.size(); ++i)
     more |= channels_[i]->Settle();
@@ -261,6 +295,7 @@ void Shard::OnTick() {
     lane_.Set(telemetry::Gauge::kBufferBytes, budget().used());
     if (responses_ != nullptr) responses_->TellFigures();
     TellRefusals();
+    if (shared_.certificates != nullptr) shared_.certificates->Refresh(shared_.clock.WallNow());
     // The front lives while all of its reactors do.
     if (std::popcount(ticked) == static_cast<int>(settings().reactors)) {
       shared_.ticked.store(0, std::memory_order_relaxed);
@@ -357,7 +392,9 @@ ClientKey Shard::ClientOf(const http::Origin& origin) const {
 }
 
 http::Origin Shard::OriginOf(const Peer& peer, const http::RequestHead& head) const {
-  return http::FindOrigin(head, peer.address, trusted());
+  http::Origin origin = http::FindOrigin(head, peer.address, trusted());
+  if (origin.scheme.empty()) origin.scheme = peer.endpoint->secure ? "https" : "http";
+  return origin;
 }
 
 // 128 bits: a random number for each reactor, and a counter spread over all bits (splitmix64).
@@ -396,6 +433,12 @@ void Shard::AppendServer(std::string& out) const {
   if (!settings().server_name.empty()) http::AppendField(out, "Server", settings().server_name);
 }
 
+void Shard::AppendSecurity(std::string& out, const Peer& peer, const AnswerHead& head) const {
+  constexpr std::string_view kName = "Strict-Transport-Security";
+  if (!peer.endpoint->secure || settings().tls.hsts.empty()) return;
+  if (FieldIn(head.fields, kName).empty()) http::AppendField(out, kName, settings().tls.hsts);
+}
+
 bool Shard::KeepsAlive(const ClientConnection& connection) const {
   return shared_.draining.load(std::memory_order_relaxed) == Draining::kNo &&
          connection.requests() < settings().requests_per_connection_max;
@@ -415,6 +458,9 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
   }
   if (responder.peer().endpoint->service == Service::kAdmin) {
     AnswerAdmin(responder, path.path);
+    return nullptr;
+  }
+  if (AnswerChallenge(responder, path.path) || RedirectToHttps(responder, bytes, head)) {
     return nullptr;
   }
   const bool asks_to_purge =
@@ -539,6 +585,39 @@ void Shard::RefuseByLimit(Responder& responder,
           .fields = fields});
 }
 
+// RFC 8555 8.3: over plain HTTP, before all else. What is no token of ours is the app's to answer.
+bool Shard::AnswerChallenge(Responder& responder, std::string_view path) {
+  if (responder.peer().endpoint->secure || !path.starts_with(kChallengePath)) return false;
+  const auto answer = ReadToken(settings().tls.acme_folder, path.substr(kChallengePath.size()));
+  if (!answer) return false;
+  lane_.CountAnswer(200, telemetry::Step::kRoute);
+  Answer(responder, {.status = 200, .body = *answer, .type = "application/octet-stream"});
+  return true;
+}
+
+bool Shard::RedirectToHttps(Responder& responder,
+                            std::string_view bytes,
+                            const http::RequestHead& head) {
+  const Peer& peer = responder.peer();
+  if (!settings().tls.redirect || peer.endpoint->secure || peer.unix_socket()) return false;
+  if (head.path.starts_with(kChallengePath) || head.host.empty()) return false;
+  if (OriginOf(peer, head).scheme == "https") return false;
+  std::string_view host = head.host;
+  const std::size_t colon = host.rfind(':');
+  if (colon != host.npos && host.find(']', colon) == host.npos) host = host.substr(0, colon);
+  std::string target(head.path);
+  if (!head.query.empty()) target += fmt::format("?{}", head.query);
+  const std::string id = RequestIdFor(peer, head);
+  const std::string fields =
+      fmt::format("Location: https://{}{}{}\r\n", host, shared_.https_port, target);
+  lane_.CountAnswer(308, telemetry::Step::kRoute);
+  Ended ended{.head = bytes, .id = id, .status = 308, .request_bytes = bytes.size()};
+  ended.body_bytes = Answer(responder, {.status = 308, .id = id, .fields = fields, .head = bytes});
+  ended.sent_bytes = responder.answer_bytes();
+  LogAccess(responder, ended);
+  return true;
+}
+
 void Shard::AnswerStatic(Responder& responder,
                          std::string_view bytes,
                          const http::RequestHead& head,
@@ -653,6 +732,7 @@ void Shard::AnswerAdmin(Responder& responder, std::string_view path) {
   const auto names = RefusalNames();
   std::string text = telemetry::Exposition(shared_.metrics, names);
   AppendLimitMetrics(text, shared_.gate);
+  if (shared_.certificates != nullptr) text += shared_.certificates->Exposition();
   if (shared_.more_metrics) text += shared_.more_metrics();
   Answer(responder, {.status = 200, .body = text, .type = telemetry::kExpositionType});
 }
@@ -779,7 +859,7 @@ void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   record.client = client;
   const std::string user = http::BasicUser(head.Value(http::KnownField::kAuthorization));
   record.user = user;
-  record.scheme = origin.scheme.empty() ? "http" : origin.scheme;
+  record.scheme = origin.scheme;
   record.method = head.method_name;
   record.target = privacy.query ? WithoutQuery(head.target) : head.target;
   record.path = path.path;

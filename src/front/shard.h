@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@
 #include "front/app_channel.h"
 #include "front/broken_app.h"
 #include "front/budget.h"
+#include "front/certificate_store.h"
 #include "front/client_connection.h"
 #include "front/dispatch.h"
 #include "front/exchange.h"
@@ -28,6 +30,7 @@
 #include "front/router.h"
 #include "front/settings.h"
 #include "front/static_files.h"
+#include "front/tls_link.h"
 #include "http/date.h"
 #include "http/forwarded.h"
 #include "http/path.h"
@@ -55,6 +58,7 @@ struct Shared {
   Dispatch& dispatch;
   const Router& router;
   Budget& budget;
+  CertificateStore* certificates;  // null: no address speaks TLS
   AddressCounts addresses;
   limits::Gate& gate;
   SharedResponses* responses;                        // null: no answers are kept
@@ -63,6 +67,7 @@ struct Shared {
   std::size_t first_lane = 1;                        // of the metrics
   std::atomic<std::uint32_t> connections{0};
   std::atomic<Draining> draining{Draining::kNo};
+  std::string https_port = {};           // that http is redirected to: "" for 443, or ":8443"
   std::atomic<std::uint64_t> ticked{0};  // a bit for each reactor, since the supervisor was told
 };
 
@@ -123,6 +128,7 @@ struct WholeAnswer {
 };
 
 class AppExchange;
+class TlsHandshake;
 
 class Shard final : public event::TurnEnd {
  public:
@@ -210,6 +216,8 @@ class Shard final : public event::TurnEnd {
   std::string RequestIdFor(const Peer& peer, const http::RequestHead& head);
   void AppendDate(std::string& out);
   void AppendServer(std::string& out) const;
+  // What an answer over TLS says of TLS, where it does not yet.
+  void AppendSecurity(std::string& out, const Peer& peer, const AnswerHead& head) const;
   bool LogsAnswerFields() const;
   void LogAccess(const Responder& responder, const Ended& ended);
   // `why`: a sentence without quotes.
@@ -217,6 +225,10 @@ class Shard final : public event::TurnEnd {
 
   // The rest of their life; deleted at the turn's end.
   void PumpLater(ClientConnection& connection);
+  // A step of it, when it is its turn.
+  void HandshakeLater(TlsHandshake& handshake);
+  // It is done: the connection of the protocol that was agreed on goes on with the client.
+  void Promote(TlsHandshake& handshake);
   void Doom(ClientConnection& connection);
   void Retire(std::unique_ptr<Exchange> exchange);
   void Forget(AppChannel& channel);
@@ -225,6 +237,9 @@ class Shard final : public event::TurnEnd {
   void Add(std::unique_ptr<ClientConnection> connection);
   void AdoptClient(os::Fd socket, const Peer& peer);
   bool OnTurnEnd() override;
+  void StepHandshakes();
+  bool AnswerChallenge(Responder& responder, std::string_view path);
+  bool RedirectToHttps(Responder& responder, std::string_view bytes, const http::RequestHead& head);
   void OnTick();
   void TakeGrants();
   void BuryDead();
@@ -288,6 +303,8 @@ class Shard final : public event::TurnEnd {
   std::vector<std::unique_ptr<Exchange>> retired_;
   std::vector<std::unique_ptr<AppChannel>> dead_channels_;
   std::vector<ClientConnection*> pump_later_;
+  std::deque<TlsHandshake*> handshakes_;  // that have something to do, the first first
+  TlsRoom tls_room_;
   bool grants_wait_ = false;
 
   std::unique_ptr<telemetry::AccessFormat> access_format_;

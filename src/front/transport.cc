@@ -5,6 +5,7 @@
 namespace onebox::front {
 
 os::Moved Transport::Send(std::string_view first, std::span<const Piece> pieces) {
+  if (link_ != nullptr) return link_->Send(socket_, first, pieces);
   if (first.empty() && !pieces.empty() && pieces.front().file != nullptr) {
     const Piece& piece = pieces.front();
     return os::SendFile(socket_, *piece.file, piece.offset(), piece.bytes.size());

@@ -8,6 +8,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/units.h"
+#include "front/certificate_store.h"
 #include "front/router.h"
 #include "http/characters.h"
 #include "http/media_type.h"
@@ -320,6 +321,44 @@ front::Settings MakeFront(const Values& values) {
   }
   made.spool_folder = values.Text("front.spool_folder");
   made.server_name = values.Text("front.server_name");
+  for (const Element& address : values.All("front.listen")) {
+    made.secure.push_back(IsHttps(address.text));
+  }
+  return made;
+}
+
+constexpr std::size_t kBundleBytesMax = std::size_t{1} << 20;  // of tls.client_ca
+
+std::string MakeHsts(const Values& values) {
+  if (values.Text("tls.hsts").empty()) return {};
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(values.Time("tls.hsts"));
+  return fmt::format(
+      "max-age={}{}", age.count(), values.Bool("tls.hsts_subdomains") ? "; includeSubDomains" : "");
+}
+
+// The certificates are read here and again by the front when they change: here we may be root.
+Result<front::TlsSettings> MakeTls(const Values& values) {
+  front::TlsSettings made;
+  const auto& chains = values.All("tls.cert");
+  const auto& keys = values.All("tls.key");
+  const auto& staples = values.All("tls.staple");
+  for (std::size_t i = 0; i < std::min(chains.size(), keys.size()); ++i) {
+    front::CertificateFiles files{.chain_path = chains[i].text, .key_path = keys[i].text};
+    if (i < staples.size()) files.staple_path = staples[i].text;
+    TRY(front::ReadCertificateFiles(files));
+    made.certificates.push_back(std::move(files));
+  }
+  made.acme_folder = values.Text("data") + "/acme";
+  if (values.Text("tls.min_version") == "1.3") made.version_min = tls::Version::kTls13;
+  const std::string asked = values.Text("tls.client_certs");
+  if (asked == "request") made.client_certificates = tls::ClientCertificates::kRequest;
+  if (asked == "require") made.client_certificates = tls::ClientCertificates::kRequire;
+  if (const std::string path = values.Text("tls.client_ca"); !path.empty()) {
+    made.client_ca_pem = TRY(os::ReadFile(path, kBundleBytesMax));
+  }
+  made.handshake_timeout = values.Time("tls.handshake_timeout");
+  made.hsts = MakeHsts(values);
+  made.redirect = values.Bool("tls.redirect");
   return made;
 }
 
@@ -476,11 +515,78 @@ void CheckLogFolder(const Settings& settings, std::string_view name, Mistakes& m
 
 // An address as it is bound; nothing where each is another: port 0 is whichever is free.
 std::optional<std::string> BoundText(const std::string& text) {
-  const auto address = os::SocketAddress::Parse(text);
+  const auto address = os::SocketAddress::Parse(WithoutScheme(text));
   if (!address.ok() || (!address.value().is_unix() && address.value().port() == 0)) {
     return std::nullopt;
   }
   return address.value().text();
+}
+
+Status CheckBundle(std::string_view pem) {
+  TRY(tls::ParseBundle(pem));
+  return Done();
+}
+
+// What keeps the certificates of the front from being used; nothing where they may be.
+Mistakes WrongCertificates(const Values& values) {
+  Mistakes mistakes;
+  const auto& chains = values.All("tls.cert");
+  const auto& keys = values.All("tls.key");
+  for (std::size_t i = 0; i < std::min(chains.size(), keys.size()); ++i) {
+    front::CertificateFiles files{.chain_path = chains[i].text, .key_path = keys[i].text};
+    const Status read = front::ReadCertificateFiles(files);
+    const auto made = read.ok() ? tls::Certificate::Parse(files.chain_pem, files.key_pem)
+                                : Result<std::shared_ptr<const tls::Certificate>>(read.error());
+    if (made.ok()) continue;
+    mistakes.push_back(fmt::format("{}: [tls] cert {} with key {}: {}",
+                                   chains[i].source,
+                                   chains[i].text,
+                                   keys[i].text,
+                                   made.error().message));
+  }
+  return mistakes;
+}
+
+void CheckTls(const Values& values, const Settings& settings, Mistakes& mistakes) {
+  const std::size_t chains = values.All("tls.cert").size();
+  const std::size_t keys = values.All("tls.key").size();
+  if (chains != keys) {
+    mistakes.push_back(
+        fmt::format("{}: [tls] key: expected one for each of tls.cert, which are {}, got {}",
+                    SourceOf(settings, keys > 0 ? "tls.key" : "tls.cert"),
+                    chains,
+                    keys));
+  }
+  const Mistakes wrong = WrongCertificates(values);
+  mistakes.insert(mistakes.end(), wrong.begin(), wrong.end());
+  const auto& listen = values.All("front.listen");
+  const auto secure = std::find_if(
+      listen.begin(), listen.end(), [](const Element& one) { return IsHttps(one.text); });
+  const bool obtained = FindOption("tls.auto") != nullptr && !values.All("tls.auto").empty();
+  if (secure != listen.end() && chains == 0 && !obtained) {
+    mistakes.push_back(
+        fmt::format("{}: [front] listen: {} needs a certificate: set tls.cert and tls.key",
+                    secure->source,
+                    secure->text));
+  }
+  if (secure == listen.end() && values.Bool("tls.redirect")) {
+    mistakes.push_back(
+        fmt::format("{}: there is no address in front.listen that begins with https://",
+                    At(settings, "tls.redirect")));
+  }
+  const bool asks = values.Text("tls.client_certs") != kOff;
+  const std::string bundle = values.Text("tls.client_ca");
+  if (asks && bundle.empty()) {
+    mistakes.push_back(fmt::format("{}: set tls.client_ca too: who vouches for them",
+                                   At(settings, "tls.client_certs")));
+  }
+  if (bundle.empty()) return;
+  const auto pem = os::ReadFile(bundle, kBundleBytesMax);
+  const Status parsed = pem.ok() ? CheckBundle(pem.value()) : Status(pem.error());
+  if (!parsed.ok()) {
+    mistakes.push_back(
+        fmt::format("{}: {}: {}", At(settings, "tls.client_ca"), bundle, parsed.error().message));
+  }
 }
 
 void CheckAddresses(const Values& values, const Settings& settings, Mistakes& mistakes) {
@@ -811,6 +917,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   CheckLogFolder(settings, "log.access", mistakes);
   CheckLogFolder(settings, "log.error", mistakes);
   CheckAddresses(values, settings, mistakes);
+  CheckTls(values, settings, mistakes);
   const auto format = telemetry::AccessFormat::Parse(values.Text("log.access_format"));
   if (!format.ok()) {
     mistakes.push_back(
@@ -837,6 +944,9 @@ std::string FrontPrint(const Settings& settings, const Config& config) {
   for (const front::ErrorPage& page : config.front.error_pages)
     print += fmt::format("{}\n{}\n", page.status, page.body);
   print += PrintOfDenyFile(settings);
+  for (const front::CertificateFiles& files : config.front.tls.certificates)
+    print += files.chain_pem + files.key_pem + files.staple_der;
+  print += config.front.tls.client_ca_pem;
   return print;
 }
 
@@ -929,7 +1039,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   }
   config.second = MakeSecond(values);
   for (const Element& address : values.All("front.listen")) {
-    config.listen.push_back(TRY(os::SocketAddress::Parse(address.text)));
+    config.listen.push_back(TRY(os::SocketAddress::Parse(WithoutScheme(address.text))));
   }
   if (const std::string admin = values.Text("admin.listen"); admin != kOff) {
     config.admin = TRY(os::SocketAddress::Parse(admin));
@@ -938,6 +1048,8 @@ Result<Config> MakeConfig(const Settings& settings) {
   config.log_level = MakeChoice<telemetry::LogLevel>(values, "log.level");
   config.front = MakeFront(values);
   TRY(AddLimits(settings, config.front));
+  config.front.tls = TRY(MakeTls(values));
+  if (values.Bool("tls.tickets")) config.tickets = values.Time("tls.ticket_rotation");
   for (const Element& page : values.All("front.error_pages")) {
     config.front.error_pages.push_back(
         {.status = static_cast<int>(*ParseDecimal(page.name, 999)),

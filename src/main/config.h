@@ -53,7 +53,8 @@ struct Config {
   std::optional<os::SocketAddress> admin;
   std::string error_log;
   telemetry::LogLevel log_level = telemetry::LogLevel::kInfo;
-  front::Settings front;
+  std::optional<Duration> tickets;  // of TLS: how long a key is used; nothing: off
+  front::Settings front;            // but for the keys of the tickets
 };
 
 // Fills in the defaults that depend on where we are: state, spool folder, Python.

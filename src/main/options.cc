@@ -230,7 +230,7 @@ constexpr std::array kOptions = {
     .help = "Networks that may not ask for it: 403.", .shape = Shape::kList, .found = "none"},
 
   Option{.name = "front.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:8000",
-    .help = "Addresses to serve on.", .flag = "--listen", .form = "ADDR:PORT|[v6]:PORT|unix:PATH",
+    .help = "Addresses to serve on; one that begins with https:// speaks TLS.", .flag = "--listen", .form = "[https://]ADDR:PORT|[v6]:PORT|unix:PATH",
     .shape = Shape::kList},
   Option{.name = "front.reactors", .kind = Kind::kInteger, .standard = "1",
     .help = "Threads of the front that serve connections.", .min = "1", .max = "64"},
@@ -345,6 +345,36 @@ constexpr std::array kOptions = {
     .help = "Effort of brotli.", .min = "0", .max = "11"},
   Option{.name = "compression.zstd_level", .kind = Kind::kInteger, .standard = "3",
     .help = "Effort of zstd.", .min = "1", .max = "19"},
+
+  Option{.name = "tls.cert", .kind = Kind::kPath, .standard = "",
+    .help = "Certificates in PEM form, each with those that vouch for it; the first is for clients that name no host we know.",
+    .flag = "--tls-cert", .form = "FILE", .shape = Shape::kList, .found = "none"},
+  Option{.name = "tls.key", .kind = Kind::kPath, .standard = "",
+    .help = "Their private keys, in the same order, without a password.",
+    .flag = "--tls-key", .form = "FILE", .shape = Shape::kList, .found = "none"},
+  Option{.name = "tls.staple", .kind = Kind::kPath, .standard = "",
+    .help = "OCSP responses in DER form to send with the certificates, in the same order.",
+    .shape = Shape::kList, .found = "none"},
+  Option{.name = "tls.min_version", .kind = Kind::kChoice, .standard = "1.2",
+    .help = "The oldest version of TLS that is spoken.", .choices = "1.2, 1.3"},
+  Option{.name = "tls.client_certs", .kind = Kind::kChoice, .standard = "off",
+    .help = "Whether clients are asked for a certificate; with request one may have none, but never one that is not valid.",
+    .choices = "off, request, require"},
+  Option{.name = "tls.client_ca", .kind = Kind::kPath, .standard = "",
+    .help = "Certificates in PEM form of those who vouch for clients.", .found = "none"},
+  Option{.name = "tls.tickets", .kind = Kind::kBool, .standard = "true",
+    .help = "Whether a client may go on with a session of before, by a ticket that it keeps."},
+  Option{.name = "tls.ticket_rotation", .kind = Kind::kDuration, .standard = "12h",
+    .help = "How long a key seals tickets; it opens them for as long again.", .min = "1m", .max = "7d"},
+  Option{.name = "tls.handshake_timeout", .kind = Kind::kDuration, .standard = "10s",
+    .help = "How long a handshake may take; then the connection is closed.", .min = "10ms", .max = "1h"},
+  Option{.name = "tls.redirect", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether requests by http are sent to the first https address, with 308."},
+  Option{.name = "tls.hsts", .kind = Kind::kDuration, .standard = "",
+    .help = "For how long browsers may come by https alone (Strict-Transport-Security); 0s takes it back.",
+    .min = "0s", .max = "3650d", .found = "not sent"},
+  Option{.name = "tls.hsts_subdomains", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether that holds for all names below the one that was asked."},
 
   Option{.name = "admin.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:9000",
     .help = "Address of /metrics; keep it from the public.",
@@ -527,9 +557,11 @@ std::optional<std::uint64_t> ParsePercent(std::string_view text) {
   return ParseDecimal(text.substr(0, text.size() - 1), 100);
 }
 
-std::optional<std::string> CheckAddress(std::string_view text) {
+std::optional<std::string> CheckAddress(const Option& option, std::string_view text) {
   if (text.starts_with("unix:") && text.size() > 5) return std::string(text);  // length: when bound
-  const auto address = os::SocketAddress::Parse(text);
+  // Clients of the admin address are on this box, or behind a proxy of the operator's.
+  const bool may_be_secure = option.shape == Shape::kList;
+  const auto address = os::SocketAddress::Parse(may_be_secure ? WithoutScheme(text) : text);
   if (!address.ok()) return std::nullopt;
   return std::string(text);
 }
@@ -641,7 +673,7 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
     case Kind::kChoice:
       return std::nullopt;
     case Kind::kAddress:
-      return CheckAddress(text);
+      return CheckAddress(option, text);
     case Kind::kNetwork:
       if (!http::ParseNetwork(text)) return std::nullopt;
       return std::string(text);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 
@@ -26,11 +27,13 @@
 #include "main/successor.h"
 #include "main/toml_file.h"
 #include "main/version.h"
+#include "main/words.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/folder.h"
 #include "os/handed_over.h"
 #include "os/inquiry.h"
+#include "os/random.h"
 #include "plan/workers.h"
 #include "shm/shared_text.h"
 #include "supervise/supervisor.h"
@@ -118,8 +121,9 @@ os::Asked<Source> AskSource(const RunLine& line, const Caller& caller) {
 std::string WatchWarning(const Settings& settings) {
   std::vector<std::string> open;
   for (const Element& address : settings.find("front.listen")->second) {
-    const bool local = address.text.starts_with("127.") || address.text.starts_with("[::1]") ||
-                       address.text.starts_with("unix:");
+    const std::string_view where = WithoutScheme(address.text);
+    const bool local =
+        where.starts_with("127.") || where.starts_with("[::1]") || where.starts_with("unix:");
     if (!local) open.push_back(address.text);
   }
   return fmt::format(
@@ -184,7 +188,7 @@ std::vector<std::string> GunicornWords(const RunLine& line,
                                     "--gunicorn-folder",
                                     all.gunicorn_folder};
   for (const Element& address : all.settings.find("front.listen")->second) {
-    words.insert(words.end(), {"--listen", address.text});
+    words.insert(words.end(), {"--listen", std::string(WithoutScheme(address.text))});
   }
   return words;
 }
@@ -238,7 +242,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   supervise::BoxSettings box{
       .version = std::string(kVersion),
       .state = config.state,
-      .listen = {config.listen, config.admin},
+      .listen = {config.listen, config.admin, config.front.secure},
       .reactors = config.front.reactors,
       .drain_timeout = config.front.drain_timeout,
       .workers = workers,
@@ -378,6 +382,40 @@ struct Decided {
   Config config;
 };
 
+// The keys of session tickets, which a reload keeps: fronts are forked with them.
+class TicketSecrets {
+ public:
+  explicit TicketSecrets(const Clock& clock) : clock_(clock) {}
+
+  // Null: off.
+  const std::shared_ptr<tls::TicketKeys>& For(const Config& config) {
+    const bool same = keys_ != nullptr && config.tickets && keys_->rotation() == *config.tickets;
+    if (!config.tickets) {
+      keys_.reset();
+    } else if (!same) {
+      keys_ = std::make_shared<tls::TicketKeys>(NewSecret(), *config.tickets, clock_.WallNow());
+    }
+    return keys_;
+  }
+  // Now and then, so that what is past cannot be learnt from this process either.
+  void Advance() {
+    if (keys_ != nullptr) keys_->AdvanceTo(clock_.WallNow());
+  }
+
+ private:
+  static tls::TicketKeys::Secret NewSecret() {
+    tls::TicketKeys::Secret secret{};
+    for (std::size_t i = 0; i < secret.size(); i += 8) {
+      const std::uint64_t word = os::Random64();
+      std::memcpy(secret.data() + i, &word, sizeof word);
+    }
+    return secret;
+  }
+
+  const Clock& clock_;
+  std::shared_ptr<tls::TicketKeys> keys_;
+};
+
 // What is the same for every generation; all of it outlives the box.
 struct Place {
   const RunLine& line;
@@ -388,6 +426,7 @@ struct Place {
   cache::Cache& cache;
   shm::SharedText& broker_metrics;
   const std::vector<os::HandedOver>& handed_over;
+  TicketSecrets& tickets;
 };
 
 // So long before the hour the first workers are started: each has to import the app.
@@ -448,9 +487,12 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
                      place.broker_metrics,
                      std::move(heritage));
   };
-  box.front = [&place, config = decided.config](supervise::FrontHeritage heritage) {
+  front::Settings front_settings = decided.config.front;
+  front_settings.tls.tickets = place.tickets.For(decided.config);
+  box.front = [&place, config = decided.config, front_settings = std::move(front_settings)](
+                  supervise::FrontHeritage heritage) {
     return RunFront(
-        config.front,
+        front_settings,
         {.path = config.error_log, .level = config.log_level},
         place.clock,
         place.metrics,
@@ -533,7 +575,9 @@ Result<int> Serve(Decided decided,
   const Successor successor(caller, shared.memory().get());
   auto broker_metrics =
       TRY(shm::SharedText::Create("onebox-broker-metrics", kBrokerMetricsBytesMax));
-  const Place place{line, caller, python_side, clock, metrics, shared, broker_metrics, handed_over};
+  TicketSecrets tickets(clock);
+  const Place place{
+      line, caller, python_side, clock, metrics, shared, broker_metrics, handed_over, tickets};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,
@@ -550,7 +594,11 @@ Result<int> Serve(Decided decided,
       .lanes_max = lanes_max,
       .memory = shared.memory().get(),
       .memory_name = fmt::format("/memfd:{}", cache::kMemoryName),
-      .traffic = [&] { return ReadTraffic(metrics); },
+      .traffic =
+          [&] {
+            tickets.Advance();  // we are asked each second or so
+            return ReadTraffic(metrics);
+          },
       .started = [&](supervise::Role role) { account.Started(role); },
       .died = [&](supervise::Role role) { account.Died(role); },
       .front_ended = [&](std::size_t first_lane) { account.FrontEnded(first_lane, lanes_max); },

@@ -19,6 +19,13 @@ std::vector<std::string_view> SplitWords(std::string_view text, char separator) 
   return parts;
 }
 
+std::string_view WithoutScheme(std::string_view address) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (address.starts_with(scheme)) return address.substr(scheme.size());
+  }
+  return address;
+}
+
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {

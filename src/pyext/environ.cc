@@ -13,8 +13,10 @@ namespace {
 
 constexpr std::size_t kFieldKeysMax = 1000;  // clients choose the names
 
-// CONTENT_TYPE and CONTENT_LENGTH stand alone, the others with HTTP_ (RFC 3875 4.1.18).
+// CONTENT_TYPE and CONTENT_LENGTH stand alone, the others with HTTP_ (RFC 3875 4.1.18). What is said of the
+// client's certificate is the front's own: no field of a client has "_" in its name.
 std::string VariableName(std::string_view field_name) {
+  if (field_name.starts_with("SSL_CLIENT_")) return std::string(field_name);
   std::string name;
   for (const char c : field_name) {
     name += c == '-' ? '_' : ToUpper(c);

@@ -114,7 +114,10 @@ std::vector<std::string> Listeners::Shown(const Addresses& addresses) const {
   std::vector<std::string> shown;
   const auto matched = Match(addresses);
   for (std::size_t i = 0; i < addresses.app.size(); ++i) {
-    if (matched[i] >= 0) shown.push_back(open_[static_cast<std::size_t>(matched[i])].shown);
+    if (matched[i] < 0) continue;
+    std::string& one = shown.emplace_back(open_[static_cast<std::size_t>(matched[i])].shown);
+    const bool secure = i < addresses.secure.size() && addresses.secure[i];
+    if (secure && one.starts_with("http://")) one = fmt::format("https{}", one.substr(4));
   }
   return shown;
 }

@@ -17,6 +17,7 @@ namespace onebox::supervise {
 struct Addresses {
   std::vector<os::SocketAddress> app;
   std::optional<os::SocketAddress> admin;
+  std::vector<bool> secure = {};  // of `app`, in its order: which are shown as https
 };
 
 class Listeners {

@@ -59,9 +59,36 @@ enum class Family : std::uint8_t {
   kLimits,
   kRefusals,
   kCached,
-  kNotStored
+  kNotStored,
+  kHandshakes
 };
-inline constexpr std::size_t kFamilies = 7;
+inline constexpr std::size_t kFamilies = 8;
+
+// What became of a handshake of TLS. The failures from kNotTls to kBroken have the order of tls::Failure.
+enum class Handshake : std::uint8_t {
+  kFull,
+  kResumed,
+  kNotTls,
+  kVersion,
+  kNothingShared,
+  kNoProtocol,
+  kPeerCertificate,
+  kRefusedByPeer,
+  kBroken,
+  kLeft,
+  kTooSlow,
+};
+inline constexpr std::array<std::string_view, 11> kHandshakeNames = {"full",
+                                                                     "resumed",
+                                                                     "not_tls",
+                                                                     "version",
+                                                                     "nothing_shared",
+                                                                     "no_protocol",
+                                                                     "client_certificate",
+                                                                     "refused_by_client",
+                                                                     "broken",
+                                                                     "left",
+                                                                     "too_slow"};
 
 // Where in its life a request ended.
 enum class Step : std::uint8_t { kAccept, kReadHead, kRoute, kReadBody, kWait, kRun, kWrite };
@@ -98,8 +125,9 @@ enum class Limit : std::uint8_t {
   kRateKeys,  // a client was forgotten for another
   kDenied,
   kProxyHeader,
+  kHandshakeTimeout,
 };
-inline constexpr std::array<std::string_view, 28> kLimitNames = {
+inline constexpr std::array<std::string_view, 29> kLimitNames = {
     "request_line_bytes_max",
     "head_bytes_max",
     "fields_max",
@@ -128,6 +156,7 @@ inline constexpr std::array<std::string_view, 28> kLimitNames = {
     "limit_keys_max",
     "denied",
     "proxy_header",
+    "handshake_timeout",
 };
 
 // What the response cache did with a request; a refresh has none.
@@ -262,6 +291,10 @@ inline constexpr std::array kMetricTable = {
              "reason",
              "Requests refused for what they are, by reason."),
     rows::Of(Family::kLimits, "onebox_limits_total", "limit", "Times that a limit was met."),
+    rows::Of(Family::kHandshakes,
+             "onebox_handshakes_total",
+             "result",
+             "Handshakes of TLS: full or resumed, or why they failed."),
     rows::Of(Counter::kRequestsRerun,
              "onebox_requests_rerun_total",
              "Requests run again because their worker died."),

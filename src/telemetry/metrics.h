@@ -23,7 +23,8 @@ inline constexpr std::array<std::size_t, kFamilies> kFamilySizes = {kAnswerStatu
                                                                     kLimitNames.size(),
                                                                     kRefusalsMax,
                                                                     kCachedNames.size(),
-                                                                    kNotStoredNames.size()};
+                                                                    kNotStoredNames.size(),
+                                                                    kHandshakeNames.size()};
 constexpr std::size_t CellOf(Counter counter) {
   return static_cast<std::size_t>(counter);
 }
@@ -62,6 +63,9 @@ class Lane {
   // A request that got no answer.
   void CountEnd(Step step);
   // A refusal by its place in the list of names that the exposition is given, below kRefusalsMax.
+  void Add(Handshake result) {
+    Raise(CellOf(Family::kHandshakes) + static_cast<std::size_t>(result), 1);
+  }
   void CountRefusal(std::size_t refusal);
 
   // What a dead process left in its gauges, for the supervisor; counters stay.

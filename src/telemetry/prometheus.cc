@@ -82,6 +82,8 @@ std::span<const std::string_view> NamesOf(Family family,
       return kStepNames;
     case Family::kLimits:
       return kLimitNames;
+    case Family::kHandshakes:
+      return kHandshakeNames;
     case Family::kRefusals:
       return refusals;
     case Family::kCached:

@@ -173,6 +173,39 @@ std::vector<std::string> Certificate::Warnings(WallTime now) const {
   return warnings;
 }
 
+Result<std::shared_ptr<const Certificate>> MakeSelfSigned(const std::string& name, WallTime now) {
+  const X509Handle made(X509_new());
+  const KeyHandle key(EVP_EC_gen("P-256"));
+  if (made == nullptr || key == nullptr) return OpensslError("OpenSSL makes no key");
+  const std::time_t seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  constexpr int kDays = 3650;
+  X509_set_version(made.get(), 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1);
+  std::time_t at = seconds;
+  X509_time_adj_ex(X509_getm_notBefore(made.get()), -1, 0, &at);
+  X509_time_adj_ex(X509_getm_notAfter(made.get()), kDays, 0, &at);
+  X509_NAME* const subject = X509_get_subject_name(made.get());
+  X509_NAME_add_entry_by_txt(subject,
+                             "CN",
+                             MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(name.c_str()),
+                             -1,
+                             -1,
+                             0);
+  X509_set_issuer_name(made.get(), subject);
+  X509_set_pubkey(made.get(), key.get());
+  if (X509_sign(made.get(), key.get(), EVP_sha256()) == 0) {
+    return OpensslError("OpenSSL signs no certificate");
+  }
+  const BioHandle chain(BIO_new(BIO_s_mem()));
+  const BioHandle private_key(BIO_new(BIO_s_mem()));
+  CHECK(PEM_write_bio_X509(chain.get(), made.get()) == 1);
+  CHECK(PEM_write_bio_PrivateKey(
+            private_key.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+  return Certificate::Parse(tls::TextOf(chain.get()), tls::TextOf(private_key.get()));
+}
+
 PeerCertificate Describe(const X509& certificate) {
   PeerCertificate found;
   found.subject = NameText(X509_get_subject_name(&certificate));

@@ -58,6 +58,10 @@ class Certificate {
   std::optional<Staple> staple_;
 };
 
+// Nobody trusts it: for clients that do not look, and until there is one that is trusted. ECDSA, for
+// ten years from a day before `now`.
+Result<std::shared_ptr<const Certificate>> MakeSelfSigned(const std::string& name, WallTime now);
+
 // What is said of the other side's certificate.
 struct PeerCertificate {
   std::string subject;      // RFC 2253

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import certificates
 from wire import Connection, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ class Onebox:
 
     def __init__(self, folder, target=None, *, toml="", arguments=(), environment=None, workers=1,
                  threads=4, python=PYTHON, chdir=APPS, listen=("127.0.0.1:0",), access_log=None,
-                 program=BINARY, worker_class=None):
+                 program=BINARY, worker_class=None, tls=None):
         self.folder = Path(folder)
         self.state = self.folder / "state"
         self.access_log = Path(access_log or self.folder / "access.log")
@@ -84,6 +85,7 @@ class Onebox:
             if value is not None:
                 self.command += [flag, str(value)]
         self.command += arguments
+        self.tls = tls  # what connect() trusts and shows: an ssl.SSLContext
         self.popen_options = {}
         self.process = None
         self.lines = []
@@ -115,7 +117,7 @@ class Onebox:
             self.kill()
             raise
         first = next(line for line in self.lines if line.startswith("onebox "))
-        self.urls = re.findall(r"(?<!admin )(http://[^/\s]+|unix:\S+)", first)
+        self.urls = re.findall(r"(?<!admin )(https?://[^/\s]+|unix:\S+)", first)
         admin = re.search(r"admin http://(\S+):(\d+)", first)
         self.admin = admin and (admin[1], int(admin[2]))
         self.url = self.urls[0]
@@ -229,10 +231,17 @@ class Onebox:
 
     @property
     def address(self):
-        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return self.address_of(self.url)
+
+    @staticmethod
+    def address_of(url):
+        host, _, port = url.split("://")[-1].rpartition(":")
         return host.strip("[]"), int(port)
 
     def connect(self, **options):
+        """To its first address."""
+        if self.url.startswith("https://"):
+            options.setdefault("tls", self.tls)
         return Connection(self.address, **options)
 
     def get(self, path, *fields):
@@ -266,11 +275,20 @@ def onebox(*arguments, cwd=None, environment=None, seconds=60):
                           env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
 
 
-def shared(*target, worker_classes=(None,), **options):
-    """A fixture for one server that all tests of a file use; one after the other of each class."""
-    @pytest.fixture(scope="module", params=worker_classes)
+def shared(*target, worker_classes=(None,), schemes=("http",), **options):
+    """A fixture for one server that all tests of a file use; one after the other of each class, and by
+    each of the schemes."""
+    @pytest.fixture(scope="module", params=[(name, scheme) for name in worker_classes
+                                            for scheme in schemes],
+                    ids=lambda kind: "-".join(part for part in kind if part))
     def server(request, tmp_path_factory):
-        with Onebox(tmp_path_factory.mktemp("onebox"), *target, worker_class=request.param,
-                    **options) as running:
+        worker_class, scheme = request.param
+        more = options
+        if scheme == "https":
+            own = certificates.issue(tmp_path_factory.mktemp("certificate"))
+            more = {**options, "listen": ("https://127.0.0.1:0",), "tls": own.trusting(),
+                    "arguments": (*options.get("arguments", ()), *own.arguments)}
+        with Onebox(tmp_path_factory.mktemp("onebox"), *target, worker_class=worker_class,
+                    **more) as running:
             yield running
     return server

@@ -10,7 +10,7 @@ import pytest
 from onebox import shared
 from wire import Connection, until
 
-server = shared("seen:app")
+server = shared("seen:app", schemes=("http", "https"))
 
 
 def seen(response):
@@ -432,7 +432,8 @@ def test_forwarded_fields_are_believed_only_from_trusted_addresses(server, serve
     fields = ("X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https",
               "X-Forwarded-Host: shop.test", "X-Request-ID: from-the-proxy")
     found = seen(server.get("/", *fields))
-    assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"]) == ("127.0.0.1", "http")
+    assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"]) \
+        == ("127.0.0.1", server.url.split(":")[0])
 
     trusting = serve("seen:app", toml='[front]\ntrusted_proxies = ["127.0.0.0/8"]\n')
     answer = trusting.get("/", *fields)

@@ -30,7 +30,7 @@ class Response:
 class Connection:
     """A socket to the server, and what was read from it and belongs to the next response."""
 
-    def __init__(self, address, seconds=ANSWER_SECONDS):
+    def __init__(self, address, seconds=ANSWER_SECONDS, tls=None, name="localhost"):
         if isinstance(address, tuple):
             self.socket = socket.create_connection(address, timeout=seconds)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,6 +38,8 @@ class Connection:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(seconds)
             self.socket.connect(str(address))
+        if tls:  # an ssl.SSLContext, and whom the server is to be
+            self.socket = tls.wrap_socket(self.socket, server_hostname=name)
         self.buffer = b""
 
     def __enter__(self):
@@ -55,7 +57,7 @@ class Connection:
 
     def finish(self):
         """No more will be sent; answers may still come."""
-        self.socket.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)  # an SSLSocket's own could read no more
         return self
 
     def request(self, method, path, *fields, body=b"", version="1.1"):
