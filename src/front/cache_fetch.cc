@@ -44,6 +44,12 @@ void TakeTags(std::string_view list, std::vector<std::string>& tags) {
   }
 }
 
+// It has no end that somebody could wait for.
+bool IsStream(std::string_view fields) {
+  return webcache::ValueIn(fields, "Content-Type").starts_with("text/event-stream") ||
+         EqualsIgnoreCase(webcache::ValueIn(fields, "X-Accel-Buffering"), "no");
+}
+
 // RFC 5861 4.
 bool IsFailure(int status) {
   return status == 500 || status == 502 || status == 503 || status == 504;
@@ -149,6 +155,7 @@ void CacheFetch::SendHead(const AnswerHead& head, std::string_view body, Last la
       LengthIn(head.fields) > cache_.shared().store.answer_bytes_max()) {
     reason = NotStored::kTooLarge;
   }
+  if (reason == NotStored::kStored && IsStream(head.fields)) reason = NotStored::kNoStore;
   const bool fails = IsFailure(head.status) && plan_.known != nullptr;
   if (fails && http::MayStandIn(plan_.known->lifetime(), plan_.known->AgeAt(shard_.now()))) {
     return StandIn(head.status);

@@ -850,6 +850,32 @@ void CheckRedis(const Settings& settings, Mistakes& mistakes) {
 
 }  // namespace
 
+std::vector<std::string> CacheWarnings(const Settings& settings) {
+  std::vector<std::string> warnings;
+  const bool keeps = *ParseBytes(TextOf(settings, "front.response_cache")) > 0;
+  for (const Element& route : ElementsOf(settings, "route")) {
+    const auto cache = ElementsOf(route.more, "cache");
+    if (cache.empty()) continue;
+    const auto warn = [&](std::string_view what) {
+      warnings.push_back(
+          fmt::format("{}: [[route]] cache of \"{}\": {}", cache.front().source, route.text, what));
+    };
+    if (!keeps) warn("front.response_cache is 0, so nothing is kept");
+    const auto methods = ElementsOf(route.more, "methods");
+    const bool gets = std::any_of(methods.begin(), methods.end(), [](const Element& method) {
+      return method.text == "GET" || method.text == "HEAD";
+    });
+    if (!methods.empty() && !gets) warn("only answers to GET are kept, and its methods are others");
+    const auto ignored = ListOfCache(cache.front(), "ignore_cookies");
+    if (ignored.empty()) continue;
+    warn(fmt::format(
+        "answers are kept though they say Vary: Cookie, and are made without {}; is the page the "
+        "same for everybody?",
+        fmt::join(ignored, ", ")));
+  }
+  return warnings;
+}
+
 Mistakes CheckTogether(const Settings& settings, const os::Variables& environment) {
   Mistakes mistakes;
   const Values values(settings);

@@ -63,6 +63,10 @@ void FillIn(Settings& settings, const os::Variables& environment);
 // What no single value shows: sizes that do not fit together, folders that are not there.
 Mistakes CheckTogether(const Settings& settings, const os::Variables& environment);
 
+// What is right, and may not be what was meant: caches that keep nothing, and those that need a look at
+// the app. For who asks, not for each start.
+std::vector<std::string> CacheWarnings(const Settings& settings);
+
 // REQUIRES: FillIn() was called, and CheckTogether() had nothing to say.
 Result<Config> MakeConfig(const Settings& settings);
 

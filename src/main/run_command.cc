@@ -152,6 +152,10 @@ Effective MakeEffective(Source file, const RunLine& line, const Caller& caller) 
   if (TextOf(all.settings, "app.watch") == "true") {
     all.warnings.push_back(WatchWarning(all.settings));
   }
+  if (line.check_config) {
+    const auto caches = CacheWarnings(all.settings);
+    all.warnings.insert(all.warnings.end(), caches.begin(), caches.end());
+  }
   const Mistakes together = CheckTogether(all.settings, caller.environment);
   all.mistakes.insert(all.mistakes.end(), together.begin(), together.end());
   return all;

@@ -63,6 +63,7 @@ CASES = [
     ("private", "ttl", ["Cache-Control: private, max-age=60"], [], [], ASKED),
     ("a cookie is set", "ttl", ["Set-Cookie: a=1"], [], [], ASKED),
     ("even where it is public", "ttl", ["Cache-Control: public, max-age=9", "Set-Cookie: a=1"], [], [], ASKED),
+    ("a stream of events", "ttl", ["X-Accel-Buffering: no"], [], [], ASKED),
     ("Vary: *", "ttl", ["Vary: *"], [], [], ASKED),
     ("Vary: Cookie", "ttl", ["Vary: Cookie"], [], [], ASKED),
     ("Vary: Cookie of a route that names them", "cookies", ["Vary: Cookie"], [], [], HIT),
@@ -412,3 +413,13 @@ def test_a_mistake_in_a_cache_is_named(tmp_path, cache, mistake):
     config.write_text(f'[app]\ntarget = "kept:app"\n[[route]]\npath = "/x"\ncache = {cache}\n')
     checked = onebox("run", "--config", config, "--check-config")
     assert checked.returncode != 0 and re.search(mistake, checked.stdout + checked.stderr)
+
+
+def test_the_check_asks_about_caches_that_may_not_be_meant_so(tmp_path):
+    config = tmp_path / "onebox.toml"
+    config.write_text('[app]\ntarget = "kept:app"\n[front]\nresponse_cache = 0\n[[route]]\npath = "/x"\n'
+                      'methods = ["POST"]\ncache = { ttl = "60s", ignore_cookies = ["session"] }\n')
+    checked = onebox("run", "--config", config, "--check-config")
+    assert checked.returncode == 0
+    for warning in ("nothing is kept", "only answers to GET", "made without session; is the page the same"):
+        assert warning in checked.stdout + checked.stderr
