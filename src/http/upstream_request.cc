@@ -29,24 +29,6 @@ bool IsOurs(KnownField field) {
   }
 }
 
-bool ConnectionNames(const RequestHead& head, std::string_view name) {
-  bool named = false;
-  ForEachElement(head, KnownField::kConnection, [&](std::string_view option) {
-    named |= EqualsIgnoreCase(option, name);
-  });
-  return named;
-}
-
-// Whether Connection names anything that a head could hold besides what is hop by hop anyway.
-bool ConnectionNamesFields(const RequestHead& head) {
-  bool names = false;
-  ForEachElement(head, KnownField::kConnection, [&](std::string_view option) {
-    names |= !EqualsIgnoreCase(option, "close") && !EqualsIgnoreCase(option, "keep-alive") &&
-             !EqualsIgnoreCase(option, "upgrade");
-  });
-  return names;
-}
-
 // In quotes where it is no token: RFC 7239 4.
 void AppendForwardedValue(std::string& out, std::string_view value) {
   const bool token = std::all_of(value.begin(), value.end(), [](char c) {
@@ -130,6 +112,23 @@ bool IsHopByHop(const Field& field) {
     default:
       return false;
   }
+}
+
+bool ConnectionNames(const FieldTable& head, std::string_view name) {
+  bool named = false;
+  ForEachElement(head, KnownField::kConnection, [&](std::string_view option) {
+    named |= EqualsIgnoreCase(option, name);
+  });
+  return named;
+}
+
+bool ConnectionNamesFields(const FieldTable& head) {
+  bool names = false;
+  ForEachElement(head, KnownField::kConnection, [&](std::string_view option) {
+    names |= !EqualsIgnoreCase(option, "close") && !EqualsIgnoreCase(option, "keep-alive") &&
+             !EqualsIgnoreCase(option, "upgrade");
+  });
+  return names;
 }
 
 bool MisleadsCgi(std::string_view name) {

@@ -38,6 +38,11 @@ struct UpstreamRequest {
 // Connection may name others.
 bool IsHopByHop(const Field& field);
 
+// Whether Connection names this field, which is then of one hop too; and whether it names any that are not
+// known to be anyway.
+bool ConnectionNames(const FieldTable& head, std::string_view name);
+bool ConnectionNamesFields(const FieldTable& head);
+
 // A field that the app behind takes for another: CGI turns "-" and "_" into the same name, and
 // "Proxy" into the variable that HTTP clients obey.
 bool MisleadsCgi(std::string_view name);

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
-#include "os/error.h"
 
 namespace onebox::upstream {
 namespace {
@@ -32,7 +32,7 @@ void Call::Start(Server& server, const Request& request, Use use) {
   body_sent_ = left_ = 0;
   interims_ = 0;
   sent_any_ = heard_any_ = keep_alive_ = paused_ = ending_ = false;
-  server.Begin();
+  if (!request.is_probe) server.Begin();
   if (use == Use::kAny) {
     const bool twice = http::IsIdempotent(request.method);
     connection_ = client_.Take(server, twice ? Time() : began_ - kSurelyOpen);
@@ -51,7 +51,14 @@ void Call::Connect() {
   Enter(Step::kConnecting);
   const auto address = server_->NextAddress();
   if (!address) return Fail(Failure::kUnknownHost, {});
-  auto begun = Connection::Begin(client_.reactor(), *address);
+  std::optional<Connection::Tls> tls;
+  if (server_->address().secure) {
+    const std::string& name = upstream_.settings().tls.name;
+    tls = {.context = upstream_.tls_context(),
+           .host = name.empty() ? server_->address().host : name,
+           .scratch = client_.tls_scratch()};
+  }
+  auto begun = Connection::Begin(client_.reactor(), *address, tls);
   if (!begun.ok()) {
     server_->TurnAddress();
     return Fail(Failure::kConnect, begun.error().message);
@@ -76,8 +83,9 @@ void Call::OnReady() {
   if (step_ == Step::kConnecting) {
     if (connection_->state() == Connection::State::kConnecting) return;
     if (connection_->state() == Connection::State::kBroken) {
+      if (connection_->of_tls()) return Fail(Failure::kTls, connection_->failure());
       server_->TurnAddress();
-      return Fail(Failure::kConnect, os::ErrorText(connection_->failure()));
+      return Fail(Failure::kConnect, connection_->failure());
     }
     return OnConnected();
   }
@@ -214,21 +222,25 @@ bool Call::TakeHead(std::string_view bytes) {
   }
 }
 
+void Call::CountAnswer() {
+  if (request_.is_probe) return;
+  server_->CountAnswer(client_.reactor().now() - began_);
+  server_->health().Succeeded();
+}
+
 bool Call::TakeAnswer(const http::ResponseHead& head, std::string_view rest) {
   if (head.status == 101) {
     if (!request_.upgrade || step_ != Step::kWaiting) {
       Fail(Failure::kHead, "another protocol, which nobody asked for");
       return false;
     }
-    server_->CountAnswer(client_.reactor().now() - began_);
-    server_->health().Succeeded();
+    CountAnswer();
     Enter(Step::kTunnel);
     ArmTimer();
     user_.OnAnswer(head, rest, End::kNotYet);
     return step_ == Step::kTunnel;
   }
-  server_->CountAnswer(client_.reactor().now() - began_);
-  server_->health().Succeeded();
+  CountAnswer();
   // What answers before it has the request whole does not want the rest of it.
   keep_alive_ = head.keep_alive && step_ == Step::kWaiting;
   framing_ = head.framing;
@@ -325,7 +337,7 @@ void Call::Resume() {
 void Call::Release(bool reusable) {
   client_.reactor().timers().Disarm(timer_);
   step_ = Step::kIdle;
-  server_->End();
+  if (!request_.is_probe) server_->End();
   if (connection_ == nullptr) return;
   connection_->UseBy(nullptr);
   if (reusable) {
@@ -347,7 +359,7 @@ void Call::Fail(Failure failure, std::string detail) {
                       .untouched = !sent_any_,
                       .answering = step_ == Step::kAnswering || step_ == Step::kTunnel};
   Release(false);
-  if (!failed.stale) {
+  if (!failed.stale && !request_.is_probe) {
     upstream_.Failed(*server_, failure, client_.reactor().now(), client_.Random());
   }
   user_.OnFailed(failed);

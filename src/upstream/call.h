@@ -58,6 +58,7 @@ class Call final : private Connection::User {
     http::Method method = http::Method::kGet;
     bool upgrade = false;  // the request asks for it: 101 may be the answer
     Duration head_timeout{};
+    bool is_probe = false;  // whoever sends it counts and judges for himself
   };
 
   Call(Client& client, Upstream& upstream, CallUser& user)
@@ -99,6 +100,7 @@ class Call final : private Connection::User {
   bool Take(std::string_view bytes);
   bool TakeHead(std::string_view bytes);
   bool TakeAnswer(const http::ResponseHead& head, std::string_view rest);
+  void CountAnswer();
   bool TakeBody(std::string_view bytes);
   struct Piece {
     std::string_view bytes = {};

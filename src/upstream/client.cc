@@ -26,6 +26,11 @@ std::uint64_t Client::Random() {
   return random_ * 0x2545F4914F6CDD1DU;
 }
 
+std::span<char> Client::tls_scratch() {
+  if (tls_scratch_.empty()) tls_scratch_.resize(Connection::kScratchBytes);
+  return tls_scratch_;
+}
+
 std::unique_ptr<Connection> Client::Take(const Server& server, Time since) {
   const auto found = pools_.find(&server);
   if (found == pools_.end()) return nullptr;

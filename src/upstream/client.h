@@ -26,6 +26,7 @@ class Client final : private Connection::User {
   http::ResponseHead& head() { return *head_; }
   std::string& decoded() { return decoded_; }
   std::uint64_t Random();
+  std::span<char> tls_scratch();
 
   // An idle one, the one used last; nothing where there is none, or none was used since `since`.
   std::unique_ptr<Connection> Take(const Server& server, Time since);
@@ -47,6 +48,7 @@ class Client final : private Connection::User {
   const std::span<char> read_buffer_;
   std::unique_ptr<http::ResponseHead> head_;
   std::string decoded_;
+  std::vector<char> tls_scratch_;  // empty until somebody needs it
   std::uint64_t random_;
   std::unordered_map<const Server*, Pool> pools_;
   event::CallTimer<&Client::OnTimer> sweep_{*this};

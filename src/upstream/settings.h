@@ -60,7 +60,7 @@ struct Settings {
   std::vector<ServerAddress> servers;
   Balance balance = Balance::kLeast;
   HashKey key;
-  std::uint32_t keepalive = 32;  // idle connections kept, of a reactor and a server
+  std::uint32_t keepalive = 128;  // idle connections kept, of a reactor and a server
   Duration keepalive_timeout = seconds(60);
   Duration connect_timeout = seconds(3);
   Duration send_timeout = seconds(30);     // without a single byte taken

@@ -4,8 +4,16 @@
 #include <utility>
 
 #include "base/check.h"
+#include "os/file.h"
 
 namespace onebox::upstream {
+namespace {
+
+constexpr std::string_view kSystemCa =
+    "/etc/ssl/certs/ca-certificates.crt";  // Debian's and others'
+constexpr std::size_t kCaBytesMax = 4 << 20;
+
+}  // namespace
 
 Server::Server(const ServerAddress& address, const Settings& settings, std::size_t number)
     : address_(address),
@@ -55,6 +63,22 @@ Upstream::Upstream(Settings settings) : settings_(std::move(settings)) {
     weights.push_back(address.weight);
   }
   if (settings_.balance == Balance::kRoundRobin) turns_ = Turns(weights);
+}
+
+Status Upstream::PrepareTls() {
+  const bool secure = std::any_of(servers_.begin(), servers_.end(), [](const auto& server) {
+    return server->address().secure;
+  });
+  if (!secure) return Done();
+  tls::ClientSettings settings;
+  if (settings_.tls.verify) {
+    settings.ca_pem = TRY(os::ReadFile(
+        settings_.tls.ca.empty() ? std::string(kSystemCa) : settings_.tls.ca, kCaBytesMax));
+  } else {
+    settings.verify = tls::Verify::kNothing;
+  }
+  tls_ = TRY(tls::ClientContext::Make(settings));
+  return Done();
 }
 
 Server* Upstream::Choose(const Wish& wish) {
@@ -108,6 +132,13 @@ bool Upstream::Failed(Server& server, Failure failure, Time now, std::uint64_t r
   server.health().Pause(now, random);
   server.CountPause();
   return true;
+}
+
+Upstream::Seen Upstream::seen() const {
+  return {.no_server = no_server_.load(std::memory_order_relaxed),
+          .retried = retried_.load(std::memory_order_relaxed),
+          .tunnels_begun = tunnels_begun_.load(std::memory_order_relaxed),
+          .tunnels = tunnels_.load(std::memory_order_relaxed)};
 }
 
 std::uint32_t Upstream::RetryAfter(Time now) const {

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "os/socket.h"
+#include "tls/client_context.h"
 #include "upstream/balance.h"
 #include "upstream/failure.h"
 #include "upstream/health.h"
@@ -87,6 +89,9 @@ class Upstream {
   const Settings& settings() const { return settings_; }
   const std::vector<std::unique_ptr<Server>>& servers() const { return servers_; }
   RetryBudget& retries() { return retries_; }
+  // Reads whom servers have to be vouched for by. REQUIRED where one is https, before it is asked.
+  Status PrepareTls();
+  const std::shared_ptr<const tls::ClientContext>& tls_context() const { return tls_; }
 
   // What a choice depends on.
   struct Wish {
@@ -104,6 +109,21 @@ class Upstream {
   // In how many seconds it may be worth to ask again, where none can be asked now; at least 1.
   std::uint32_t RetryAfter(Time now) const;
 
+  // --- what it does
+  void CountNoServer() { no_server_.fetch_add(1, std::memory_order_relaxed); }
+  void CountRetry() { retried_.fetch_add(1, std::memory_order_relaxed); }
+  void CountTunnel(int change) {  // 1 where one begins, -1 at its end
+    tunnels_.fetch_add(change, std::memory_order_relaxed);
+    if (change > 0) tunnels_begun_.fetch_add(1, std::memory_order_relaxed);
+  }
+  struct Seen {
+    std::uint64_t no_server = 0;  // requests that no server could be asked for
+    std::uint64_t retried = 0;    // given to a second server, or a third
+    std::uint64_t tunnels_begun = 0;
+    std::int64_t tunnels = 0;  // open
+  };
+  Seen seen() const;
+
  private:
   Server* ChooseAmong(bool backup, const Wish& wish);
 
@@ -112,6 +132,9 @@ class Upstream {
   std::vector<std::uint32_t> turns_;  // of kRoundRobin
   std::atomic<std::uint64_t> turn_{0};
   RetryBudget retries_;
+  std::shared_ptr<const tls::ClientContext> tls_;
+  std::atomic<std::uint64_t> no_server_{0}, retried_{0}, tunnels_begun_{0};
+  std::atomic<std::int64_t> tunnels_{0};
 };
 
 }  // namespace onebox::upstream
