@@ -213,17 +213,23 @@ std::optional<Duration> Box::UntilNextDeadline() const {
 
 // --- time --------------------------------------------------------------------
 
+std::string Box::DescribeApp() const {
+  if (!HasApp(settings())) return {};
+  std::string app = fmt::format("  app       {}", settings().target);
+  if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
+  app += now_->python.empty() ? fmt::format(", {}", settings().python)
+                              : fmt::format(", Python {}", now_->python);
+  if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
+  return app + '\n';
+}
+
 void Box::CheckBooted() {
   if (phase_ != Phase::kBooting) return;
   const bool booted = CountWorkers().ready == Wanted() && front().life == Life::kReady;
   if (booted) {
     phase_ = Phase::kServing;
-    std::string app = fmt::format("  app       {}", settings().target);
-    if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
-    app += now_->python.empty() ? fmt::format(", {}", settings().python)
-                                : fmt::format(", Python {}", now_->python);
-    if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
-    outside_.print(fmt::format("{}\n  ready in {:.1f} s\n", app, SecondsOf(Now() - began_)));
+    outside_.print(
+        fmt::format("{}  ready in {:.1f} s\n", DescribeApp(), SecondsOf(Now() - began_)));
     notifier_.Ready();
     return;
   }

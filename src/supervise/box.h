@@ -99,6 +99,7 @@ class Box {
   void ReopenLogs();
   void TakeNews(Process& speaker);
   void Take(Process& speaker, const News& news);
+  void ServeWithoutApp(const Process& front);
   void TakeWorkerReady(const News& news);
   void TakeWorkerStuck(const News& news);
   void TakeZygoteNews(Process& zygote);
@@ -168,6 +169,7 @@ class Box {
   const Process* ForkerOf(const Process& worker) const;
 
   // Time.
+  std::string DescribeApp() const;
   void CheckBooted();
   void CheckHeartbeat(Process& process);
   void CheckDeadlines();
@@ -279,8 +281,13 @@ inline double SecondsOf(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Without one other servers answer: there is a front, and nobody that it waits for.
+inline bool HasApp(const BoxSettings& settings) {
+  return !settings.target.empty();
+}
+
 inline bool NeedsZygote(const BoxSettings& settings) {
-  return settings.preload != Preload::kOff || settings.hooks;
+  return HasApp(settings) && (settings.preload != Preload::kOff || settings.hooks);
 }
 
 }  // namespace onebox::supervise

@@ -110,8 +110,10 @@ void Box::Take(Process& speaker, const News& news) {
     case News::Kind::kReady:
       if (speaker.life == Life::kBooting) speaker.life = Life::kReady;
       if (speaker.role == Role::kBroker) broker_was_ready_ = true;
+      if (speaker.role == Role::kFront) ServeWithoutApp(speaker);
       return;
     case News::Kind::kAlive:
+      speaker.upstreams = news.upstreams;
       return;
     case News::Kind::kTasksWanted:
       tasks_wanted_ = true;
@@ -129,6 +131,14 @@ void Box::Take(Process& speaker, const News& news) {
       }
       return;
   }
+}
+
+// Where there is no app, the front is all that is waited for.
+void Box::ServeWithoutApp(const Process& front) {
+  if (HasApp(front.generation->settings)) return;
+  worker_was_ready_ = true;
+  if (reload_ != nullptr && !reload_->taken_over && reload_->generation->front == &front)
+    TakeOver();
 }
 
 void Box::TakeWorkerReady(const News& news) {

@@ -112,6 +112,10 @@ void Box::WaitForFront() {
 
 // The app is loaded, or each worker loads it: one shows that it works.
 void Box::ContinueReload() {
+  if (!HasApp(reload_->generation->settings)) {
+    if (reload_->generation->front == now_->front) TakeOver();
+    return;  // else its front says when
+  }
   reload_->first = &AddWorker(Role::kAppWorker, reload_->generation);
 }
 

@@ -264,12 +264,13 @@ BrokerHeritage Box::BecomeBroker(Process& broker, os::Fd control) {
 }
 
 FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
-  FrontHeritage heritage{.listeners = {},
-                         .admin = {},
-                         .attach = std::move(front.attach),
-                         .control = std::move(control),
-                         .first_lane = front.first_lane,
-                         .waits_for_worker = IsOfReload(front)};
+  FrontHeritage heritage{
+      .listeners = {},
+      .admin = {},
+      .attach = std::move(front.attach),
+      .control = std::move(control),
+      .first_lane = front.first_lane,
+      .waits_for_worker = IsOfReload(front) && HasApp(front.generation->settings)};
   ForgetTheOthers();
   broker_socket_.Reset();
   Listeners::Sockets sockets = listeners_.Take(front.generation->settings.listen);

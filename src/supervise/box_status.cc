@@ -44,6 +44,8 @@ std::string Box::StatusText() const {
     processes.push_back(ProcessStatus(*process));
     if (process->standby) processes.push_back(StandbyStatus(*process));
   }
+  json upstreams = json::parse(front().upstreams, nullptr, /*allow_exceptions=*/false);
+  if (!upstreams.is_array()) upstreams = json::array();
   const json status = {{"version", settings().version},
                        {"uptime", SecondsOf(Now() - began_)},
                        {"phase", kPhaseNames[static_cast<std::size_t>(phase_)]},
@@ -72,6 +74,7 @@ std::string Box::StatusText() const {
                          {"bytes", traffic.kept_bytes},
                          {"results", CountsOf(traffic.cached)},
                          {"not_stored", CountsOf(traffic.not_stored)}}},
+                       {"upstreams", upstreams},
                        {"processes", processes}};
   return status.dump(-1, ' ', false, json::error_handler_t::replace);
 }

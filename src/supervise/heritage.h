@@ -12,7 +12,7 @@ namespace onebox::supervise {
 // outlive the front, so a connection made while no front is there waits for the next.
 //
 // `control` is a SEQPACKET socket, one JSON object a message, at most kControlBytesMax.
-// From the front:   {"front":"ready"}, {"front":"alive"} each second, {"worker":N,"ready":true,
+// From the front:   {"front":"ready"}, {"front":"alive"} each second (with "upstreams", where other servers answer), {"worker":N,"ready":true,
 //                   "pid":4711,"python":"3.11.2","app":"Flask 2.2.2"} (the last two may be missing),
 //                   {"worker":N,"stuck":true,"reason":"..."}: that worker is to be replaced when its
 //                   other requests have ended; with "gil":true nothing in it runs, and it is killed;

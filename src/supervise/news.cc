@@ -10,7 +10,12 @@ std::optional<News> ParseNews(std::string_view message) {
   News news;
   for (const char* const who : {"front", "broker"}) {
     const std::string said = Text(At(object, who));
-    if (said == "alive") return news;
+    if (said == "alive") {
+      if (const auto& upstreams = At(object, "upstreams"); upstreams.is_array()) {
+        news.upstreams = upstreams.dump();
+      }
+      return news;
+    }
     if (said != "ready") continue;
     news.kind = News::Kind::kReady;
     return news;

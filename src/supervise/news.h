@@ -19,12 +19,13 @@ struct News {
   };
 
   Kind kind = Kind::kAlive;
-  int worker = 0;      // its number, of the last four kinds
-  int pid = 0;         // of kWorkerReady; 0: not told
-  std::string reason;  // of kWorkerStuck
-  bool gil = false;    // of kWorkerStuck: nothing in it runs, so nothing is waited for
-  std::string app;     // of kWorkerReady: "Flask 2.2.2", may be empty
-  std::string python;  // "3.11.2", may be empty
+  int worker = 0;              // its number, of the last four kinds
+  int pid = 0;                 // of kWorkerReady; 0: not told
+  std::string reason;          // of kWorkerStuck
+  bool gil = false;            // of kWorkerStuck: nothing in it runs, so nothing is waited for
+  std::string app;             // of kWorkerReady: "Flask 2.2.2", may be empty
+  std::string python;          // "3.11.2", may be empty
+  std::string upstreams = {};  // of kAlive: what the front knows of other servers, a JSON array
 };
 
 // Nothing where it is none of these.

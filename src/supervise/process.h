@@ -87,6 +87,7 @@ struct Process {
   WorkerMemory memory;
 
   Time spoke_at{};                  // of a front or a broker: when it was heard last
+  std::string upstreams = {};       // of a front: what it said of other servers, as JSON; or empty
   std::string attach_name;          // of the same: where its workers find it
   std::vector<os::Fd> attach = {};  // and the sockets behind it
   std::size_t first_lane = 0;       // of the metrics, within those of all fronts

@@ -103,6 +103,34 @@ Result<std::uint64_t> AskForGeneration(const std::string& state, std::string_vie
 
 }  // namespace
 
+namespace {
+
+// Other servers that answer, if there are any.
+std::string DescribeUpstreams(const json& servers) {
+  if (!servers.is_array() || servers.empty()) return {};
+  std::string text = fmt::format("\n  {:<12} {:<32} {:<7} {:>6} {:>10} {:>9} {:>10}\n",
+                                 "upstream",
+                                 "server",
+                                 "state",
+                                 "asked",
+                                 "answers",
+                                 "failures",
+                                 "wait");
+  for (const json& server : servers) {
+    text += fmt::format("  {:<12} {:<32} {:<7} {:>6} {:>10} {:>9} {:>7} us\n",
+                        Text(At(server, "upstream")),
+                        Text(At(server, "server")),
+                        Text(At(server, "state")),
+                        Number(At(server, "outstanding")),
+                        Number(At(server, "answers")),
+                        Number(At(server, "failures")),
+                        Number(At(server, "wait_us")));
+  }
+  return text;
+}
+
+}  // namespace
+
 Result<std::string> AskStatus(const std::string& state) {
   return Ask(state, {"status", kAnswerTimeout});
 }
@@ -179,7 +207,10 @@ std::string DescribeStatus(const std::string& status) {
   for (const json& address : At(box, "listen")) {
     text += fmt::format("  listens   {}\n", Text(address));
   }
-  text += fmt::format("  app       {} in {}\n", Text(At(box, "target")), Text(At(box, "chdir")));
+  const std::string target = Text(At(box, "target"));
+  if (!target.empty()) {
+    text += fmt::format("  app       {} in {}\n", target, Text(At(box, "chdir")));
+  }
   const json& workers = At(box, "workers");
   const std::string reason = Text(At(workers, "reason"));
   const auto limit = Number(At(workers, "concurrency"));
@@ -204,7 +235,7 @@ std::string DescribeStatus(const std::string& status) {
   for (const json& process : At(box, "processes")) {
     text += DescribeProcess(process);
   }
-  return text;
+  return text + DescribeUpstreams(At(box, "upstreams"));
 }
 
 }  // namespace onebox::supervise
