@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "base/ascii.h"
 #include "front/app_channel.h"
 #include "front/shard.h"
 #include "http/forwarded.h"
 #include "http/path.h"
+#include "http/upstream_request.h"
 
 namespace onebox::front {
 namespace {
@@ -42,11 +42,6 @@ constexpr std::array kForwarded = {
 template <std::size_t kSize>
 bool Contains(const std::array<http::KnownField, kSize>& fields, http::KnownField field) {
   return std::find(fields.begin(), fields.end(), field) != fields.end();
-}
-
-// CGI turns "-" and "_" into the same name, and "Proxy" into the variable that HTTP clients obey.
-bool Misleads(std::string_view name) {
-  return name.find('_') != std::string_view::npos || EqualsIgnoreCase(name, "Proxy");
 }
 
 }  // namespace
@@ -102,7 +97,7 @@ void AppExchange::Encode(const http::RequestHead& head) {
                                          : channel::BodyPlace::kInline;
   request.fields.clear();
   for (const http::Field& field : head.fields()) {
-    if (Contains(kNotForTheApp, field.known) || Misleads(field.name)) continue;
+    if (Contains(kNotForTheApp, field.known) || http::MisleadsCgi(field.name)) continue;
     if (!trusted_ && Contains(kForwarded, field.known)) continue;
     const bool host = field.known == http::KnownField::kHost && !origin.host.empty();
     request.fields.push_back({field.name, host ? origin.host : field.value});

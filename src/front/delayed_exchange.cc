@@ -58,6 +58,18 @@ void DelayedExchange::OnWritable() {
   if (next_ != nullptr) next_->OnWritable();
 }
 
+bool DelayedExchange::TakesTunnelBytes() const {
+  return next_ != nullptr && next_->TakesTunnelBytes();
+}
+
+void DelayedExchange::OnTunnelBytes(std::string_view bytes) {
+  if (next_ != nullptr) next_->OnTunnelBytes(bytes);
+}
+
+void DelayedExchange::OnTunnelEnd() {
+  if (next_ != nullptr) next_->OnTunnelEnd();
+}
+
 void DelayedExchange::OnBroken() {
   if (next_ != nullptr) next_->OnBroken();
 }

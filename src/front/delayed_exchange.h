@@ -26,6 +26,9 @@ class DelayedExchange final : public Exchange {
   Time deadline() const override;
   void OnDeadline(Time now) override;
   void OnWritable() override;
+  bool TakesTunnelBytes() const override;
+  void OnTunnelBytes(std::string_view bytes) override;
+  void OnTunnelEnd() override;
   void OnBroken() override;
 
  private:

@@ -59,6 +59,10 @@ class Exchange {
   virtual void OnDeadline(Time now) = 0;
   // The client took bytes, or it is its turn again.
   virtual void OnWritable() = 0;
+  // Of a tunnel: what the client sends, while it takes any; and that no more comes.
+  virtual bool TakesTunnelBytes() const { return false; }
+  virtual void OnTunnelBytes(std::string_view /*bytes*/) {}
+  virtual void OnTunnelEnd() {}
   // What waits for the app waits in vain.
   virtual void OnBroken() {}
 

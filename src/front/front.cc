@@ -17,13 +17,17 @@
 #include "front/broken_app.h"
 #include "front/listener.h"
 #include "front/shard.h"
+#include "front/upstream_metrics.h"
 #include "os/file.h"
 #include "os/random.h"
+#include "upstream/prober.h"
+#include "upstream/resolver.h"
 
 namespace onebox::front {
 namespace {
 
 constexpr std::size_t kControlBytesMax = 64 << 10;
+constexpr Duration kFirstLookUp = std::chrono::seconds(5);  // of upstreams' names, before we serve
 constexpr Duration kLastCall = std::chrono::seconds(1);  // after a gentle drain, for those in hand
 
 // The number that follows `name` in a message; nothing where it is not there.
@@ -156,6 +160,7 @@ class Front {
   const Router router_;
   Budget budget_;
   limits::Gate gate_;
+  Upstreams upstreams_;
   std::unique_ptr<telemetry::LogWriter> access_log_;
   std::unique_ptr<CertificateStore> certificates_;
   std::unique_ptr<Control> control_;
@@ -165,6 +170,8 @@ class Front {
   std::unique_ptr<Shared> shared_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unique_ptr<upstream::Resolver> resolver_;
+  std::vector<std::unique_ptr<upstream::Prober>> probers_;  // of the first reactor's thread
   std::size_t next_lane_ = 0;
   Time drain_deadline_;
   event::CallTimer<&Front::EndWhenEmpty> drain_check_{*this};
@@ -288,6 +295,12 @@ Status Front::Start() {
     responses_ = std::make_unique<SharedResponses>(
         webcache::Store::Limits{.bytes_max = settings_.response_cache_bytes_max}, os::Random64());
   }
+  for (const upstream::Settings& upstream : settings_.upstreams) {
+    upstreams_.push_back(std::make_unique<upstream::Upstream>(upstream));
+    TRY(upstreams_.back()->PrepareTls());
+  }
+  resolver_ = std::make_unique<upstream::Resolver>(upstreams_, handover_.log);
+  resolver_->WaitForFirst(kFirstLookUp);
   shared_ = std::unique_ptr<Shared>(
       new Shared{.settings = settings_,
                  .clock = handover_.clock,
@@ -299,6 +312,7 @@ Status Front::Start() {
                  .router = router_,
                  .budget = budget_,
                  .certificates = certificates_.get(),
+                 .upstreams = upstreams_,
                  .addresses = AddressCounts(settings_.connections_per_address_max),
                  .gate = gate_,
                  .responses = responses_.get(),
@@ -369,6 +383,10 @@ int Front::Serve() {
       return 1;
     }
   }
+  for (const auto& upstream : upstreams_) {
+    probers_.push_back(std::make_unique<upstream::Prober>(
+        lanes_[0].shard->upstream_client(), *upstream, handover_.log));
+  }
   if (!handover_.waits_for_worker && !Listen()) return 1;
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < lanes_.size(); ++i) {
@@ -381,6 +399,7 @@ int Front::Serve() {
   for (std::thread& thread : threads)
     thread.join();
   listeners_.clear();
+  probers_.clear();
   for (Lane& lane : lanes_) {
     lane.attach.reset();
     lane.shard.reset();

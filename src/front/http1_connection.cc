@@ -71,8 +71,14 @@ void Http1Connection::OnHalfClosed() {
   if (waits && !IsSending() && !peer_.unix_socket()) SendInterim(100, {});
 }
 
+bool Http1Connection::WantsInput() const {
+  if (step_ == Step::kTunnel) return exchange_ != nullptr && exchange_->TakesTunnelBytes();
+  return step_ == Step::kHead || step_ == Step::kBody;
+}
+
 void Http1Connection::Pump() {
-  if (exchange_ != nullptr && step_ == Step::kAnswering) exchange_->OnWritable();
+  const bool answers = step_ == Step::kAnswering || step_ == Step::kTunnel;
+  if (exchange_ != nullptr && answers) exchange_->OnWritable();
   if (closed()) return;
   pumping_ = true;
   while (WantsInput()) {
@@ -158,6 +164,9 @@ std::size_t Http1Connection::Process(std::string_view bytes) {
         input_whole_ = true;
         exchange_->Begin(nullptr);
       }
+    } else if (step_ == Step::kTunnel && exchange_ != nullptr) {
+      exchange_->OnTunnelBytes(bytes.substr(position));
+      position = bytes.size();
     }
   }
   return position;
@@ -207,6 +216,7 @@ std::size_t Http1Connection::ReadHead(std::string_view bytes, bool& progressed) 
 }
 
 void Http1Connection::OnInputEnd() {
+  if (step_ == Step::kTunnel) return exchange_->OnTunnelEnd();
   // Nothing of a request, or a part of one that will never be whole, and that nobody waits for.
   const bool half_a_head = step_ == Step::kHead && !input_.empty();
   if (half_a_head || step_ == Step::kBody) {
@@ -349,6 +359,21 @@ void Http1Connection::SendFile(os::Fd file, std::uint64_t offset, std::uint64_t 
   answer_bytes_ += size;
   NeedOutput().AppendFile(std::move(file), offset, size);
   WriteRest();
+}
+
+void Http1Connection::SwitchProtocols(std::string_view fields) {
+  if (closed()) return;
+  keep_alive_ = chunked_ = false;
+  answer_begun_ = true;
+  step_ = Step::kTunnel;
+  std::string& out = shard_.wire_buffer();
+  out.clear();
+  http::AppendStatusLine(out, 101);
+  http::AppendField(out, "Connection", "Upgrade");
+  out += fields;
+  out += "\r\n";
+  Write(out);
+  if (!closed()) GoOnLater();  // the client may have spoken ahead
 }
 
 void Http1Connection::RecordWhenSent(AnswerRecord record) {
@@ -501,6 +526,8 @@ Time Http1Connection::Deadline() const {
     case Step::kAnswering:
       if (exchange_ != nullptr) deadline = exchange_->deadline();
       break;
+    case Step::kTunnel:  // the exchange sees to it
+      break;
     case Step::kLingering:
       return since_ + kLingerTime;
     case Step::kFlushing:
@@ -558,6 +585,7 @@ void Http1Connection::OnTimer() {
       return ArmTimer();
     case Step::kLingering:
       return Close();
+    case Step::kTunnel:
     case Step::kFlushing:
       return ArmTimer();
   }

@@ -23,7 +23,7 @@ class Exchange;
 class Shard;
 
 // reading head -> reading body -> answering -> flushing -> reading head ..., or -> lingering -> gone.
-// Idle is reading a head of which nothing has come.
+// Idle is reading a head of which nothing has come. From answering it may become a tunnel, until it flushes.
 class Http1Connection final : public ClientConnection, public Responder {
  public:
   Http1Connection(Shard& shard, Transport transport, const Peer& peer);
@@ -45,6 +45,8 @@ class Http1Connection final : public ClientConnection, public Responder {
   std::uint64_t SendPieces(const AnswerHead& answer_head, Body pieces) override;
   void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) override;
   void Finish() override;
+  bool may_switch() const override { return protocol_ == Protocol::kHttp11; }
+  void SwitchProtocols(std::string_view fields) override;
   void Abort() override;
   void Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) override;
   bool gone() const override { return closed(); }
@@ -57,7 +59,7 @@ class Http1Connection final : public ClientConnection, public Responder {
   void GoOnLater() override;
 
  private:
-  enum class Step : std::uint8_t { kHead, kBody, kAnswering, kFlushing, kLingering };
+  enum class Step : std::uint8_t { kHead, kBody, kAnswering, kTunnel, kFlushing, kLingering };
 
   void OnReady(std::uint32_t events) override;
   void OnTimer() override;
@@ -66,7 +68,7 @@ class Http1Connection final : public ClientConnection, public Responder {
   std::size_t Process(std::string_view bytes);
   std::size_t ReadHead(std::string_view bytes, bool& progressed);
   void ForgetRequest();
-  bool WantsInput() const { return step_ == Step::kHead || step_ == Step::kBody; }
+  bool WantsInput() const;
   void OnInputEnd();
   void OnHalfClosed();
   void Discard();

@@ -73,6 +73,11 @@ class Responder {
   // The rest of a body of Framing::kLength.
   virtual void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) = 0;
   virtual void Finish() = 0;
+  // Whether the connection may become a tunnel; and it does, with 101 and these fields: whole lines, the
+  // new protocol among them. Then what the client sends is given to Exchange::OnTunnelBytes() as it comes,
+  // and Send() carries the rest, until Finish().
+  virtual bool may_switch() const { return false; }
+  virtual void SwitchProtocols(std::string_view /*fields*/) { Abort(); }
   // The answer cannot be completed: the client must notice.
   virtual void Abort() = 0;
   // An answer of our own to what is no valid request; nothing more is read from this client. `head`: as

@@ -16,6 +16,7 @@
 #include "limits/access_list.h"
 #include "limits/gate.h"
 #include "limits/pacer.h"
+#include "upstream/settings.h"
 #include "webcache/rules.h"
 #include "tls/server_context.h"
 
@@ -65,7 +66,8 @@ struct RouteRules {
   std::vector<std::uint32_t> limits = {};      // places in Settings::limits, asked in this order
   // Which clients may ask at all, beside Settings::access; null: all.
   std::shared_ptr<const limits::AccessList> access = {};
-  limits::Pace pace = {};  // of each answer
+  limits::Pace pace = {};                   // of each answer
+  std::optional<std::uint32_t> upstream{};  // who answers: one of Settings::upstreams, else the app
 };
 
 inline constexpr std::size_t kRoutesMax = 256;
@@ -74,6 +76,7 @@ inline constexpr std::size_t kRoutesMax = 256;
 struct Route {
   std::string path;           // a PathPattern
   std::uint32_t methods = 0;  // bits of MethodBit(); 0: all
+  std::string proxy = {};     // the upstream, by name or URL, that RouteRules::upstream stands for
   RouteRules rules;
 };
 
@@ -160,6 +163,7 @@ struct Settings {
   ConcurrencySettings concurrency;
   std::uint32_t address_share_max = 100;  // per cent of queue and places; 100: no limit
   std::vector<ErrorPage> error_pages;
+  std::vector<upstream::Settings> upstreams;
 
   std::vector<StaticMount> static_mounts;
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together

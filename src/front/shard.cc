@@ -11,8 +11,10 @@
 #include "front/delayed_exchange.h"
 #include "front/http1_connection.h"
 #include "front/log_privacy.h"
+#include "front/proxy_exchange.h"
 #include "front/proxy_header_connection.h"
 #include "front/tls_handshake.h"
+#include "front/upstream_metrics.h"
 #include "http/basic_user.h"
 #include "http/media_type.h"
 #include "http/negotiate.h"
@@ -120,6 +122,7 @@ Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
               settings().compression.zstd_level}),
       read_buffer_(kReadBytes),
       head_(std::make_unique<http::RequestHead>()),
+      upstream_client_(reactor, read_buffer_),
       id_high_(os::Random64()),
       id_low_(os::Random64()),
       access_format_(FormatOf(settings())) {
@@ -299,7 +302,8 @@ void Shard::OnTick() {
     // The front lives while all of its reactors do.
     if (std::popcount(ticked) == static_cast<int>(settings().reactors)) {
       shared_.ticked.store(0, std::memory_order_relaxed);
-      shared_.tell_supervisor(R"({"front":"alive"})");
+      shared_.tell_supervisor(
+          fmt::format(R"({{"front":"alive"{}}})", UpstreamNews(shared_.upstreams, now())));
     }
   }
   reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
@@ -513,7 +517,13 @@ std::unique_ptr<Exchange> Shard::ExchangeFor(Responder& responder,
                                              const http::RequestHead& head,
                                              const RouteRules& rules,
                                              std::string more_fields) {
-  auto exchange = std::make_unique<AppExchange>(responder, *this, bytes, head, rules);
+  std::unique_ptr<Exchange> exchange;
+  if (rules.upstream) {
+    upstream::Upstream& upstream = *shared_.upstreams[*rules.upstream];
+    exchange = std::make_unique<ProxyExchange>(responder, *this, bytes, head, rules, upstream);
+  } else {
+    exchange = std::make_unique<AppExchange>(responder, *this, bytes, head, rules);
+  }
   if (!more_fields.empty()) exchange->AddFields(std::move(more_fields));
   return exchange;
 }
@@ -733,6 +743,7 @@ void Shard::AnswerAdmin(Responder& responder, std::string_view path) {
   std::string text = telemetry::Exposition(shared_.metrics, names);
   AppendLimitMetrics(text, shared_.gate);
   if (shared_.certificates != nullptr) text += shared_.certificates->Exposition();
+  AppendUpstreamMetrics(text, shared_.upstreams, now());
   if (shared_.more_metrics) text += shared_.more_metrics();
   Answer(responder, {.status = 200, .body = text, .type = telemetry::kExpositionType});
 }
@@ -875,6 +886,7 @@ void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   record.queue_wait = std::max(ended.queue_wait, Duration());
   if (ended.run >= Duration(0)) record.run = ended.run;
   record.worker_pid = ended.worker_pid;
+  record.upstream = ended.upstream;
   record.connection_requests = responder.requests();
   record.request_fields = telemetry::FieldLookup::By(field);
   const auto answer_field = [&](std::string_view name) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "channel/request.h"
+#include "channel/response.h"
 #include "compress/shelf.h"
 #include "event/reactor.h"
 #include "front/address_counts.h"
@@ -40,6 +41,8 @@
 #include "telemetry/log.h"
 #include "telemetry/log_writer.h"
 #include "telemetry/metrics.h"
+#include "upstream/client.h"
+#include "upstream/upstream.h"
 
 namespace onebox::front {
 
@@ -59,6 +62,7 @@ struct Shared {
   const Router& router;
   Budget& budget;
   CertificateStore* certificates;  // null: no address speaks TLS
+  const std::vector<std::unique_ptr<upstream::Upstream>>& upstreams;  // as in the settings
   AddressCounts addresses;
   limits::Gate& gate;
   SharedResponses* responses;                        // null: no answers are kept
@@ -115,7 +119,8 @@ struct Ended {
   Duration queue_wait{-1};  // negative: it never waited for the app
   Duration run{-1};         // negative: no worker ran it
   std::int32_t worker_pid = 0;
-  bool observed = false;  // waiting and running were counted by who did both in its place
+  bool observed = false;           // waiting and running were counted by who did both in its place
+  std::string_view upstream = {};  // the server that was asked
 };
 
 // An answer whose bytes are all there; see Shard::AnswerWhole().
@@ -167,6 +172,8 @@ class Shard final : public event::TurnEnd {
   std::span<char> read_buffer() { return read_buffer_; }
   http::RequestHead& head() { return *head_; }
   channel::Request& request() { return request_; }
+  channel::ResponseHead& response() { return response_; }
+  upstream::Client& upstream_client() { return upstream_client_; }
   std::string& path_storage() { return path_storage_; }
   std::string& answer_buffer() { return answer_buffer_; }
   std::string& coded_buffer() { return coded_buffer_; }
@@ -288,6 +295,8 @@ class Shard final : public event::TurnEnd {
   std::vector<char> read_buffer_;
   std::unique_ptr<http::RequestHead> head_;
   channel::Request request_;
+  channel::ResponseHead response_;
+  upstream::Client upstream_client_;
   std::string path_storage_;
   std::string answer_buffer_;
   std::string coded_buffer_;

@@ -15,6 +15,7 @@
 #include "main/limits_config.h"
 #include "main/python.h"
 #include "main/target.h"
+#include "main/upstreams.h"
 #include "main/words.h"
 #include "os/file.h"
 #include "os/folder.h"
@@ -193,6 +194,7 @@ front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
         *ParseDecimal(text, std::numeric_limits<std::uint32_t>::max()));
   };
   front::RouteRules& rules = made.rules;
+  made.proxy = TextOf(route.more, "proxy");
   if_said("timeout", [&](const std::string& text) { rules.timeout = *ParseDuration(text); });
   if_said("body_bytes_max",
           [&](const std::string& text) { rules.body_bytes_max = *ParseBytes(text); });
@@ -922,6 +924,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   CheckCaches(values.All("route"), mistakes);
   for (std::string& mistake : CheckLimits(settings))
     mistakes.push_back(std::move(mistake));
+  CheckUpstreams(settings, mistakes);
   CheckQueues(values.All("queue"), mistakes);
   CheckJobs(values.All("job"), mistakes);
   CheckServers(values, settings, mistakes);
@@ -939,7 +942,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
         "{}: there is no folder {}", At(settings, "app.chdir"), values.Text("app.chdir")));
   }
   CheckTarget(settings, mistakes);
-  CheckPython(settings, environment, mistakes);
+  if (!ProxiesAll(settings)) CheckPython(settings, environment, mistakes);
   CheckLogFolder(settings, "log.access", mistakes);
   CheckLogFolder(settings, "log.error", mistakes);
   CheckAddresses(values, settings, mistakes);
@@ -1076,6 +1079,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   TRY(AddLimits(settings, config.front));
   config.front.tls = TRY(MakeTls(values));
   if (values.Bool("tls.tickets")) config.tickets = values.Time("tls.ticket_rotation");
+  AddUpstreams(settings, config.front);
   for (const Element& page : values.All("front.error_pages")) {
     config.front.error_pages.push_back(
         {.status = static_cast<int>(*ParseDecimal(page.name, 999)),

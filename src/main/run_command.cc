@@ -26,6 +26,7 @@
 #include "main/reference.h"
 #include "main/successor.h"
 #include "main/toml_file.h"
+#include "main/upstreams.h"
 #include "main/version.h"
 #include "main/words.h"
 #include "os/clock.h"
@@ -235,14 +236,33 @@ std::string DescribeUser(const Config& config) {
                             : "";
 }
 
+std::string DescribePlan(const supervise::BoxSettings& box) {
+  return fmt::format("plan      {} workers x {} {} ({})",
+                     box.workers,
+                     box.threads,
+                     supervise::NameOfUnits(box.worker_class),
+                     box.workers_reason);
+}
+
+// Where there is no app.
+std::string DescribeProxy(const front::Settings& settings) {
+  CHECK(settings.rest.upstream);
+  const upstream::Settings& upstream = settings.upstreams[*settings.rest.upstream];
+  std::vector<std::string> servers;
+  for (const upstream::ServerAddress& server : upstream.servers)
+    servers.push_back(server.text());
+  return fmt::format("proxy     {}", fmt::join(servers, ", "));
+}
+
 supervise::BoxSettings MakeBoxSettings(const Config& config,
                                        const Caller& caller,
                                        const std::string& python_side) {
   const plan::MachineFacts facts = ReadMachineFacts();
   const plan::WorkersPlan planned = plan::PlanWorkers(facts);
   const supervise::ScalingLimits scaling = LimitsOf(config, planned.workers);
+  const bool has_app = !config.target.empty();
   const unsigned workers =
-      std::clamp(config.workers.value_or(planned.workers), scaling.min, scaling.max);
+      has_app ? std::clamp(config.workers.value_or(planned.workers), scaling.min, scaling.max) : 0;
   supervise::BoxSettings box{
       .version = std::string(kVersion),
       .state = config.state,
@@ -251,7 +271,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .drain_timeout = config.front.drain_timeout,
       .workers = workers,
       .workers_reason = WorkersReason(config, planned, scaling),
-      .scaling = scaling,
+      .scaling = has_app ? scaling : supervise::ScalingLimits{.min = 0, .max = 0},
       .workers_by_clock = {},
       .worker_class = config.worker_class,
       .threads = config.threads,
@@ -300,14 +320,8 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   for (const auto& [name, value] : config.app_variables) {
     box.environment[name] = value;
   }
-  box.start_lines = {
-      fmt::format("machine   {}", plan::DescribeMachine(facts)),
-      fmt::format("plan      {} workers x {} {} ({})",
-                  box.workers,
-                  box.threads,
-                  supervise::NameOfUnits(box.worker_class),
-                  box.workers_reason),
-  };
+  box.start_lines = {fmt::format("machine   {}", plan::DescribeMachine(facts))};
+  box.start_lines.push_back(has_app ? DescribePlan(box) : DescribeProxy(config.front));
   if (std::string user = DescribeUser(config); !user.empty()) {
     box.start_lines.push_back(std::move(user));
   }
@@ -482,6 +496,7 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   box.broker_print = BrokerPrint(decided.all.settings);
   const plan::MachineFacts facts = ReadMachineFacts();
   const unsigned cores = facts.physical_cores > 0 ? facts.physical_cores : facts.logical_cores;
+  if (decided.config.target.empty()) box.broker_at_start = false;
   box.broker = [&place, cores, config = decided.config](supervise::BrokerHeritage heritage) {
     broker::Settings settings = config.broker;
     settings.jobs_parallel = config.jobs_parallel.value_or(cores);
@@ -633,7 +648,7 @@ int Run(std::span<const std::string> words, Caller caller) {
   }
   if (!all.mistakes.empty()) return TellMistakes(all.mistakes);
   if (line.print_config) return 0;
-  if (TextOf(all.settings, "app.target").empty()) {
+  if (TextOf(all.settings, "app.target").empty() && !ProxiesAll(all.settings)) {
     return TellMistakes(
         {"onebox: which app? Say it on the line: onebox run \"app:create_app()\", or "
          "in onebox.toml: [app] target, or in gunicorn.conf.py: wsgi_app"});

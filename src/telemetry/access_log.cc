@@ -48,6 +48,7 @@ enum class AccessAtom : std::uint8_t {
   kRun,
   kWorker,
   kWorkerInBrackets,
+  kUpstream,
   kConnectionRequests,
   kRequestField,
   kResponseField,
@@ -109,6 +110,7 @@ constexpr std::array kNginxVariables = {
     NamedAtom{"request_time", Atom::kTotalMillis},
     NamedAtom{"queue_time", Atom::kQueueWait},
     NamedAtom{"upstream_response_time", Atom::kRun},
+    NamedAtom{"upstream_addr", Atom::kUpstream},
     NamedAtom{"pid", Atom::kWorker},
     NamedAtom{"connection_requests", Atom::kConnectionRequests},
 };
@@ -167,7 +169,9 @@ Pieces JsonPieces() {
       {Atom::kRun, ""},
       {Atom::kLiteral, R"(,"worker":)"},
       {Atom::kWorker, ""},
-      {Atom::kLiteral, R"(,"referer":")"},
+      {Atom::kLiteral, R"(,"upstream":")"},
+      {Atom::kUpstream, ""},
+      {Atom::kLiteral, R"(","referer":")"},
       {Atom::kRequestField, "referer"},
       {Atom::kLiteral, R"(","user_agent":")"},
       {Atom::kRequestField, "user-agent"},
@@ -561,6 +565,8 @@ void AccessFormat::AppendPiece(std::string& out,
       AppendNumber(out, record.worker_pid);
       out += '>';
       return;
+    case Atom::kUpstream:
+      return AppendText(out, record.upstream);
     case Atom::kConnectionRequests:
       return AppendNumber(out, record.connection_requests);
     case Atom::kRequestField:

@@ -70,6 +70,7 @@ struct AccessRecord {
   Duration queue_wait{};
   std::optional<Duration> run;  // where a worker ran it
   int worker_pid = 0;           // 0 where none did
+  std::string_view upstream;    // the server that was asked in the app's place, as its URL
   std::uint64_t connection_requests = 0;
   FieldLookup request_fields;
   FieldLookup response_fields;

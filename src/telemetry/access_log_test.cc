@@ -57,6 +57,7 @@ AccessRecord Example() {
   record.run = microseconds(1'497'001);
   record.worker_pid = 99;
   record.connection_requests = 3;
+  record.upstream = "http://10.0.0.2:8000";
   record.request_fields = FieldLookup(kRequestFields);
   record.response_fields = FieldLookup(kResponseFields);
   return record;
@@ -137,6 +138,7 @@ TEST_F(AccessFormatTest, WritesEachAtom) {
       Case{"$request_length", "80"},
       Case{"$pid", "99"},
       Case{"$connection_requests", "3"},
+      Case{"$upstream_addr", "http://10.0.0.2:8000"},
       // what stands around them
       Case{"${status}ms $$5 100%% \"$host\"\t.", "200ms $5 100% \"example.org\"\t."},
       Case{"%(m)s%(s)s$status", "GET200200"},
@@ -177,6 +179,7 @@ TEST_F(AccessFormatTest, WritesJsonThatReadsBackAsTheRequest) {
   EXPECT_EQ(line["total_seconds"], 1.500042);
   EXPECT_EQ(line["run_seconds"], 1.497001);
   EXPECT_EQ(line["worker"], 99);
+  EXPECT_EQ(line["upstream"], "http://10.0.0.2:8000");
   EXPECT_EQ(line["user_agent"], "curl/7.88.1");
 
   AccessRecord record;
