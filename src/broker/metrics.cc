@@ -15,6 +15,8 @@ namespace {
 
 using queue::QueueFigures;
 using schedule::JobStatus;
+using telemetry::AppendHeading;
+using telemetry::AppendName;
 
 struct Metric {
   std::string_view name, type, help;
@@ -123,23 +125,6 @@ constexpr std::string_view kRunsName = "onebox_jobs_runs_total";
 constexpr std::string_view kRunsHelp =
     "Runs that have ended: done, failed, timeout, died, cancelled.";
 
-void AppendHeading(std::string& out,
-                   std::string_view name,
-                   std::string_view type,
-                   std::string_view help) {
-  out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
-}
-
-// NAME{label="value"
-void AppendName(std::string& out,
-                std::string_view name,
-                std::string_view label,
-                std::string_view value) {
-  out += fmt::format("{}{{{}=\"", name, label);
-  telemetry::AppendLabelValue(out, value);
-  out += '"';
-}
-
 std::string NumberText(double number) {
   return std::isnan(number) ? "NaN" : fmt::format("{}", number);
 }
@@ -149,7 +134,7 @@ std::string NumberText(double number) {
 std::string TaskMetrics(std::span<const QueueFigures> queues) {
   std::string out;
   for (const Metric& metric : kMetrics) {
-    AppendHeading(out, metric.name, metric.type, metric.help);
+    AppendHeading(out, {metric.name, metric.type, metric.help});
     for (const QueueFigures& queue : queues) {
       AppendName(out, metric.name, "queue", queue.name);
       out += fmt::format("}} {}\n", NumberText(metric.of(queue)));
@@ -161,13 +146,13 @@ std::string TaskMetrics(std::span<const QueueFigures> queues) {
 std::string JobMetrics(std::span<const JobStatus> jobs, const JobEnds& ends) {
   std::string out;
   for (const JobMetric& metric : kJobMetrics) {
-    AppendHeading(out, metric.name, metric.type, metric.help);
+    AppendHeading(out, {metric.name, metric.type, metric.help});
     for (const JobStatus& job : jobs) {
       AppendName(out, metric.name, "job", job.job->name);
       out += fmt::format("}} {}\n", NumberText(metric.of(job)));
     }
   }
-  AppendHeading(out, kRunsName, "counter", kRunsHelp);
+  AppendHeading(out, {kRunsName, "counter", kRunsHelp});
   for (const auto& [run, count] : ends) {
     AppendName(out, kRunsName, "job", run.first);
     out += fmt::format(",outcome=\"{}\"}} {}\n", NameOf(run.second), count);

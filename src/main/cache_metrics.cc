@@ -61,13 +61,6 @@ constexpr std::array kByName = {
     ByName{"onebox_cache_evictions_total", "Entries that gave way to others.", &Row::evictions},
 };
 
-void AppendHeading(std::string& out,
-                   std::string_view name,
-                   std::string_view type,
-                   std::string_view help) {
-  out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
-}
-
 struct OfSecond {
   std::string_view name, type, help;
   std::uint64_t (*of)(const cache::SecondHead& head);
@@ -132,11 +125,11 @@ std::string CacheMetrics(cache::Cache& cache) {
   const Figures figures = cache.Count(os::SystemClock().Now(), cache::Wait::kNot);
   std::string out;
   for (const Whole& row : kWhole) {
-    AppendHeading(out, row.name, row.type, row.help);
+    telemetry::AppendHeading(out, {row.name, row.type, row.help});
     out += fmt::format("{} {}\n", row.name, row.of(figures));
   }
   for (const ByName& metric : kByName) {
-    AppendHeading(out, metric.name, "counter", metric.help);
+    telemetry::AppendHeading(out, {metric.name, "counter", metric.help});
     for (const Row& row : figures.rows) {
       out += fmt::format("{}{{name=\"", metric.name);
       telemetry::AppendLabelValue(out, row.name);
@@ -145,7 +138,7 @@ std::string CacheMetrics(cache::Cache& cache) {
   }
   if (cache.second().settings_bytes == 0) return out;
   for (const OfSecond& row : kOfSecond) {
-    AppendHeading(out, row.name, row.type, row.help);
+    telemetry::AppendHeading(out, {row.name, row.type, row.help});
     out += fmt::format("{} {}\n", row.name, row.of(cache.second()));
   }
   return out;

@@ -151,6 +151,19 @@ std::string Exposition(const Metrics& metrics, std::span<const std::string_view>
   return out;
 }
 
+void AppendHeading(std::string& out, const Heading& heading) {
+  out += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", heading.name, heading.help, heading.type);
+}
+
+void AppendName(std::string& out,
+                std::string_view name,
+                std::string_view label,
+                std::string_view value) {
+  out += fmt::format("{}{{{}=\"", name, label);
+  AppendLabelValue(out, value);
+  out += '"';
+}
+
 void AppendLabelValue(std::string& out, std::string_view value) {
   AppendEscaped(out, value, Place::kLabel);
 }

@@ -13,6 +13,18 @@ namespace onebox::telemetry {
 // family that never counted are left out.
 std::string Exposition(const Metrics& metrics, std::span<const std::string_view> refusals);
 
+// The two lines before the values of a metric that is not in the table.
+struct Heading {
+  std::string_view name, type, help;
+};
+void AppendHeading(std::string& out, const Heading& heading);
+
+// NAME{LABEL="VALUE", without what ends it: more labels may follow.
+void AppendName(std::string& out,
+                std::string_view name,
+                std::string_view label,
+                std::string_view value);
+
 // What a label's value stands as between its quotes.
 void AppendLabelValue(std::string& out, std::string_view value);
 
