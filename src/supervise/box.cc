@@ -21,11 +21,14 @@ namespace {
 using nlohmann::json;
 using std::chrono::seconds;
 
-constexpr Duration kHeartbeatTimeout = seconds(10);  // the front speaks once a second
-// So does the broker, but for the time that a disk makes it wait.
-constexpr Duration kBrokerTimeout = seconds(60);
 constexpr Duration kBootNotice = seconds(10);
 constexpr Duration kLastWords = std::chrono::milliseconds(500);  // between a dump and the end
+
+// How long a fork may say nothing. The front speaks once a second; so does the broker, but for the time that
+// a disk makes it wait, and who obtains certificates every few.
+Duration SilenceMax(Role role) {
+  return role == Role::kFront ? seconds(10) : seconds(60);
+}
 
 }  // namespace
 
@@ -51,6 +54,7 @@ Status Box::Open() {
   now_->front = &AddFront(now_);
   TRY(OpenAttachSockets(*now_->front, settings().reactors));
   OpenBrokerSocket();
+  FollowAcme({});
   if (NeedsZygote(settings())) now_->zygote = &AddZygote(now_);
   return Done();
 }
@@ -193,11 +197,8 @@ std::optional<Duration> Box::UntilNextDeadline() const {
       next = std::min(next, memory_at_);
     }
     if (process->leaves_because.empty()) next = std::min(next, process->recycle_at);
-    if (process->role == Role::kFront && process->alive()) {
-      next = std::min(next, process->spoke_at + kHeartbeatTimeout);
-    }
-    if (process->role == Role::kBroker && process->alive()) {
-      next = std::min(next, process->spoke_at + kBrokerTimeout);
+    if (IsFork(process->role) && process->alive()) {
+      next = std::min(next, process->spoke_at + SilenceMax(process->role));
     }
   }
   if (phase_ == Phase::kBooting && !boot_noticed_) next = std::min(next, began_ + kBootNotice);
@@ -241,7 +242,7 @@ void Box::CheckBooted() {
 
 void Box::CheckHeartbeat(Process& process) {
   if (!process.alive() || process.life == Life::kEnding) return;
-  const Duration timeout = process.role == Role::kBroker ? kBrokerTimeout : kHeartbeatTimeout;
+  const Duration timeout = SilenceMax(process.role);
   if (turn_began_ < process.spoke_at + timeout) return;
   outside_.log.Error(
       "{} has not been heard of for {:.0f} s; it is killed", process.name(), SecondsOf(timeout));
@@ -251,14 +252,14 @@ void Box::CheckHeartbeat(Process& process) {
 
 void Box::CheckDeadlines() {
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront || process->role == Role::kBroker) CheckHeartbeat(*process);
+    if (IsFork(process->role)) CheckHeartbeat(*process);
     if (turn_began_ < process->end_by) continue;
     process->end_by = Time::max();
     if (process->lost && process->awaited()) {
       process->life = Life::kWaiting;  // it was not forked
       continue;
     }
-    if (process->role == Role::kFront || process->role == Role::kBroker) {
+    if (IsFork(process->role) && process->life != Life::kEnding) {
       outside_.log.Warning("{} is over its drain_timeout; it is killed", process->name());
     } else if (process->life == Life::kEnding) {
       outside_.log.Warning("{} has not ended in time; it is killed", process->name());
@@ -296,6 +297,7 @@ void Box::BeginDrain() {
   phase_ = Phase::kDraining;
   notifier_.Stopping("draining: finishing what has begun");
   CloseListeners();
+  EndAcme();
   for (const auto& process : processes_) {
     if (process->role != Role::kFront && process->role != Role::kBroker) continue;
     process->end_by = Now() + process->generation->settings.drain_timeout + kDrainGrace;
@@ -342,7 +344,7 @@ void Box::SignalAll(int number) const {
   }
 }
 
-// A front, or the broker.
+// A fork.
 void Box::Tell(const Process& process, const json& message) const {
   if (!process.control.valid()) return;
   const auto told = os::SendDescriptors(process.control, message.dump(), {});

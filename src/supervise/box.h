@@ -149,6 +149,8 @@ class Box {
   Process& AddZygote(const std::shared_ptr<Generation>& generation);
   Process& AddWorker(Role role, const std::shared_ptr<Generation>& generation);
   void AddBroker();
+  void FollowAcme(const std::string& print_before);
+  Process* Acme() const;
   void StartWhatIsDue();
   bool IsDue(const Process& process) const;
   void Start(Process& process);
@@ -156,6 +158,7 @@ class Box {
   Status LaunchFork(Process& process, const std::function<int(os::Fd control)>& life);
   Status LaunchFront(Process& front);
   Status LaunchBroker(Process& broker);
+  Status LaunchAcme(Process& acme);
   Status LaunchZygote(Process& zygote);
   Status LaunchWorker(Process& worker);
   FrontHeritage BecomeFront(Process& front, os::Fd control);
@@ -165,6 +168,7 @@ class Box {
   void MakeDataFolder();
   void OpenBrokerSocket();
   ControlSocket::Answered AnswerBroker() const;
+  ControlSocket::Answered AnswerRenew(const std::string& name) const;
   std::string BrokerPath() const { return settings().data + "/broker"; }
   const Process* ForkerOf(const Process& worker) const;
 
@@ -218,10 +222,13 @@ class Box {
   void TellBroker(const nlohmann::json& message) const;
   Process& GiverOf(const Process& worker) const;
   void RestartBroker();
+  void EndFork(Process& process);
+  void EndAcme();
   void TellHooks(const Process* zygote, const nlohmann::json& message) const;
 
   void TellService();
   std::string StatusText() const;
+  nlohmann::json CertificatesStatus() const;
   nlohmann::json ProcessStatus(const Process& process) const;
   nlohmann::json StandbyStatus(const Process& zygote) const;
 
@@ -275,6 +282,8 @@ class Box {
   Process* broker_ = nullptr;  // from its first start on
   bool broker_was_ready_ = false;
   bool tasks_wanted_ = false;  // there is a task or a job
+
+  nlohmann::json certificates_ = nlohmann::json::object();  // what was told of each, by its name
 };
 
 inline double SecondsOf(Duration duration) {

@@ -85,8 +85,7 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
   if (process.goes) return;
   const bool never_served =
       process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
-  const bool of_tasks = process.role == Role::kBroker || process.role == Role::kTaskWorker;
-  if (phase_ == Phase::kBooting && never_served && !of_tasks) {
+  if (phase_ == Phase::kBooting && never_served && !IsBeside(process.role)) {
     const bool import_failed =
         process.role != Role::kFront && status.signal == 0 && status.status == kImportFailed;
     FailBoot(process,

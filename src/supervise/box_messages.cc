@@ -40,9 +40,7 @@ void Box::ReopenLogs() {
     outside_.log.Warning("{}", reopened.error().message);
   }
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront || process->role == Role::kBroker) {
-      Tell(*process, {{"reopen", true}});
-    }
+    if (IsFork(process->role)) Tell(*process, {{"reopen", true}});
   }
 }
 
@@ -84,7 +82,7 @@ void Box::TakeSignal(int number) {
   BeginDrain();
 }
 
-// Of a front, or of the broker.
+// Of a fork.
 void Box::TakeNews(Process& speaker) {
   while (true) {
     const auto message = os::ReceiveMessage(speaker.control, kControlBytesMax);
@@ -114,6 +112,9 @@ void Box::Take(Process& speaker, const News& news) {
       return;
     case News::Kind::kAlive:
       speaker.upstreams = news.upstreams;
+      return;
+    case News::Kind::kCertificate:
+      if (&speaker == Acme()) certificates_[news.name] = json::parse(news.told);
       return;
     case News::Kind::kTasksWanted:
       tasks_wanted_ = true;
@@ -345,8 +346,24 @@ std::optional<ControlSocket::Answered> Box::AnswerQuestion(std::string_view ques
   if (what == "memory")
     return ControlSocket::Answered{json{{"memory", true}}.dump(), outside_.memory};
   if (what == "broker") return AnswerBroker();
+  if (what == "renew") return AnswerRenew(Text(At(asked, "name")));
   return ControlSocket::Answered{
-      json{{"error", "it is asked for status, reload, upgrade, stop, memory or broker"}}.dump()};
+      json{{"error", "it is asked for status, reload, upgrade, stop, memory, broker or renew"}}
+          .dump()};
+}
+
+// That it is asked for; what comes of it is told of the certificate.
+ControlSocket::Answered Box::AnswerRenew(const std::string& name) const {
+  const Process* acme = Acme();
+  if (acme == nullptr) return {json{{"error", "it obtains no certificates: [tls] auto"}}.dump()};
+  if (!certificates_.contains(name)) {
+    return {json{{"error", fmt::format("it obtains no certificate for {}", name)}}.dump()};
+  }
+  if (!acme->alive()) {
+    return {json{{"error", "who obtains certificates is being started again"}}.dump()};
+  }
+  Tell(*acme, {{"renew", name}});
+  return {json{{"renewing", name}}.dump()};
 }
 
 // A connection, so that who asks needs no way into the folder. A broker that nobody has needed yet is

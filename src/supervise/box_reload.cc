@@ -137,6 +137,7 @@ void Box::TakeOver() {
     broker_->generation = now_;
     if (before->settings.broker_print != settings().broker_print) RestartBroker();
   }
+  FollowAcme(before->settings.acme_print);
   wanted_told_ = 0;
   hooks_serve_ = false;
   TellOfTakeOver();
@@ -152,10 +153,22 @@ void Box::TakeOver() {
 
 // Who runs a task goes on, and whoever asks meanwhile waits.
 void Box::RestartBroker() {
-  if (!broker_->alive() || broker_->life == Life::kEnding) return;
-  broker_->life = Life::kEnding;
-  broker_->end_by = Now() + kEndTimeout;
-  TellBroker({{"end", true}});
+  if (broker_->alive() && broker_->life != Life::kEnding) EndFork(*broker_);
+}
+
+void Box::EndFork(Process& process) {
+  process.life = Life::kEnding;
+  process.end_by = Now() + kEndTimeout;
+  Tell(process, {{"end", true}});
+}
+
+// What it has begun it takes up again the next time.
+void Box::EndAcme() {
+  Process* acme = Acme();
+  if (acme == nullptr) return;
+  acme->goes = true;
+  if (acme->alive()) EndFork(*acme);
+  certificates_ = json::object();
 }
 
 // What a hook has opened it closes in order; without hooks there is nothing to wait for.
@@ -276,7 +289,7 @@ void Box::CheckWatch() {
 void Box::AwaitChange(const std::string& story, const std::string& reason) {
   phase_ = Phase::kBroken;
   for (const auto& process : processes_) {
-    if (process->role == Role::kFront || process->role == Role::kBroker) continue;
+    if (IsFork(process->role)) continue;
     process->goes = true;
     if (process->alive()) process->life = Life::kEnding;
     process->Signal(SIGKILL);

@@ -1,4 +1,4 @@
-// How a front, a broker, a zygote and a worker are started.
+// How the forks of the supervisor, a zygote and a worker are started.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -103,6 +103,27 @@ void Box::AddBroker() {
   broker_ = processes_.emplace_back(std::move(broker)).get();
 }
 
+// The one that is to stay.
+Process* Box::Acme() const {
+  const auto found = std::find_if(processes_.begin(), processes_.end(), [](const auto& process) {
+    return process->role == Role::kAcme && !process->goes;
+  });
+  return found == processes_.end() ? nullptr : found->get();
+}
+
+// There is one where names are to have certificates, and another where it has been told otherwise. The one
+// before may still end: there is a lock for that.
+void Box::FollowAcme(const std::string& print_before) {
+  const bool same = print_before == settings().acme_print;
+  if (Process* before = Acme(); before != nullptr) {
+    before->generation = now_;
+    if (same && settings().acme) return;
+    EndAcme();
+  }
+  if (!settings().acme) return;
+  processes_.push_back(std::make_unique<Process>(Role::kAcme, now_, outside_.clock));
+}
+
 Process& Box::AddWorker(Role role, const std::shared_ptr<Generation>& generation) {
   int number = 1;
   while (FindWorker(number) != nullptr)
@@ -153,7 +174,7 @@ void Box::Start(Process& process) {
   const Status launched = Launch(process);
   if (launched.ok()) {
     process.life = Life::kBooting;
-    if (process.role != Role::kFront && process.role != Role::kBroker) {
+    if (!IsFork(process.role)) {
       process.end_by = process.started + process.generation->settings.boot_timeout;
     }
     if (process.awaited()) process.end_by += kWorkerGrace;  // a hook that hangs shows its stack
@@ -165,8 +186,7 @@ void Box::Start(Process& process) {
   if (IsOfReload(process)) {
     return FailReload(fmt::format("{} cannot be started: {}", process.name(), failure), &process);
   }
-  const bool of_tasks = process.role == Role::kBroker || process.role == Role::kTaskWorker;
-  if (phase_ == Phase::kBooting && !worker_was_ready_ && !of_tasks) {
+  if (phase_ == Phase::kBooting && !worker_was_ready_ && !IsBeside(process.role)) {
     FailBoot(process, fmt::format("{} cannot be started: {}", process.name(), failure));
     return;
   }
@@ -184,6 +204,8 @@ Status Box::Launch(Process& process) {
       return LaunchFront(process);
     case Role::kBroker:
       return LaunchBroker(process);
+    case Role::kAcme:
+      return LaunchAcme(process);
     case Role::kZygote:
       return LaunchZygote(process);
     case Role::kAppWorker:
@@ -193,7 +215,7 @@ Status Box::Launch(Process& process) {
   CHECK(false);
 }
 
-// A front or a broker: a fork of this process, which leads `life` with what it is told on its control socket.
+// A fork of this process, which leads `life` with what it is told on its control socket.
 Status Box::LaunchFork(Process& process, const std::function<int(os::Fd control)>& life) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
   os::Child child = TRY(os::Fork([&] {
@@ -228,7 +250,17 @@ Status Box::LaunchBroker(Process& broker) {
   });
 }
 
-// In a front's or a broker's own process, after the fork: closes what is the supervisor's.
+Status Box::LaunchAcme(Process& acme) {
+  return LaunchFork(acme, [&](os::Fd control) {
+    const auto life = acme.generation->settings.acme;
+    ForgetTheOthers();
+    broker_socket_.Reset();
+    listeners_.Take({});
+    return life(std::move(control));
+  });
+}
+
+// In the fork's own process: closes what is the supervisor's.
 void Box::ForgetTheOthers() {
   state_lock_.Reset();
   signals_->Close();

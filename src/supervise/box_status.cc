@@ -75,8 +75,18 @@ std::string Box::StatusText() const {
                          {"results", CountsOf(traffic.cached)},
                          {"not_stored", CountsOf(traffic.not_stored)}}},
                        {"upstreams", upstreams},
+                       {"certificates", CertificatesStatus()},
                        {"processes", processes}};
   return status.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// As they were told, in the order of their names.
+json Box::CertificatesStatus() const {
+  json all = json::array();
+  for (const json& one : certificates_) {
+    all.push_back(one);
+  }
+  return all;
 }
 
 json Box::ProcessStatus(const Process& process) const {

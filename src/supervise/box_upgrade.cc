@@ -129,6 +129,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
   notifier_.Open(outside_.notify);
   watch_.Follow(settings().watch);
   now_->settings.broker_print.clear();  // as the front's, below
+  now_->settings.acme_print.clear();
   now_->number = left.generation;
   now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
   unsigned serving = 0;

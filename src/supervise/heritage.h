@@ -1,5 +1,5 @@
 #pragma once
-// What the supervisor hands to the front, and to the broker.
+// What the supervisor hands to the front, to the broker, and to who obtains certificates.
 
 #include <cstddef>
 #include <vector>
@@ -48,6 +48,12 @@ struct BrokerHeritage {
   bool fresh = true;             // no task worker of before lives
   std::vector<int> worker_pids;  // of the task workers that do
 };
+
+// Who obtains certificates has its `control` alone, as above.
+// From it: {"acme":"ready"}, {"acme":"alive"} every few seconds, {"certificate":{"name":"game.example",...}}: how
+//          it is with that name, which status shows as it is.
+// To it:   {"renew":"game.example"}: obtain that one now; {"reopen":true}: the log; {"end":true}: end.
+
 inline constexpr std::size_t kBrokenBytesMax = 64 << 10;
 
 }  // namespace onebox::supervise

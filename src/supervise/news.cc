@@ -8,7 +8,7 @@ std::optional<News> ParseNews(std::string_view message) {
   const auto object = nlohmann::json::parse(message, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return std::nullopt;
   News news;
-  for (const char* const who : {"front", "broker"}) {
+  for (const char* const who : {"front", "broker", "acme"}) {
     const std::string said = Text(At(object, who));
     if (said == "alive") {
       if (const auto& upstreams = At(object, "upstreams"); upstreams.is_array()) {
@@ -22,6 +22,12 @@ std::optional<News> ParseNews(std::string_view message) {
   }
   if (IsTrue(At(object, "tasks"))) {
     news.kind = News::Kind::kTasksWanted;
+    return news;
+  }
+  if (const auto& certificate = At(object, "certificate"); certificate.is_object()) {
+    news.kind = News::Kind::kCertificate;
+    news.name = Text(At(certificate, "name"));
+    news.told = certificate.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return news;
   }
 

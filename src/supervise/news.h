@@ -1,5 +1,5 @@
 #pragma once
-// What a front, or a broker, tells the supervisor (heritage.h and broker/control.h have the messages).
+// What a fork tells the supervisor (heritage.h and broker/control.h have the messages).
 
 #include <optional>
 #include <string>
@@ -12,6 +12,7 @@ struct News {
     kReady,  // who says it
     kAlive,
     kTasksWanted,
+    kCertificate,
     kWorkerReady,
     kWorkerStuck,
     kWorkerSpent,
@@ -26,6 +27,8 @@ struct News {
   std::string app;             // of kWorkerReady: "Flask 2.2.2", may be empty
   std::string python;          // "3.11.2", may be empty
   std::string upstreams = {};  // of kAlive: what the front knows of other servers, a JSON array
+  std::string name = {};       // of kCertificate: what it is for
+  std::string told = {};       // of kCertificate: all that was said of it, a JSON object
 };
 
 // Nothing where it is none of these.

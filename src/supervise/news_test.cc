@@ -26,6 +26,14 @@ TEST(ParseNews, ReadsWhatTheFrontSays) {
   EXPECT_TRUE(ParseNews(R"({"worker":1,"stuck":true,"gil":true,"reason":"no"})")->gil);
 }
 
+TEST(ParseNews, ReadsWhatIsToldOfACertificate) {
+  EXPECT_EQ(ParseNews(R"({"acme":"ready"})")->kind, News::Kind::kReady);
+  const auto told = ParseNews(R"({"certificate":{"name":"game.example","failures":2}})");
+  EXPECT_EQ(told->kind, News::Kind::kCertificate);
+  EXPECT_EQ(told->name, "game.example");
+  EXPECT_EQ(told->told, R"({"failures":2,"name":"game.example"})");
+}
+
 TEST(ParseNews, IgnoresEverythingElse) {
   for (const char* text : {"",
                            "{",

@@ -14,6 +14,8 @@ std::string_view NameOf(Role role) {
       return "front";
     case Role::kBroker:
       return "broker";
+    case Role::kAcme:
+      return "acme";
     case Role::kZygote:
       return "zygote";
     case Role::kAppWorker:

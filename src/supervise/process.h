@@ -19,11 +19,20 @@ namespace onebox::supervise {
 
 struct Generation;
 
-enum class Role : unsigned char { kFront, kBroker, kZygote, kAppWorker, kTaskWorker };
+enum class Role : unsigned char { kFront, kBroker, kAcme, kZygote, kAppWorker, kTaskWorker };
 
 // What runs the app: numbered, forked by a zygote or started by itself.
 inline bool IsWorker(Role role) {
   return role == Role::kAppWorker || role == Role::kTaskWorker;
+}
+
+// A fork of the supervisor, which speaks on its control socket and says that it is alive.
+inline bool IsFork(Role role) {
+  return role == Role::kFront || role == Role::kBroker || role == Role::kAcme;
+}
+// What the box can serve without for a while: its end at the start is not that of the box.
+inline bool IsBeside(Role role) {
+  return role == Role::kBroker || role == Role::kTaskWorker || role == Role::kAcme;
 }
 
 // waiting -> booting -> ready -> (ending) -> waiting, or gone for good. It has a child in all of
@@ -74,7 +83,7 @@ struct Process {
   Time started{};
   Time start_at;              // when waiting: the time of the next start
   Time end_by = Time::max();  // when ending, or booting: killed then
-  os::Fd control = {};        // to a front, a broker or a zygote
+  os::Fd control = {};        // to a fork, or a zygote
 
   bool hooks = false;              // of a zygote: it runs those of a gunicorn.conf.py
   std::optional<Standby> standby;  // of a zygote
@@ -86,9 +95,9 @@ struct Process {
   bool lost = false;     // awaited, of a zygote that has ended
   WorkerMemory memory;
 
-  Time spoke_at{};                  // of a front or a broker: when it was heard last
+  Time spoke_at{};                  // of a fork: when it was heard last
   std::string upstreams = {};       // of a front: what it said of other servers, as JSON; or empty
-  std::string attach_name;          // of the same: where its workers find it
+  std::string attach_name;          // of a front or a broker: where its workers find it
   std::vector<os::Fd> attach = {};  // and the sockets behind it
   std::size_t first_lane = 0;       // of the metrics, within those of all fronts
 };

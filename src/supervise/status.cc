@@ -24,6 +24,24 @@ std::string Ago(const json& value) {
   return FormatDuration(std::chrono::seconds(Number(value)));
 }
 
+std::string DescribeCertificate(const json& one) {
+  const json& certificate = At(one, "certificate");
+  const std::string error = Text(At(one, "error"));
+  std::string text = fmt::format("  tls       {}: ", Text(At(one, "name")));
+  if (!certificate.is_object() || IsTrue(At(certificate, "placeholder"))) {
+    text += "no certificate yet";
+  } else {
+    text += fmt::format("a certificate of {} until {}",
+                        Text(At(certificate, "issuer")),
+                        Text(At(certificate, "not_after")));
+  }
+  if (error.empty()) return text + '\n';
+  return text + fmt::format("; {} failures, the next attempt at {}: {}\n",
+                            Number(At(one, "failures")),
+                            Text(At(one, "next_attempt")),
+                            error);
+}
+
 std::string DescribeProcess(const json& process) {
   const std::string role = Text(At(process, "role"));
   const std::string name =
@@ -58,6 +76,7 @@ namespace {
 struct Question {
   std::string_view what;
   Duration timeout;
+  std::string_view name = {};  // of what it is about
 };
 
 Result<os::Message> AskForMessage(const std::string& state, const Question& question) {
@@ -75,7 +94,8 @@ Result<os::Message> AskForMessage(const std::string& state, const Question& ques
     }
     return socket.error();
   }
-  TRY(os::SendDescriptors(socket.value(), json{{"ask", question.what}}.dump(), {}));
+  TRY(os::SendDescriptors(
+      socket.value(), json{{"ask", question.what}, {"name", question.name}}.dump(), {}));
   const int wanted[] = {socket.value().get()};
   if (os::WaitReadable(wanted, question.timeout).empty()) {
     return OperatorError(fmt::format(
@@ -171,6 +191,14 @@ Result<std::optional<os::Fd>> AskBroker(const std::string& state) {
   return OperatorError(fmt::format("the onebox of {}: {}", state, error));
 }
 
+Status AskRenew(const std::string& state, const std::string& name) {
+  const std::string text = TRY(Ask(state, {"renew", kAnswerTimeout, name}));
+  const std::string error =
+      Text(At(json::parse(text, nullptr, /*allow_exceptions=*/false), "error"));
+  if (error.empty()) return Done();
+  return OperatorError(fmt::format("the onebox of {}: {}", state, error));
+}
+
 namespace {
 
 // "hit 10, miss 2"; empty where there are none.
@@ -223,6 +251,9 @@ std::string DescribeStatus(const std::string& status) {
                       Number(At(workers, "busy")),
                       limited ? fmt::format(" of at most {}", limit) : "",
                       reason.empty() ? "" : fmt::format(" ({})", reason));
+  for (const json& certificate : At(box, "certificates")) {
+    text += DescribeCertificate(certificate);
+  }
   text += fmt::format("  requests  {}, {} errors; {} in the queue, {} connections\n",
                       Number(At(box, "requests")),
                       Number(At(box, "errors")),

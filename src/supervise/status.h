@@ -34,7 +34,11 @@ Result<os::Fd> AskMemory(const std::string& state);
 // A connection to its broker that does not block; nothing where no task or job has needed one so far.
 Result<std::optional<os::Fd>> AskBroker(const std::string& state);
 
-// The same for people.
+// Lets it ask for another certificate for that name, now; an Error where it obtains none for it. What comes of
+// it is in the status.
+Status AskRenew(const std::string& state, const std::string& name);
+
+// The status for people.
 std::string DescribeStatus(const std::string& status);
 
 }  // namespace onebox::supervise

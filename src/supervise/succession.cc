@@ -73,7 +73,12 @@ bool Read(const json& object, Succession::Left& left) {
   left.first_lane = Number(At(object, "first_lane"));
   return left.pid > 0 &&
          Named(Text(At(object, "role")),
-               {Role::kFront, Role::kBroker, Role::kZygote, Role::kAppWorker, Role::kTaskWorker},
+               {Role::kFront,
+                Role::kBroker,
+                Role::kAcme,
+                Role::kZygote,
+                Role::kAppWorker,
+                Role::kTaskWorker},
                left.role) &&
          Named(Text(At(object, "life")), {Life::kBooting, Life::kReady, Life::kEnding}, left.life);
 }

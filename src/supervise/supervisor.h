@@ -85,6 +85,10 @@ struct BoxSettings {
   bool broker_at_start = false;  // else with the first who has a task, a job or a question
   std::function<int(BrokerHeritage)> broker;  // the broker's life; none: there is none
   std::string broker_print;                   // as front_print
+
+  std::function<int(os::Fd control)>
+      acme;                // the life of who obtains certificates; none: nobody does
+  std::string acme_print;  // as front_print
 };
 
 // What the front counts, as status shows it.

@@ -169,6 +169,52 @@ TEST_F(BoxTest, ShowsItselfAndDrainsAtASignal) {
   EXPECT_THAT(LogText(), Not(HasSubstr("did not drain")));
 }
 
+// As who obtains certificates: it tells how often it was asked to renew one.
+int TellOfACertificate(const os::Fd& control) {
+  int renewals = 0;
+  for (std::string heard = "first"; !heard.empty(); heard = Hear(control, seconds(60))) {
+    if (heard.find("end") != std::string::npos) return 0;
+    if (heard.find("renew") != std::string::npos) ++renewals;
+    Say(control, {{"acme", "ready"}});
+    Say(control, {{"certificate", {{"name", "game.example"}, {"attempts", renewals}}}});
+  }
+  return 9;
+}
+
+TEST_F(BoxTest, HasOneProcessForCertificatesAsLongAsNamesAreGiven) {
+  settings_.acme = TellOfACertificate;
+  settings_.acme_print = "game.example";
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    const auto pid_of_it = [](const json& found) -> json {
+      for (const json& process : found["processes"]) {
+        if (process["role"] == "acme" && process["state"] == "ready") return process["pid"];
+      }
+      return nullptr;
+    };
+    const json first = WaitForStatus([&](const json& found) {
+      return pid_of_it(found).is_number() && !found["certificates"].empty();
+    });
+    EXPECT_EQ(first["certificates"][0]["attempts"], 0);
+    EXPECT_FALSE(AskRenew(settings_.state, "other.example").ok());
+    EXPECT_TRUE(AskRenew(settings_.state, "game.example").ok());
+    (void)WaitForStatus(
+        [](const json& found) { return found["certificates"][0]["attempts"] == 1; });
+    ::kill(pid_of_it(first).get<int>(), SIGKILL);
+    const json second = WaitForStatus([&](const json& found) {
+      return pid_of_it(found).is_number() && pid_of_it(found) != pid_of_it(first);
+    });
+    EXPECT_TRUE(pid_of_it(second).is_number()) << "another has its place";
+    ::kill(::getppid(), SIGTERM);
+    return HasFailure() ? 9 : DrainWhenTold(heritage.control);
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(LogText(), HasSubstr("acme ["));
+  EXPECT_THAT(LogText(), Not(HasSubstr("did not drain")));
+  EXPECT_THAT(LogText(), Not(HasSubstr("has not ended in time")));
+}
+
 TEST_F(BoxTest, GivesWorkersTheirOrders) {
   Script("echo \"$@\" > \"$FOLDER/new\"; mv \"$FOLDER/new\" \"$FOLDER/orders\"; exec sleep 60");
   settings_.threads = 3;
