@@ -13,7 +13,7 @@
 namespace onebox::main {
 namespace {
 
-constexpr Duration kMetricsAgeMax = std::chrono::seconds(15);  // they come once a second
+constexpr Duration kMetricsAgeMax = std::chrono::seconds(15);  // they come every few
 
 }  // namespace
 
@@ -55,7 +55,7 @@ int RunBroker(const broker::Settings& settings,
   return 0;
 }
 
-std::string BrokerMetrics(const shm::SharedText& metrics, const Clock& clock) {
+std::string LiveMetrics(const shm::SharedText& metrics, const Clock& clock) {
   auto written = metrics.Read();
   if (!written || clock.Now() - written->at > kMetricsAgeMax) return {};
   return std::move(written->text);

@@ -22,7 +22,7 @@ int RunBroker(const broker::Settings& settings,
               shm::SharedText& metrics,
               supervise::BrokerHeritage heritage);
 
-// What it wrote last, in another process; empty where that is too old to be true.
-std::string BrokerMetrics(const shm::SharedText& metrics, const Clock& clock);
+// What a process wrote last, as another reads it; empty where that is too old to be true.
+std::string LiveMetrics(const shm::SharedText& metrics, const Clock& clock);
 
 }  // namespace onebox::main

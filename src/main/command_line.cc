@@ -290,6 +290,15 @@ JobsLine ReadJobsLine(std::span<const std::string> words, const std::string& fol
   return line;
 }
 
+CertificatesLine ReadCertificatesLine(std::span<const std::string> words,
+                                      const std::string& folder) {
+  CertificatesLine line;
+  Parser parser;
+  parser.AddWords(line.words);
+  ParseOfBox(parser, words, folder, line);
+  return line;
+}
+
 CheckLine ReadCheckLine(std::span<const std::string> words, const std::string& folder) {
   CheckLine line;
   Parser parser;

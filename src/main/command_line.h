@@ -60,6 +60,12 @@ struct JobsLine : StatusLine {
 };
 JobsLine ReadJobsLine(std::span<const std::string> words, const std::string& folder);
 
+struct CertificatesLine : StatusLine {
+  std::vector<std::string> words;
+};
+CertificatesLine ReadCertificatesLine(std::span<const std::string> words,
+                                      const std::string& folder);
+
 struct CheckLine {
   RunLine run;  // what of it bears upon which Python, and how many workers
   std::vector<std::string> paths;

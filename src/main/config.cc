@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "acme/base64url.h"
+#include "acme/name.h"
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/units.h"
@@ -16,6 +18,7 @@
 #include "main/python.h"
 #include "main/target.h"
 #include "main/upstreams.h"
+#include "main/version.h"
 #include "main/words.h"
 #include "os/file.h"
 #include "os/folder.h"
@@ -32,6 +35,7 @@ namespace {
 
 constexpr std::string_view kOff = "off";
 constexpr std::string_view kAll = "all";
+constexpr std::size_t kCaBytesMax = 8 << 20;
 
 // For bodies that memory does not hold, where the state folder is another user's: on disk, and open to
 // everybody. The files have no names there.
@@ -770,6 +774,61 @@ void CheckServers(const Values& values, const Settings& settings, Mistakes& mist
   }
 }
 
+bool IsOfAcme(std::string_view option) {
+  return option == "data" || option.starts_with("tls.auto");
+}
+
+void CheckNames(const std::vector<Element>& names, Mistakes& mistakes) {
+  std::vector<std::string> known;
+  for (const Element& element : names) {
+    const auto mistake = [&](std::string_view what) {
+      mistakes.push_back(fmt::format("{}: [tls] auto: {}", element.source, what));
+    };
+    auto name = acme::ParseName(element.text);
+    if (!name.ok()) {
+      mistake(name.error().message);
+    } else if (std::find(known.begin(), known.end(), name.value()) != known.end()) {
+      mistake(fmt::format("{} is there twice", name.value()));
+    } else {
+      known.push_back(std::move(name).value());
+    }
+  }
+  if (names.size() <= acme::kNamesMax) return;
+  mistakes.push_back(fmt::format("{}: [tls] auto: expected at most {} names, got {}",
+                                 names.front().source,
+                                 acme::kNamesMax,
+                                 names.size()));
+}
+
+void CheckAcme(const Values& values, const Settings& settings, Mistakes& mistakes) {
+  CheckNames(values.All("tls.auto"), mistakes);
+  const auto mistake = [&](std::string_view option, std::string_view what) {
+    mistakes.push_back(fmt::format("{}: {}", At(settings, option), what));
+  };
+  if (!values.Text("tls.auto_directory").starts_with("https://")) {
+    mistake("tls.auto_directory", "expected a URL that begins with https://");
+  }
+  const std::string email = values.Text("tls.auto_email");
+  const bool is_address =
+      email.find('@') != std::string::npos &&
+      std::all_of(email.begin(), email.end(), [](char c) { return c > ' ' && c != 0x7f; });
+  if (!email.empty() && !is_address) {
+    mistake("tls.auto_email", fmt::format("expected an address of mail, got \"{}\"", email));
+  }
+  if (const std::string file = values.Text("tls.auto_ca"); !file.empty()) {
+    const auto read = os::ReadFile(file, kCaBytesMax);
+    if (!read.ok()) mistake("tls.auto_ca", read.error().message);
+  }
+  const std::string kid = values.Text("tls.auto_eab_kid");
+  const std::string hmac = values.Text("tls.auto_eab_hmac");
+  if (kid.empty() != hmac.empty()) {
+    mistake(kid.empty() ? "tls.auto_eab_hmac" : "tls.auto_eab_kid",
+            "tls.auto_eab_kid and tls.auto_eab_hmac go together");
+  } else if (!hmac.empty() && acme::FromBase64Url(hmac).value_or("").empty()) {
+    mistake("tls.auto_eab_hmac", "expected base64url");
+  }
+}
+
 // What the app's side is told of tasks and jobs.
 os::Variables MakeTasksVariables(const Values& values) {
   os::Variables variables = {{"ONEBOX_DATA", values.Text("data")},
@@ -928,6 +987,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   CheckQueues(values.All("queue"), mistakes);
   CheckJobs(values.All("job"), mistakes);
   CheckServers(values, settings, mistakes);
+  CheckAcme(values, settings, mistakes);
   if (const auto user = MakeUser(values); !user.ok()) {
     const bool by_group = values.Text("app.user").empty();
     mistakes.push_back(fmt::format(
@@ -963,12 +1023,21 @@ std::string BrokerPrint(const Settings& settings) {
   return print;
 }
 
+std::string AcmePrint(const Settings& settings) {
+  std::string print;
+  for (const auto& [name, elements] : settings) {
+    if (IsOfAcme(name)) Print(print, name, elements);
+  }
+  return print;
+}
+
 std::string FrontPrint(const Settings& settings, const Config& config) {
   std::string print;
   for (const auto& [name, elements] : settings) {
     const bool others =
         std::find(kNotOfTheFront.begin(), kNotOfTheFront.end(), name) != kNotOfTheFront.end();
-    if (!others && !IsOfTheBroker(name)) Print(print, name, elements);
+    const bool of_acme = name.starts_with("tls.auto_");  // it has its names alone
+    if (!others && !of_acme && !IsOfTheBroker(name)) Print(print, name, elements);
   }
   for (const front::ErrorPage& page : config.front.error_pages)
     print += fmt::format("{}\n{}\n", page.status, page.body);
@@ -994,6 +1063,27 @@ cache::SecondSettings MakeSecond(const Values& values) {
     second.limits = second.limits || kind.text == "limits";
   }
   return second;
+}
+
+// REQUIRES: CheckAcme() had nothing to say.
+Result<acme::Settings> MakeAcme(const Values& values) {
+  acme::Settings made;
+  made.folder = values.Text("data") + "/acme";
+  for (const Element& name : values.All("tls.auto")) {
+    made.names.push_back(TRY(acme::ParseName(name.text)));
+  }
+  made.email = values.Text("tls.auto_email");
+  made.directory = values.Text("tls.auto_directory");
+  made.ca_file = values.Text("tls.auto_ca");
+  const std::string wish = values.Text("tls.auto_challenge");
+  for (const auto challenge : {acme::Challenge::kHttp01, acme::Challenge::kTlsAlpn01}) {
+    if (wish == "auto" || wish == acme::NameOf(challenge)) made.challenges.push_back(challenge);
+  }
+  const bool rsa = values.Text("tls.auto_key") == "rsa";
+  made.key = rsa ? acme::KeyKind::kRsa : acme::KeyKind::kEcdsa;
+  made.external = {values.Text("tls.auto_eab_kid"), values.Text("tls.auto_eab_hmac")};
+  made.agent = fmt::format("onebox/{}", kVersion);
+  return made;
 }
 
 }  // namespace
@@ -1067,6 +1157,7 @@ Result<Config> MakeConfig(const Settings& settings) {
     config.broker.jobs.push_back(MakeJob(job));
   }
   config.second = MakeSecond(values);
+  config.acme = TRY(MakeAcme(values));
   for (const Element& address : values.All("front.listen")) {
     config.listen.push_back(TRY(os::SocketAddress::Parse(WithoutScheme(address.text))));
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "acme/settings.h"
 #include "broker/settings.h"
 #include "cache/second_level.h"
 #include "front/settings.h"
@@ -49,6 +50,7 @@ struct Config {
   broker::Settings broker;
   os::Variables tasks_variables;  // that app and task workers are told by
   cache::SecondSettings second;   // of the cache
+  acme::Settings acme;            // without names nobody obtains any
   std::vector<os::SocketAddress> listen;
   std::optional<os::SocketAddress> admin;
   std::string error_log;
@@ -72,6 +74,9 @@ Result<Config> MakeConfig(const Settings& settings);
 
 // As FrontPrint(), of the broker.
 std::string BrokerPrint(const Settings& settings);
+
+// As FrontPrint(), of who obtains certificates.
+std::string AcmePrint(const Settings& settings);
 
 // Everything that the front is told, as text: where it is the same, so is the front.
 // `config` is made of `settings`, and has what the files hold that they name.

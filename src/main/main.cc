@@ -12,6 +12,7 @@
 
 #include "base/nearest.h"
 #include "main/cache_command.h"
+#include "main/certificates_command.h"
 #include "main/check_command.h"
 #include "main/jobs_command.h"
 #include "main/purge_command.h"
@@ -68,6 +69,7 @@ constexpr std::array kCommands = {
     Command{"purge", onebox::main::PurgeAnswers},
     Command{"tasks", onebox::main::ShowTasks},
     Command{"jobs", onebox::main::ShowJobs},
+    Command{"certificates", onebox::main::ShowCertificates},
     Command{"reference", ShowReference},
     Command{"version", ShowVersion},
     Command{"help", ShowHelp},

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "acme/settings.h"
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/nearest.h"
@@ -442,6 +443,24 @@ constexpr std::array kOptions = {
     .min = "0s", .max = "3650d", .found = "not sent"},
   Option{.name = "tls.hsts_subdomains", .kind = Kind::kBool, .standard = "false",
     .help = "Whether that holds for all names below the one that was asked."},
+  Option{.name = "tls.auto", .standard = "",
+    .help = "Names of hosts that certificates are obtained for and renewed (ACME), one for each; it agrees to the terms of the authority.",
+    .flag = "--tls-auto", .form = "NAME", .shape = Shape::kList, .found = "none"},
+  Option{.name = "tls.auto_email", .standard = "",
+    .help = "Address that the authority may write to.", .flag = "--tls-auto-email", .form = "ADDRESS", .found = "none"},
+  Option{.name = "tls.auto_directory", .standard = acme::kLetsEncrypt,
+    .help = "URL of the authority's ACME directory."},
+  Option{.name = "tls.auto_ca", .kind = Kind::kPath, .standard = "",
+    .help = "Certificates in PEM by which that server itself is checked, for an authority of your own.", .found = "those of the system"},
+  Option{.name = "tls.auto_challenge", .kind = Kind::kChoice, .standard = "auto",
+    .help = "How it is shown that a name is ours: by HTTP on port 80, or by TLS on port 443. auto: one, and the other where that has failed.",
+    .choices = "auto, http-01, tls-alpn-01"},
+  Option{.name = "tls.auto_key", .kind = Kind::kChoice, .standard = "ecdsa",
+    .help = "Keys of the certificates: ECDSA with P-256, or RSA with 2048 bits for very old clients.", .choices = "ecdsa, rsa"},
+  Option{.name = "tls.auto_eab_kid", .standard = "",
+    .help = "Name of the account with the authority that ours is bound to, where it wants that.", .found = "none"},
+  Option{.name = "tls.auto_eab_hmac", .standard = "",
+    .help = "Its key, in base64url as the authority shows it.", .found = "none"},
 
   Option{.name = "admin.listen", .kind = Kind::kAddress, .standard = "127.0.0.1:9000",
     .help = "Address of /metrics; keep it from the public.",

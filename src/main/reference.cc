@@ -24,6 +24,7 @@ constexpr std::string_view kHelp =
   onebox purge URL | --tag TAG      forget answers that the front keeps
   onebox tasks [show ID | ...]      look at its tasks; retry, cancel, purge, pause, resume
   onebox jobs [history | ...]       look at its jobs; run, pause, resume
+  onebox certificates [renew NAME]  look at those that it obtains; ask for another one now
   onebox reference options          every option, in Markdown; gunicorn: Gunicorn's settings;
                                     check: what onebox check finds
   onebox version                    the version

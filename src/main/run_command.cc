@@ -14,6 +14,7 @@
 #include "cache/second_level.h"
 #include "front/front.h"
 #include "front/router.h"
+#include "main/acme_role.h"
 #include "main/broker_role.h"
 #include "main/command_line.h"
 #include "main/config.h"
@@ -303,6 +304,8 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .broker_at_start = !config.broker.jobs.empty() || config.broker.outbox,
       .broker = {},
       .broker_print = {},
+      .acme = {},
+      .acme_print = {},
   };
   for (const char* name : kOfTheService) {
     box.environment.erase(name);
@@ -443,6 +446,7 @@ struct Place {
   telemetry::Metrics& metrics;
   cache::Cache& cache;
   shm::SharedText& broker_metrics;
+  shm::SharedText& acme_metrics;
   const std::vector<os::HandedOver>& handed_over;
   TicketSecrets& tickets;
 };
@@ -494,6 +498,16 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   }
   box.front_print = FrontPrint(decided.all.settings, decided.config);
   box.broker_print = BrokerPrint(decided.all.settings);
+  if (!decided.config.acme.names.empty()) {
+    box.acme_print = AcmePrint(decided.all.settings);
+    box.acme = [&place, config = decided.config](os::Fd control) {
+      return RunAcme(config.acme,
+                     {.path = config.error_log, .level = config.log_level},
+                     place.clock,
+                     place.acme_metrics,
+                     std::move(control));
+    };
+  }
   const plan::MachineFacts facts = ReadMachineFacts();
   const unsigned cores = facts.physical_cores > 0 ? facts.physical_cores : facts.logical_cores;
   if (decided.config.target.empty()) box.broker_at_start = false;
@@ -516,7 +530,10 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
         place.clock,
         place.metrics,
         place.cache,
-        [&place] { return BrokerMetrics(place.broker_metrics, place.clock); },
+        [&place] {
+          return LiveMetrics(place.broker_metrics, place.clock) +
+                 LiveMetrics(place.acme_metrics, place.clock);
+        },
         std::move(heritage));
   };
   return box;
@@ -594,9 +611,18 @@ Result<int> Serve(Decided decided,
   const Successor successor(caller, shared.memory().get());
   auto broker_metrics =
       TRY(shm::SharedText::Create("onebox-broker-metrics", kBrokerMetricsBytesMax));
+  auto acme_metrics = TRY(shm::SharedText::Create("onebox-acme-metrics", kAcmeMetricsBytesMax));
   TicketSecrets tickets(clock);
-  const Place place{
-      line, caller, python_side, clock, metrics, shared, broker_metrics, handed_over, tickets};
+  const Place place{line,
+                    caller,
+                    python_side,
+                    clock,
+                    metrics,
+                    shared,
+                    broker_metrics,
+                    acme_metrics,
+                    handed_over,
+                    tickets};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,
