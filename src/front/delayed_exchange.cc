@@ -29,6 +29,7 @@ void DelayedExchange::GoOn() {
   auto next = shard_.RouteAdmitted(responder_, head_bytes_, HeadAgain(), TakePassage());
   if (next == nullptr) return;  // it is answered
   next_ = std::move(next);
+  Hold(next_->TakePassage());  // who sends the answer asks us for it
   next_->TakeOver(*this);
   next_->Begin(nullptr);
   responder_.ArmTimer();
