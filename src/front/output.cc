@@ -98,8 +98,11 @@ void Output::Restart(Time now) {
 // As much as may leave, of what stands first.
 os::Moved Output::SendPart(Transport& transport, std::uint64_t bytes_max) {
   const std::string_view memory = std::string_view(memory_).substr(memory_begin_, bytes_max);
-  if (!memory.empty() || pieces_.pieces().empty()) return transport.Send(memory, {});
-  Piece piece = pieces_.pieces().front();
+  const auto pieces = pieces_.pieces();
+  const auto first = std::find_if(
+      pieces.begin(), pieces.end(), [](const Piece& one) { return !one.bytes.empty(); });
+  if (!memory.empty() || first == pieces.end()) return transport.Send(memory, {});
+  Piece piece = *first;
   piece.bytes = piece.bytes.substr(0, bytes_max);
   return transport.Send({}, {&piece, 1});
 }

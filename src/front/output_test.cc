@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -54,6 +55,37 @@ TEST_F(OutputTest, KeepsTheOrderFromMemoryThroughTheFile) {
   EXPECT_EQ(Arrived(output), bytes);
   EXPECT_EQ(output.sent(), bytes.size());
   EXPECT_EQ(budget_.used(), 0U);
+}
+
+// Memory, then pieces of which one is empty: a portion at a time, and nothing between.
+TEST_F(OutputTest, KeepsToItsPace) {
+  const std::string first = Pattern(3000), second = Pattern(5000);
+  Output output(budget_, {.memory_max = 1 << 20, .folder = folder_}, Time());
+  output.SetPace({.bytes_per_second = 8000, .after = 500}, Time());
+  ASSERT_TRUE(output.Append(first));
+  Body pieces;
+  for (const std::string_view bytes : {std::string_view(second).substr(0, 1700),
+                                       std::string_view(),
+                                       std::string_view(second).substr(1700)}) {
+    pieces.Append({.owner = nullptr, .bytes = bytes});
+  }
+  output.AppendPieces(std::move(pieces));
+  std::string arrived;
+  Time now{};
+  while (output.WriteTo(transport_, now) == Output::Wrote::kSome) {
+    std::string part(8000, ' ');
+    part.resize(static_cast<std::size_t>(::read(sockets_.theirs.get(), part.data(), part.size())));
+    EXPECT_LE(part.size(), arrived.empty() ? 1500U : 1000U);
+    arrived += part;
+    ASSERT_GT(output.ready(), now);
+    EXPECT_EQ(output.WriteTo(transport_, now), Output::Wrote::kSome) << "it is not time yet";
+    now = output.ready();
+  }
+  const Duration least = std::chrono::microseconds(812'500);  // of 6500 bytes
+  EXPECT_GE(now, Time(least));
+  EXPECT_LE(now, Time(least + std::chrono::milliseconds(125)));
+  EXPECT_EQ(output.pending(), 0U);
+  EXPECT_EQ(arrived + Arrived(output), first + second);
 }
 
 TEST_F(OutputTest, HoldsNoMoreThanWaitsOfAStreamThatIsNeverQuiteSent) {
