@@ -379,7 +379,7 @@ constexpr std::array kOptions = {
     .help = "Folder for the files of bodies that memory does not hold.", .found = "the state folder"},
   Option{.name = "front.error_pages", .kind = Kind::kPath, .standard = "",
     .help = "Files that are sent for answers of Onebox's own, by status: { 503 = \"busy.html\" }. At most 64 KiB each.",
-    .shape = Shape::kMap, .found = "a line of text", .keys = "404, 413, 431, 500, 502, 503, 504"},
+    .shape = Shape::kMap, .found = "a line of text", .keys = "403, 404, 413, 429, 431, 500, 502, 503, 504"},
   Option{.name = "front.static_memory_max", .kind = Kind::kBytes, .standard = "64 MiB",
     .help = "Memory for cached static files, all together.", .min = "0", .max = "1 TiB"},
   Option{.name = "front.static_file_memory_max", .kind = Kind::kBytes, .standard = "256 KiB",
