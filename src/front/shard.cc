@@ -183,7 +183,7 @@ void Shard::WarnOfProxyHeader(const Peer& peer, std::string_view why) {
   if (now() - proxy_headers_told_ < RefusalReport::kPause) return;
   proxy_headers_told_ = now();
   log().Warning(
-      "{} connections without a right PROXY header since the last such line, one from {}: {}",
+      "connections without a right PROXY header: {} since the last such line, one from {}: {}",
       std::exchange(proxy_headers_wrong_, 0),
       peer.address ? http::FormatAddress(*peer.address) : "a unix socket",
       why);

@@ -242,7 +242,7 @@ def test_the_proxy_protocol_names_the_client(serve_client):
     for wrong in (b"GET / HTTP/1.1\r\nHost: test\r\n\r\n", LINE[:20], BLOCK[:14] + b"\xff\xff"):
         with server.connect() as connection:
             assert connection.send(wrong).is_closed()
-    server.wait_for_line(r"connections without a right PROXY header .* 127\.0\.0\.1: there is none")
+    server.wait_for_line(r"connections without a right PROXY header: .* 127\.0\.0\.1: there is none")
     assert server.metrics()['onebox_limits_total{limit="proxy_header"}'] == 3
     server.connect().close()  # who looks whether somebody listens is no mistake
 
