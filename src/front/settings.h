@@ -16,9 +16,9 @@
 #include "limits/access_list.h"
 #include "limits/gate.h"
 #include "limits/pacer.h"
+#include "tls/server_context.h"
 #include "upstream/settings.h"
 #include "webcache/rules.h"
-#include "tls/server_context.h"
 
 namespace onebox::front {
 
@@ -150,7 +150,7 @@ struct Settings {
 
   std::vector<limits::LimitRule> limits;  // of all routes
   limits::AccessList access;              // which clients may come in at all
-  std::vector<bool> secure;  // of the listeners, in their order: which speak TLS
+  std::vector<bool> secure;               // of the listeners, in their order: which speak TLS
   TlsSettings tls;
 
   std::uint32_t queue_max = 2048;  // streams that wait for the app, of all routes; above it 503
