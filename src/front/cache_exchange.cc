@@ -45,7 +45,7 @@ void CacheExchange::Begin(const http::RequestHead*) {
   }
   FetchPlan plan = plan_;  // ours goes on: the key is that of the answer
   plan_.flight = nullptr;
-  if (!shard_.responses().Start(std::move(plan), this, responder_, rules_)) Pass("head");
+  if (!shard_.responses().Start(std::move(plan), this, responder_.peer(), rules_)) Pass("head");
 }
 
 void CacheExchange::OnLanded(const webcache::Flight& flight) {
@@ -93,17 +93,30 @@ void CacheExchange::BeginToPass() {
   passed_->Begin(&head);
 }
 
+// The fetch asks by GET, whatever the client did.
 void CacheExchange::Forward(const AnswerHead& head, std::string_view body, Last last) {
   step_ = Step::kAnswering;
   status_ = head.status;
-  answer_bytes_ += body.size();
   if (shard_.LogsAnswerFields()) answer_fields_ = head.fields;
-  responder_.SendHead(head, body, last);
+  AnswerHead sent = head;
+  if (responder_.answers_head()) {
+    sent.framing = Framing::kNone;
+    body = {};
+  }
+  answer_bytes_ += body.size();
+  responder_.SendHead(sent, body, last);
 }
 
 void CacheExchange::ForwardBody(std::string_view body, Last last) {
+  if (responder_.answers_head()) return;
   answer_bytes_ += body.size();
   responder_.Send(body, last);
+}
+
+void CacheExchange::ForwardFile(os::Fd file, std::uint64_t offset, std::uint64_t size) {
+  if (responder_.answers_head()) return;
+  answer_bytes_ += size;
+  responder_.SendFile(std::move(file), offset, size);
 }
 
 void CacheExchange::ForwardEnd() {

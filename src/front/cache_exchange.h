@@ -41,6 +41,7 @@ class CacheExchange final : public Exchange {
   Responder& responder() { return responder_; }
   void Forward(const AnswerHead& head, std::string_view body, Last last);
   void ForwardBody(std::string_view body, Last last);
+  void ForwardFile(os::Fd file, std::uint64_t offset, std::uint64_t size);
   void ForwardEnd();
   void ForwardAbort();
   void Answer(const webcache::AnswerRef& answer, const http::CacheStatus& status);

@@ -65,13 +65,13 @@ CacheFetch::CacheFetch(Shard& shard,
                        ResponseCache& cache,
                        FetchPlan plan,
                        CacheExchange* client,
-                       const Responder& asker,
+                       const Peer& peer,
                        const RouteRules& rules)
     : shard_(shard),
       cache_(cache),
       plan_(std::move(plan)),
       client_(client),
-      peer_(asker.peer()),
+      peer_(peer),
       rules_(rules),
       began_(shard.now()),
       share_(shard.budget()),
@@ -341,7 +341,7 @@ void CacheFetch::SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size)
   if (step_ == Step::kAsking || step_ == Step::kDone) return;
   if (step_ == Step::kForwarding && client_ != nullptr) {
     bytes_ += size;
-    return client_->responder().SendFile(std::move(file), offset, size);
+    return client_->ForwardFile(std::move(file), offset, size);
   }
   const auto bytes = os::ReadAt(file, size, offset);
   if (!bytes.ok() || bytes.value().size() != size) return Abort();

@@ -21,12 +21,12 @@ class Exchange;
 // and the answer is of use anyway.
 class CacheFetch final : public Responder, public event::Timer {
  public:
-  // `client`: who leads; null: nobody, it renews what is kept. `asker` says whose address the app sees.
+  // `client`: who leads; null: nobody, it renews what is kept. `peer`: whose address the app sees.
   CacheFetch(Shard& shard,
              ResponseCache& cache,
              FetchPlan plan,
              CacheExchange* client,
-             const Responder& asker,
+             const Peer& peer,
              const RouteRules& rules);
   ~CacheFetch() override;
 

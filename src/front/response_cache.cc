@@ -109,13 +109,14 @@ std::unique_ptr<Exchange> ResponseCache::Ask(Responder& responder,
     plan = PlanFor(head, kept);
     plan.flight = shared_.flights.Lead(plan.key.text(), plan.hash);
   }
-  const std::string id = shard_.RequestIdFor(responder.peer(), head);
+  const Peer peer = responder.peer();  // the answer ends who owns it
+  const std::string id = shard_.RequestIdFor(peer, head);
   Send({responder, bytes, head, id, shard_.now()},
        question_.key(),
        kept,
        {.ttl = SecondsOf(kept->lifetime().fresh - age)});
   // Last: it uses what the head was parsed into.
-  if (plan.flight != nullptr) Start(std::move(plan), nullptr, responder, rules);
+  if (plan.flight != nullptr) Start(std::move(plan), nullptr, peer, rules);
   return nullptr;
 }
 
@@ -336,10 +337,10 @@ void ResponseCache::Send(const Asker& asker,
 
 bool ResponseCache::Start(FetchPlan plan,
                           CacheExchange* client,
-                          const Responder& asker,
+                          const Peer& peer,
                           const RouteRules& rules) {
   fetches_.push_back(
-      std::make_unique<CacheFetch>(shard_, *this, std::move(plan), client, asker, rules));
+      std::make_unique<CacheFetch>(shard_, *this, std::move(plan), client, peer, rules));
   return fetches_.back()->Begin();
 }
 

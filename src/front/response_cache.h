@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "front/peer.h"
 #include "front/settings.h"
 #include "http/cache_status.h"
 #include "http/coding.h"
@@ -100,10 +101,7 @@ class ResponseCache {
             const webcache::AnswerRef& answer,
             const http::CacheStatus& status);
   // False where it could not begin: the client is to be answered as if there were no cache.
-  bool Start(FetchPlan plan,
-             CacheExchange* client,
-             const Responder& asker,
-             const RouteRules& rules);
+  bool Start(FetchPlan plan, CacheExchange* client, const Peer& peer, const RouteRules& rules);
   void Land(FetchPlan& plan, webcache::Landed landed, const webcache::AnswerRef& answer);
   void Wait(const webcache::Flight& flight, CacheExchange& exchange);
   void StopWaiting(const webcache::Flight& flight, CacheExchange& exchange);

@@ -186,6 +186,15 @@ def test_conditions_ranges_and_head_are_answered_from_what_is_kept(server):
     assert "hit" in head["Cache-Status"]
 
 
+def test_head_has_no_body_where_the_new_answer_is_not_kept(server):
+    path = path_below("headers")
+    server.get(path, say("Cache-Control: max-age=60", "Age: 60", 'ETag: "a"'))
+    with server.connect() as connection:
+        head = connection.request("HEAD", path, say("Cache-Control: no-store")).response("HEAD")
+        assert head.status == 200 and "detail=no_store" in head["Cache-Status"]
+        assert connection.get(path, say("Cache-Control: no-store")).body.startswith(b"run ")
+
+
 def test_what_is_kept_is_compressed_once_for_each_coding(server):
     path = path_below("ttl")
     ask = ("X-Body: words-and-", "X-Times: 500", say('ETag: "a"'))
