@@ -8,6 +8,9 @@ namespace {
 TEST(ParseNews, ReadsWhatTheFrontSays) {
   EXPECT_EQ(ParseNews(R"({"front":"ready"})")->kind, News::Kind::kReady);
   EXPECT_EQ(ParseNews(R"({"front":"alive"})")->kind, News::Kind::kAlive);
+  EXPECT_EQ(ParseNews(R"({"front":"alive","upstreams":[{"server":"http://a"}]})")->upstreams,
+            R"([{"server":"http://a"}])");
+  EXPECT_EQ(ParseNews(R"({"front":"alive","upstreams":5})")->upstreams, "");
   EXPECT_EQ(ParseNews(R"({"broker":"ready"})")->kind, News::Kind::kReady);
   EXPECT_EQ(ParseNews(R"({"tasks":true})")->kind, News::Kind::kTasksWanted);
 

@@ -243,14 +243,16 @@ std::string DescribeStatus(const std::string& status) {
   const std::string reason = Text(At(workers, "reason"));
   const auto limit = Number(At(workers, "concurrency"));
   const bool limited = limit < Number(At(workers, "ready")) * Number(At(workers, "threads"));
-  text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy{}{}\n",
-                      Number(At(workers, "ready")),
-                      Number(At(workers, "total")),
-                      Number(At(workers, "threads")),
-                      Text(At(workers, "units")),
-                      Number(At(workers, "busy")),
-                      limited ? fmt::format(" of at most {}", limit) : "",
-                      reason.empty() ? "" : fmt::format(" ({})", reason));
+  if (!target.empty()) {
+    text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy{}{}\n",
+                        Number(At(workers, "ready")),
+                        Number(At(workers, "total")),
+                        Number(At(workers, "threads")),
+                        Text(At(workers, "units")),
+                        Number(At(workers, "busy")),
+                        limited ? fmt::format(" of at most {}", limit) : "",
+                        reason.empty() ? "" : fmt::format(" ({})", reason));
+  }
   for (const json& certificate : At(box, "certificates")) {
     text += DescribeCertificate(certificate);
   }

@@ -40,6 +40,17 @@ TEST(DescribeStatus, SaysWhyAnswersWereNotKept) {
       << text;
 }
 
+TEST(DescribeStatus, ShowsTheServersThatAnswerInTheAppsPlace) {
+  const std::string text = DescribeStatus(R"({"target":"","upstreams":[
+    {"upstream":"shop","server":"http://10.0.0.2:8000","state":"paused","outstanding":1,
+     "answers":200,"failures":3,"wait_us":950}]})");
+  EXPECT_EQ(text.find("  app "), text.npos) << text;
+  EXPECT_NE(text.find("  shop         http://10.0.0.2:8000             paused       1        200"
+                      "         3     950 us\n"),
+            text.npos)
+      << text;
+}
+
 TEST(DescribeStatus, DoesNotTrustWhatItIsGiven) {
   for (const char* text : {"",
                            "null",

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from onebox import Onebox, onebox
-from upstreams import Process, Server, gunicorn
+from upstreams import Process, Server, certificate, gunicorn
 from wire import Closed, until
 
 TABLE = """
@@ -285,6 +285,25 @@ def test_boxes_may_stand_behind_a_box(serve):
         assert (seen["REMOTE_ADDR"], seen["HTTP_HOST"]) == ("203.0.113.7", "shop.example")
         assert answer["X-Request-ID"] == seen["HTTP_X_REQUEST_ID"] == "abc-123"
     assert all(box.metric("onebox_requests_by_class_total") > 0 for box in boxes)
+
+
+def test_an_https_server_must_be_who_it_says(serve, tmp_path):
+    path = certificate(tmp_path)
+    with Server("one", certificate=path) as one:
+        toml = "".join([
+            upstream("known", one.url, tls={"ca": f"{tmp_path}/cert.pem"}), route("/known/*", "known"),
+            upstream("other", one.url, tls={"ca": f"{tmp_path}/cert.pem", "name": "shop.internal"}),
+            route("/other/*", "other"), upstream("any", one.url, tls={"verify": False})])
+        box = serve(toml='[app]\nproxy = ["any"]\n' + toml + route("/unknown/*", one.url),
+                    workers=None, threads=None)
+        with box.connect() as connection:
+            for path in ("/known/", "/", "/bytes/200000", "/chunks/200000"):
+                assert connection.get(path).status == 200
+        body = b"z" * 300_000
+        assert json.loads(box.ask("PUT", "/known/x", body=body).body)["body"] == body.decode()
+        for path in ("/other/", "/unknown/"):
+            answer = box.get(path)
+            assert answer.status == 502 and b"over TLS" in answer.body
 
 
 def test_a_reload_changes_the_servers(serve):

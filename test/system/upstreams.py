@@ -13,6 +13,7 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,8 +24,12 @@ from wire import Connection, until
 class Server:
     """Of threads: one for each connection. `requests` has what came, in order."""
 
-    def __init__(self, name="one", address=("127.0.0.1", 0)):
+    def __init__(self, name="one", address=("127.0.0.1", 0), certificate=None):
         self.name, self.requests, self.connections = name, [], 0
+        self.tls = None
+        if certificate:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(certificate)
         self.released = threading.Event()
         self.family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
         self.address = address
@@ -50,6 +55,8 @@ class Server:
         self.thread.start()
 
     def stop(self):
+        if self.ends:
+            return
         self.ends = True
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -64,7 +71,7 @@ class Server:
     def url(self):
         if self.family == socket.AF_UNIX:
             return f"unix:{self.address}"
-        return f"http://127.0.0.1:{self.address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.address[1]}"
 
     def accept(self):
         while not self.ends:
@@ -77,6 +84,11 @@ class Server:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
+        if self.tls:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection:
             reader = connection.makefile("rb")
             try:
@@ -170,6 +182,17 @@ class Process:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+def certificate(folder, name="IP:127.0.0.1"):
+    """A file with a key and a certificate that vouches for itself."""
+    path = f"{folder}/server.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", path, "-out", f"{folder}/cert.pem", "-days", "2", "-subj", "/CN=test",
+                    "-addext", f"subjectAltName={name}"], check=True, capture_output=True)
+    with open(path, "a") as both, open(f"{folder}/cert.pem") as cert:
+        both.write(cert.read())
+    return path
 
 
 def gunicorn(folder, app="hello:app"):
