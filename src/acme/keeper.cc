@@ -28,11 +28,18 @@ json TimeText(WallTime time) {
                      fields.tm_sec);
 }
 
+// For people: two of a unit or more.
 std::string Rounded(Duration duration) {
-  const auto whole = duration < std::chrono::hours(1)
-                         ? std::chrono::ceil<seconds>(duration)
-                         : seconds(std::chrono::ceil<std::chrono::minutes>(duration));
-  return FormatDuration(whole);
+  using Days = std::chrono::duration<std::int64_t, std::ratio<86400>>;
+  if (duration < std::chrono::minutes(2))
+    return FormatDuration(std::chrono::ceil<seconds>(duration));
+  if (duration < std::chrono::hours(2)) {
+    return FormatDuration(std::chrono::ceil<std::chrono::minutes>(duration));
+  }
+  if (duration < std::chrono::hours(48)) {
+    return FormatDuration(std::chrono::ceil<std::chrono::hours>(duration));
+  }
+  return FormatDuration(std::chrono::ceil<Days>(duration));
 }
 
 // What an authority says where it has looked at a name and did not find us (RFC 8555 section 6.7); and that it does not

@@ -36,7 +36,7 @@ std::string DescribeCertificate(const json& one) {
                         Text(At(certificate, "not_after")));
   }
   if (error.empty()) return text + '\n';
-  return text + fmt::format("; {} failures, the next attempt at {}: {}\n",
+  return text + fmt::format("; failures in a row: {}, the next attempt at {}: {}\n",
                             Number(At(one, "failures")),
                             Text(At(one, "next_attempt")),
                             error);
