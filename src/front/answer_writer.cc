@@ -93,9 +93,9 @@ bool AnswerWriter::KnowsItAsWeak(std::string_view etag) const {
 }
 
 // The app's fields and ours; false where one of them is none.
-bool AnswerWriter::AppendFields(std::string& out,
-                                const channel::ResponseHead& head,
-                                Negotiated negotiated) {
+bool AnswerWriter::WriteFields(std::string& out,
+                               const channel::ResponseHead& head,
+                               Negotiated negotiated) {
   bool date = false, server = false;
   bool vary = !negotiated.may_be_coded || VariesByEncoding(head);
   for (const channel::Field& field : head.fields) {
@@ -168,7 +168,7 @@ bool AnswerWriter::Begin(const channel::ResponseHead& head,
   // What stands for a 200 has the Vary that it would have (RFC 9110 15.3.7, 15.4.5).
   const bool stands_for_200 =
       shard_.settings().compression.enabled && (head.status == 304 || head.status == 206);
-  if (!AppendFields(
+  if (!WriteFields(
           fields, head, {.may_be_coded = candidate || stands_for_200, .is_coded = coded})) {
     return false;
   }
@@ -192,7 +192,6 @@ bool AnswerWriter::Begin(const channel::ResponseHead& head,
   }
   if (length_known) http::AppendField(fields, "Content-Length", left_);
   framing_ = bodiless ? Framing::kNone : length_known ? Framing::kLength : Framing::kUntilEnd;
-  if (shard_.LogsAnswerFields()) answer_fields_ = fields;
   const bool last = end == channel::End::kComplete;
   if (bodiless) {
     body = {};
@@ -202,12 +201,13 @@ bool AnswerWriter::Begin(const channel::ResponseHead& head,
     body = Cut(body);
   }
   const bool reason = !head.reason.empty() && http::IsValidFieldValue(head.reason);
-  responder_.SendHead({.status = head.status,
-                       .reason = reason ? head.reason : std::string_view(),
-                       .fields = fields,
-                       .framing = framing_},
-                      body,
-                      last ? Last::kYes : Last::kNo);
+  const AnswerHead answer{.status = head.status,
+                          .reason = reason ? head.reason : std::string_view(),
+                          .fields = fields,
+                          .framing = framing_,
+                          .rules = request_.rules};
+  if (shard_.LogsAnswerFields()) AppendFields(answer_fields_, answer, responder_.peer());
+  responder_.SendHead(answer, body, last ? Last::kYes : Last::kNo);
   return true;
 }
 

@@ -25,6 +25,7 @@ class AnswerWriter {
     std::string_view id;
     http::Method method;
     const std::string& more_fields;  // whole lines that go with the answer
+    const HeaderRules* rules;        // of its answer
   };
   // `fields` is where those that were sent are copied to, if the access log shows some.
   AnswerWriter(Shard& shard,
@@ -55,7 +56,7 @@ class AnswerWriter {
   };
   bool WantsCompression(const channel::ResponseHead& head, std::string_view body) const;
   bool KnowsItAsWeak(std::string_view etag) const;
-  bool AppendFields(std::string& out, const channel::ResponseHead& head, Negotiated negotiated);
+  bool WriteFields(std::string& out, const channel::ResponseHead& head, Negotiated negotiated);
   void Compress(std::string_view bytes, bool last, std::string& out);
   std::string_view Coded(std::string_view bytes, bool last);
   std::string_view Cut(std::string_view bytes);

@@ -10,6 +10,7 @@
 #include "front/shard.h"
 #include "http/forwarded.h"
 #include "http/path.h"
+#include "http/response_head.h"
 #include "http/upstream_request.h"
 
 namespace onebox::front {
@@ -52,7 +53,11 @@ AppExchange::AppExchange(Responder& responder,
                          const http::RequestHead& head,
                          const RouteRules& rules)
     : Exchange(responder, shard, bytes, head, rules),
-      writer_(shard, responder, head, {head_bytes_, id_, method_, more_fields_}, answer_fields_),
+      writer_(shard,
+              responder,
+              head,
+              {head_bytes_, id_, method_, more_fields_, &rules.headers},
+              answer_fields_),
       has_framing_(head.framing != http::Framing::kNone),
       minor_version_(head.minor_version),
       trusted_(shard.Trusts(responder.peer())) {
@@ -128,7 +133,16 @@ void AppExchange::Begin(const http::RequestHead* head) {
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
   }
+  SendEarlyHints();
   Enter(Dispatch::Position::kBack);
+}
+
+// RFC 8297. Clients of HTTP/1.1 are known that take an interim answer for the answer.
+void AppExchange::SendEarlyHints() {
+  if (rules_.early_hints.empty() || method_ != http::Method::kGet) return;
+  const Protocol protocol = responder_.protocol();
+  if (protocol == Protocol::kHttp11 && !shard_.settings().early_hints_http1) return;
+  if (protocol != Protocol::kHttp10) responder_.SendInterim(103, rules_.early_hints);
 }
 
 void AppExchange::Enter(Dispatch::Position position) {
@@ -197,12 +211,12 @@ Time AppExchange::deadline() const {
   if (step_ == Step::kWaiting) {
     return std::min(deadline_, entered_ + rules_.queue_timeout);
   }
-  return step_ == Step::kRunning ? deadline_ : Time::max();
+  return step_ == Step::kRunning || instead_ != nullptr ? deadline_ : Time::max();
 }
 
 void AppExchange::OnDeadline(Time now) {
   if (step_ == Step::kWaiting) return RefuseToWait(Dispatch::Entered::kQueued);
-  if (step_ != Step::kRunning) return;
+  if (step_ != Step::kRunning && instead_ == nullptr) return;
   shard_.lane().Add(Limit::kRequestTimeout);
   shard_.log().Warning("request {} \"{}\": no answer from the app within {} ms (worker {})",
                        id_,
@@ -250,9 +264,13 @@ void AppExchange::OnLost(Lost lost) {
 
 void AppExchange::FailBroken() {
   const BrokenApp& broken = *shard_.broken();
-  EndWith(
-      {.status = 500, .id = id_, .fields = broken.fields, .head = head_bytes_, .broken = &broken},
-      EndStep::kWait);
+  EndWith({.status = 500,
+           .id = id_,
+           .fields = broken.fields,
+           .head = head_bytes_,
+           .broken = &broken,
+           .rules = &rules_},
+          EndStep::kWait);
 }
 
 void AppExchange::Leave(int status) {
@@ -270,9 +288,10 @@ void AppExchange::OnHead(const channel::ResponseHead& head,
         "request {} \"{}\": the worker sent status {}", id_, request_line(), head.status);
     return Fail(502, EndStep::kRun, "the app's answer was not valid");
   }
+  unacknowledged_ += body.size();
+  if (TakeFileField(head, end)) return;
   step_ = Step::kAnswering;
   status_ = head.status;
-  unacknowledged_ += body.size();
   shard_.InvalidateIfChanged(responder_, head_bytes_, method_, status_);
   if (!writer_.Begin(head, body, end)) {
     shard_.log().Error(
@@ -280,6 +299,82 @@ void AppExchange::OnHead(const channel::ResponseHead& head,
     return Fail(502, EndStep::kRun, "the app's answer was not valid");
   }
   GoOn(end);
+}
+
+// Whether the app asks for a file in the place of its answer. It is sent when the app has ended.
+bool AppExchange::TakeFileField(const channel::ResponseHead& head, channel::End end) {
+  const channel::Field* const field = FindFileField(head);
+  const auto& folders = shard_.settings().protected_folders;
+  // A proxy in front of us may be who is asked.
+  if (field == nullptr || (folders.empty() && trusted_)) return false;
+  const auto file = LocateFile(folders, *field);
+  if (!file) {
+    RefuseFile(*field);
+    return true;
+  }
+  auto instead = std::make_unique<Instead>();
+  instead->answer = shard_.files().AnswerForApp(HeadAgain(), *file->files, file->name);
+  auto fields = FieldsWithFile(head, instead->answer);
+  if (!fields) {
+    shard_.log().Error(
+        "request {} \"{}\": the worker sent a header field that is none", id_, request_line());
+    Fail(502, EndStep::kRun, "the app's answer was not valid");
+    return true;
+  }
+  if (instead->answer.status == 404) {
+    shard_.log().Warning(
+        "request {} \"{}\": the app lets a file be sent that is not there: {} in {}",
+        id_,
+        request_line(),
+        file->name,
+        file->files->folder);
+  }
+  instead->fields = *std::move(fields);
+  instead_ = std::move(instead);
+  step_ = Step::kAnswering;
+  GoOn(end);
+  return true;
+}
+
+void AppExchange::RefuseFile(const channel::Field& field) {
+  shard_.log().Error(
+      "request {} \"{}\": the app asks by {} for a file that is in no folder of "
+      "front.protected: {}",
+      id_,
+      request_line(),
+      field.name,
+      field.value);
+  Fail(502, EndStep::kRun, "the app's answer was not valid");
+}
+
+// Whole: the app has ended, and who waits for the client are the file's pieces alone.
+void AppExchange::SendProtected() {
+  const std::unique_ptr<Instead> instead = std::move(instead_);
+  StaticAnswer& answer = instead->answer;
+  if (answer.status >= 400) {
+    return EndWith({.status = answer.status,
+                    .id = id_,
+                    .fields = answer.fields,
+                    .head = head_bytes_,
+                    .rules = &rules_},
+                   EndStep::kWrite);
+  }
+  std::string& fields = instead->fields;
+  fields += more_fields_;
+  shard_.AppendOurs(fields, id_);
+  const bool bodiless = answer.body.empty() &&
+                        (method_ == http::Method::kHead || !http::StatusHasBody(answer.status));
+  const AnswerHead head{.status = answer.status,
+                        .fields = fields,
+                        .framing = bodiless ? Framing::kNone : Framing::kLength,
+                        .rules = &rules_.headers};
+  status_ = answer.status;
+  answer_bytes_ = answer.body.size();
+  step_ = Step::kDone;
+  if (shard_.LogsAnswerFields()) AppendFields(answer_fields_, head, responder_.peer());
+  responder_.SendPieces(head, std::move(answer.body));
+  Record(EndStep::kWrite);
+  responder_.Finish();
 }
 
 // A file is the last of a body in this release; a worker that sends more is broken.
@@ -293,13 +388,14 @@ bool AppExchange::FileIsLast() {
 void AppExchange::OnBody(std::string_view bytes, channel::End end) {
   if (step_ != Step::kAnswering || !FileIsLast()) return;
   unacknowledged_ += bytes.size();
-  writer_.Append(bytes, end);
+  if (instead_ == nullptr) writer_.Append(bytes, end);
   GoOn(end);
 }
 
 void AppExchange::OnFile(os::Fd file, std::uint64_t offset, std::uint64_t size, channel::End end) {
   if (step_ != Step::kAnswering || !FileIsLast()) return;
   unacknowledged_ += size;
+  if (instead_ != nullptr) return GoOn(end);
   writer_.AppendFile(std::move(file), offset, size, end);
   if (!writer_.has_file()) return GoOn(end);
   file_end_ = end;
@@ -325,7 +421,7 @@ void AppExchange::OnEnd(channel::End end) {
     return Fail(500, EndStep::kRun, "the app failed");
   }
   if (step_ != Step::kAnswering || !FileIsLast()) return;
-  if (end == channel::End::kComplete) writer_.Append({}, end);
+  if (end == channel::End::kComplete && instead_ == nullptr) writer_.Append({}, end);
   GoOn(end);
 }
 
@@ -335,6 +431,10 @@ void AppExchange::GoOn(channel::End end) {
   answer_bytes_ = writer_.body_bytes();
   if (end == channel::End::kNotYet) return Acknowledge();
   channel_ = nullptr;  // the channel frees the slot itself
+  if (instead_ != nullptr) {
+    return end == channel::End::kBrokenOff ? Fail(500, EndStep::kRun, "the app failed")
+                                           : SendProtected();
+  }
   step_ = Step::kDone;
   Record(EndStep::kWrite);
   if (end == channel::End::kBrokenOff || writer_.IsShort()) return responder_.Abort();

@@ -2,6 +2,7 @@
 // One request to the app and its answer: wait, run, write.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "front/answer_writer.h"
 #include "front/dispatch.h"
 #include "front/exchange.h"
+#include "front/protected_file.h"
 #include "os/fd.h"
 
 namespace onebox::front {
@@ -55,10 +57,14 @@ class AppExchange final : public Exchange, public Ticket {
   void Describe(Ended& ended) const override;
 
   void Encode(const http::RequestHead& head);
+  void SendEarlyHints();
   void Enter(Dispatch::Position position);
   void FailBroken();
   void RefuseToWait(Dispatch::Entered refused);
   void LeaveApp(channel::CancelReason reason);
+  bool TakeFileField(const channel::ResponseHead& head, channel::End end);
+  void RefuseFile(const channel::Field& field);
+  void SendProtected();
   void SendFileParts();
   bool FileIsLast();
   void GoOn(channel::End end);
@@ -76,6 +82,12 @@ class AppExchange final : public Exchange, public Ticket {
   Time deadline_ = Time::max();  // of the app, from the moment when the request is whole
   std::uint64_t unacknowledged_ = 0;
   channel::End file_end_ = channel::End::kNotYet;  // what follows the file
+  // The file that goes in the answer's place when the app has ended, and what the app said of it.
+  struct Instead {
+    StaticAnswer answer;
+    std::string fields;
+  };
+  std::unique_ptr<Instead> instead_;
   std::int32_t worker_pid_ = 0;
   std::uint8_t workers_lost_ = 0;  // that died with it
   const bool has_framing_;         // the request says how long its body is

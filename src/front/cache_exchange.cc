@@ -72,7 +72,8 @@ void CacheExchange::Answer(const webcache::AnswerRef& answer, const http::CacheS
   step_ = Step::kDone;
   status_ = answer->status();
   const http::RequestHead& head = HeadAgain();
-  shard_.responses().Send({responder_, head_bytes_, head, id_, began_}, plan_.key, answer, status);
+  shard_.responses().Send(
+      {responder_, head_bytes_, head, id_, began_, rules_}, plan_.key, answer, status);
 }
 
 // Not at once: who calls may be in the middle of an answer from the channel that this would write to.
@@ -97,14 +98,15 @@ void CacheExchange::BeginToPass() {
 void CacheExchange::Forward(const AnswerHead& head, std::string_view body, Last last) {
   step_ = Step::kAnswering;
   status_ = head.status;
-  if (shard_.LogsAnswerFields()) answer_fields_ = head.fields;
-  AnswerHead sent = head;
+  AnswerHead ours = head;
+  ours.rules = &rules_.headers;
   if (responder_.answers_head()) {
-    sent.framing = Framing::kNone;
+    ours.framing = Framing::kNone;
     body = {};
   }
   answer_bytes_ += body.size();
-  responder_.SendHead(sent, body, last);
+  if (shard_.LogsAnswerFields()) AppendFields(answer_fields_, ours, responder_.peer());
+  responder_.SendHead(ours, body, last);
 }
 
 void CacheExchange::ForwardBody(std::string_view body, Last last) {

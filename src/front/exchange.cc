@@ -113,9 +113,13 @@ void Exchange::OnBodyTimeout() {
 // --- the end
 
 void Exchange::Fail(int status, EndStep step, std::string_view why) {
-  EndWith(
-      {.status = status, .why = why, .id = id_, .retry_after = retry_after_, .head = head_bytes_},
-      step);
+  EndWith({.status = status,
+           .why = why,
+           .id = id_,
+           .retry_after = retry_after_,
+           .head = head_bytes_,
+           .rules = &rules_},
+          step);
 }
 
 void Exchange::EndWith(const OwnAnswer& answer, EndStep step) {

@@ -29,11 +29,11 @@ StaticFile* FileCache::Find(std::string_view path) {
 }
 
 StaticFile& FileCache::Add(std::unique_ptr<StaticFile> file) {
-  Erase(file->path);
+  Erase(file->key);
   const Charge charge = ChargeOf(*file);
   slots_.push_back({.file = std::move(file), .charge = charge});
   const auto slot = std::prev(slots_.end());
-  index_.emplace(slot->file->path, slot);
+  index_.emplace(slot->file->key, slot);
   front::Add(charge_, charge);
   return *slot->file;
 }
@@ -76,7 +76,7 @@ FileCache::Slots::iterator FileCache::Victim(Helps helps) {
 void FileCache::Remove(Slots::iterator slot) {
   if (hand_ == slot) ++hand_;
   Subtract(charge_, slot->charge);
-  index_.erase(slot->file->path);
+  index_.erase(slot->file->key);
   slots_.erase(slot);
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 std::unique_ptr<StaticFile> FileOf(std::string path, std::size_t size) {
   auto file = std::make_unique<StaticFile>();
-  file->path = std::move(path);
+  file->key = std::move(path);
   file->made[0] = std::make_shared<const Representation>(
       Description{.media_type = "text/plain", .cache_control = "public"}, std::string(size, 'x'));
   return file;

@@ -289,8 +289,8 @@ void Http1Connection::AppendHead(std::string& out, const AnswerHead& head) {
   } else {
     http::AppendStatusLine(out, head.status, head.reason);
   }
-  out += head.fields;
-  shard_.AppendSecurity(out, peer(), head);
+  AppendFields(out, head, peer());
+  shard_.AppendSecurity(out, peer());
   if (chunked_) http::AppendField(out, "Transfer-Encoding", "chunked");
   if (!keep_alive_) {
     http::AppendField(out, "Connection", "close");

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "front/body.h"
+#include "front/header_rules.h"
 #include "front/peer.h"
 #include "http/refusal.h"
 #include "limits/gate.h"
@@ -38,7 +39,13 @@ struct AnswerHead {
   // the connection (RFC 9110 7.6.1): Connection, Transfer-Encoding and the like.
   std::string_view fields = {};
   Framing framing = Framing::kNone;
+  // What the operator changes in the fields; null: nothing. It is done by whoever writes to the client,
+  // once, by AppendFields(): who keeps an answer keeps it as it is.
+  const HeaderRules* rules = nullptr;
 };
+
+// The fields as they leave: the head's, changed by its rules.
+void AppendFields(std::string& out, const AnswerHead& head, const Peer& peer);
 
 // An answer from pieces that has not left whole yet: the access log hears of it when it has, or never
 // will.

@@ -111,7 +111,7 @@ std::unique_ptr<Exchange> ResponseCache::Ask(Responder& responder,
   }
   const Peer peer = responder.peer();  // the answer ends who owns it
   const std::string id = shard_.RequestIdFor(peer, head);
-  Send({responder, bytes, head, id, shard_.now()},
+  Send({responder, bytes, head, id, shard_.now(), rules},
        question_.key(),
        kept,
        {.ttl = SecondsOf(kept->lifetime().fresh - age)});
@@ -132,9 +132,12 @@ std::unique_ptr<Exchange> ResponseCache::Miss(Responder& responder,
     shard_.lane().CountAnswer(504, telemetry::Step::kRoute);
     const std::string id = shard_.RequestIdFor(responder.peer(), head);
     Ended ended{.head = bytes, .id = id, .status = 504, .request_bytes = bytes.size()};
-    ended.body_bytes = shard_.Answer(
-        responder,
-        {.status = 504, .why = "nothing is kept that this request takes", .id = id, .head = bytes});
+    ended.body_bytes = shard_.Answer(responder,
+                                     {.status = 504,
+                                      .why = "nothing is kept that this request takes",
+                                      .id = id,
+                                      .head = bytes,
+                                      .rules = &rules});
     ended.sent_bytes = responder.answer_bytes();
     shard_.LogAccess(responder, ended);
     return nullptr;
@@ -170,7 +173,7 @@ std::unique_ptr<Exchange> ResponseCache::Miss(Responder& responder,
       Land(plan, webcache::Landed::kAnswer, kept);
       shard_.lane().Add(Cached::kHit);
       const std::string id = shard_.RequestIdFor(responder.peer(), head);
-      Send({responder, bytes, head, id, shard_.now()},
+      Send({responder, bytes, head, id, shard_.now(), rules},
            plan.key,
            kept,
            {.ttl = SecondsOf(kept->lifetime().fresh - kept->AgeAt(shard_.now()))});
@@ -284,7 +287,8 @@ void ResponseCache::Send(const Asker& asker,
                     .id = asker.id,
                     .status = answer->status(),
                     .reason = answer->reason(),
-                    .began = asker.began};
+                    .began = asker.began,
+                    .rules = &asker.rules};
   std::string_view whole_fields = form.lines;
   bool all = true;
   PartialAnswer part;

@@ -95,6 +95,7 @@ class ResponseCache {
     const http::RequestHead& head;
     std::string_view id;
     Time began;
+    const RouteRules& rules;
   };
   void Send(const Asker& asker,
             const webcache::Key& key,

@@ -93,6 +93,18 @@ bool PathPattern::Matches(std::string_view path) const {
   CHECK(false);
 }
 
+std::string_view PathPattern::Rest(std::string_view path) const {
+  switch (kind_) {
+    case Kind::kExact:
+      return path.substr(path.rfind('/') + 1);
+    case Kind::kPrefix:
+      return path.substr(text_.size());
+    case Kind::kSegments:
+      return path.substr(text_.find('*'));  // what is before it stands in both
+  }
+  CHECK(false);
+}
+
 bool PathPattern::Covers(const PathPattern& other) const {
   if (other.kind_ == Kind::kExact) return Matches(other.text_);
   const auto whole = [](const PathPattern& pattern) {
@@ -121,22 +133,56 @@ Duration LongestTimeout(const Settings& settings) {
   return longest;
 }
 
-Router::Router(const Settings& settings)
-    : rest_(settings.rest), timeout_max_(LongestTimeout(settings)) {
-  rows_.reserve(settings.routes.size());
-  for (const Route& route : settings.routes) {
+void Router::Append(const std::vector<Route>& routes, std::uint32_t site, std::vector<Row>& to) {
+  for (const Route& route : routes) {
+    if (route.site != site) continue;
     auto pattern = PathPattern::Parse(route.path);
     CHECK(pattern);
-    rows_.push_back({std::move(*pattern), route.methods, &route.rules});
+    to.push_back({std::move(*pattern), route.methods, &route.rules, site != kEverySite});
   }
 }
 
-const RouteRules& Router::Match(http::Method method, std::string_view path) const {
-  for (const Row& row : rows_) {
-    if (row.methods != 0 && (row.methods & MethodBit(method)) == 0) continue;
-    if (row.pattern.Matches(path)) return *row.rules;
+Router::Rows Router::RowsOf(const Settings& settings, std::uint32_t site, const RouteRules& rest) {
+  Rows rows{.mounts = {}, .rows = {}, .rest = &rest};
+  for (const std::uint32_t of : {site, kEverySite}) {
+    Append(settings.mounts, of, rows.mounts);
+    Append(settings.routes, of, rows.rows);
+    if (site == kEverySite) break;
   }
-  return rest_;
+  return rows;
+}
+
+Router::Router(const Settings& settings) : timeout_max_(LongestTimeout(settings)) {
+  for (std::uint32_t i = 0; i < settings.sites.size(); ++i) {
+    const Site& site = settings.sites[i];
+    for (const std::string& host : site.hosts)
+      CHECK(hosts_.Add(host, i));  // the options were checked
+    sites_.push_back(RowsOf(settings, i, site.rest));
+  }
+  others_ = settings.unknown_hosts.has_value()
+                ? Rows{.mounts = {}, .rows = {}, .rest = &*settings.unknown_hosts}
+                : RowsOf(settings, kEverySite, settings.rest);
+}
+
+Router::Way Router::Match(std::string_view host, http::Method method, std::string_view path) const {
+  const auto site = hosts_.empty() ? std::nullopt : hosts_.Find(host);
+  const Rows& of = site ? sites_[*site] : others_;
+  const auto matches = [&](const Row& row) {
+    const bool method_fits = row.methods == 0 || (row.methods & MethodBit(method)) != 0;
+    return method_fits && row.pattern.Matches(path);
+  };
+  const auto row = std::find_if(of.rows.begin(), of.rows.end(), matches);
+  Way way{.rules = of.rest, .rest = path.substr(1)};
+  if (row != of.rows.end()) way = {.rules = row->rules, .rest = row->pattern.Rest(path)};
+  if (way.rules->files) way.files = &*way.rules->files;
+  const auto mount = std::find_if(of.mounts.begin(), of.mounts.end(), matches);
+  if (mount == of.mounts.end()) return way;
+  const bool answered = way.files != nullptr || way.rules->redirect || way.rules->respond;
+  const bool by_the_site = answered && row != of.rows.end() && row->of_the_site;
+  if (by_the_site && !mount->of_the_site) return way;
+  way.rest = mount->pattern.Rest(path);
+  way.files = &*mount->rules->files;
+  return way;
 }
 
 }  // namespace onebox::front

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "front/host_table.h"
 #include "front/settings.h"
 #include "http/method.h"
 
@@ -23,6 +24,9 @@ class PathPattern {
   static std::optional<PathPattern> Parse(std::string_view text);
 
   bool Matches(std::string_view path) const;
+  // Of a path that it matches: what its first * stands for, and all behind that; of one path alone the
+  // last segment.
+  std::string_view Rest(std::string_view path) const;
   // Whether it matches each path that `other` does. A "no" may be wrong where both hold a **.
   bool Covers(const PathPattern& other) const;
 
@@ -48,8 +52,18 @@ class Router {
  public:
   explicit Router(const Settings& settings);
 
-  // The rules of the first route that matches; those of the rest where none does. Allocates nothing.
-  const RouteRules& Match(http::Method method, std::string_view path) const;
+  // What a request gets.
+  struct Way {
+    const RouteRules* rules;     // never null
+    std::string_view rest;       // of the path: PathPattern::Rest(), or all but its first "/"
+    const StaticMount* files{};  // that answer; null: none
+  };
+  // The rules of the first route that matches; those of the rest where none does. A mount says who answers,
+  // under the rules of whatever route the path has; but one of every site does not where a route of the site
+  // itself says who does. `host` as the request
+  // names it; it is looked at where there are sites. Allocates nothing.
+  Way Match(std::string_view host, http::Method method, std::string_view path) const;
+  bool has_sites() const { return !hosts_.empty(); }
   Duration timeout_max() const { return timeout_max_; }
 
  private:
@@ -57,9 +71,19 @@ class Router {
     PathPattern pattern;
     std::uint32_t methods = 0;
     const RouteRules* rules = nullptr;
+    bool of_the_site = false;
   };
-  std::vector<Row> rows_;
-  const RouteRules& rest_;
+  struct Rows {
+    std::vector<Row> mounts;
+    std::vector<Row> rows;
+    const RouteRules* rest = nullptr;
+  };
+  static void Append(const std::vector<Route>& routes, std::uint32_t site, std::vector<Row>& to);
+  static Rows RowsOf(const Settings& settings, std::uint32_t site, const RouteRules& rest);
+
+  HostTable hosts_;
+  std::vector<Rows> sites_;
+  Rows others_;  // of a host that no site names
   const Duration timeout_max_;
 };
 

@@ -101,11 +101,125 @@ TEST(Router, TakesTheFirstThatMatchesAndTheRestIfNone) {
   }
   settings.rest.number = 3;
   const Router router(settings);
-  EXPECT_EQ(router.Match(http::Method::kPost, "/api/login").number, 0U);
-  EXPECT_EQ(router.Match(http::Method::kGet, "/api/login").number, 1U);
-  EXPECT_EQ(router.Match(http::Method::kOther, "/api/login").number, 1U);
-  EXPECT_EQ(router.Match(http::Method::kGet, "/api/login/help").number, 1U);
-  EXPECT_EQ(router.Match(http::Method::kGet, "/").number, 3U);
+  EXPECT_EQ(router.Match("", http::Method::kPost, "/api/login").rules->number, 0U);
+  EXPECT_EQ(router.Match("", http::Method::kGet, "/api/login").rules->number, 1U);
+  EXPECT_EQ(router.Match("", http::Method::kOther, "/api/login").rules->number, 1U);
+  EXPECT_EQ(router.Match("", http::Method::kGet, "/api/login/help").rules->number, 1U);
+  EXPECT_EQ(router.Match("", http::Method::kGet, "/").rules->number, 3U);
+}
+
+Route RouteOf(std::string path, std::uint32_t number, std::uint32_t site = kEverySite) {
+  Route route{.path = std::move(path), .methods = 0, .rules = {}, .site = site};
+  route.rules.number = number;
+  return route;
+}
+
+Route MountOf(std::string path, std::uint32_t number, std::uint32_t site = kEverySite) {
+  Route mount = RouteOf(std::move(path), 0, site);
+  mount.rules.files.emplace().number = number;
+  return mount;
+}
+
+Settings TwoSites() {
+  Settings settings;
+  settings.mounts = {MountOf("/files/*", 10, 1), MountOf("/static/*", 11)};
+  settings.routes = {RouteOf("/healthz", 0), RouteOf("/api/*", 1), RouteOf("/api/*", 2, 0)};
+  settings.rest.number = 3;
+  settings.sites = {{.hosts = {"game.example", "*.game.example"}, .rest = {}},
+                    {.hosts = {"docs.example"}, .rest = {}}};
+  settings.sites[0].rest.number = 4;
+  settings.sites[1].rest.number = 5;
+  return settings;
+}
+
+TEST(Router, TakesASitesRoutesBeforeThoseOfEverySite) {
+  const struct {
+    const char* host;
+    const char* path;
+    std::uint32_t number;
+  } rows[] = {
+      {"game.example", "/api/x", 2},
+      {"WWW.game.example:8000", "/api/x", 2},
+      {"docs.example", "/api/x", 1},
+      {"other.example", "/api/x", 1},
+      {"", "/api/x", 1},
+      {"game.example", "/healthz", 0},
+      {"game.example", "/", 4},
+      {"docs.example", "/", 5},
+      {"other.example", "/", 3},
+  };
+  const Settings settings = TwoSites();
+  const Router router(settings);
+  EXPECT_TRUE(router.has_sites());
+  for (const auto& row : rows) {
+    SCOPED_TRACE(std::string(row.host) + row.path);
+    EXPECT_EQ(router.Match(row.host, http::Method::kGet, row.path).rules->number, row.number);
+  }
+}
+
+TEST(Router, LetsAMountAnswerUnderTheRulesOfTheRoute) {
+  Settings settings = TwoSites();
+  settings.routes.push_back(RouteOf("/static/*", 6));
+  settings.routes.push_back(RouteOf("/files/*", 7, 1));
+  settings.routes.back().rules.respond.emplace();
+  settings.sites.push_back({.hosts = {"spa.example"}, .rest = {}});
+  settings.routes.push_back(RouteOf("/*", 8, 2));
+  settings.routes.back().rules.files.emplace().number = 20;
+  const struct {
+    const char* why;
+    const char* host;
+    const char* path;
+    std::uint32_t rules;
+    std::uint32_t files;  // 99: none
+  } rows[] = {
+      {"of every site", "game.example", "/static/a", 6, 11},
+      {"of the site, before what its route says", "docs.example", "/files/a", 7, 10},
+      {"not of another site", "game.example", "/files/a", 4, 99},
+      {"the site's own route says who answers", "spa.example", "/static/a", 8, 20},
+      {"none", "other.example", "/", 3, 99},
+  };
+  const Router router(settings);
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.why);
+    const Router::Way way = router.Match(row.host, http::Method::kGet, row.path);
+    EXPECT_EQ(way.rules->number, row.rules);
+    EXPECT_EQ(way.files == nullptr ? 99 : way.files->number, row.files);
+  }
+  EXPECT_EQ(router.Match("", http::Method::kGet, "/static/a/b").rest, "a/b");
+}
+
+TEST(Router, GivesHostsOfNoSiteWhatIsSaidOfThem) {
+  Settings settings = TwoSites();
+  settings.unknown_hosts.emplace().number = 9;
+  const Router router(settings);
+  EXPECT_EQ(router.Match("other.example", http::Method::kGet, "/healthz").rules->number, 9U);
+  EXPECT_EQ(router.Match("", http::Method::kGet, "/").rules->number, 9U);
+  EXPECT_EQ(router.Match("docs.example", http::Method::kGet, "/healthz").rules->number, 0U);
+}
+
+TEST(Router, SaysWhatTheStarStandsFor) {
+  const struct {
+    const char* pattern;
+    const char* path;
+    const char* rest;
+  } rows[] = {
+      {"/docs/*", "/docs/a/b.html", "a/b.html"},
+      {"/docs/*", "/docs/", ""},
+      {"/*", "/a", "a"},
+      {"/favicon.ico", "/favicon.ico", "favicon.ico"},
+      {"/a/b", "/a/b", "b"},
+      {"/api/*/export", "/api/x/export", "x/export"},
+      {"/api/*/x/*", "/api/a/x/b/c", "a/x/b/c"},
+      {"/**/b", "/a/b", "a/b"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.path);
+    const auto pattern = PathPattern::Parse(row.pattern);
+    ASSERT_TRUE(pattern && pattern->Matches(row.path));
+    EXPECT_EQ(pattern->Rest(row.path), row.rest);
+  }
+  const Settings settings;
+  EXPECT_EQ(Router(settings).Match("", http::Method::kGet, "/a/b").rest, "a/b");
 }
 
 }  // namespace

@@ -5,9 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "front/header_rules.h"
+#include "front/location_template.h"
 #include "front/log_privacy.h"
 #include "http/address.h"
 #include "http/coding.h"
@@ -24,14 +27,32 @@ namespace onebox::front {
 
 using std::chrono::seconds;
 
-// One `[static]` row: requests below `prefix` are answered from `folder`.
+// Files that requests are answered with: those of a prefix of `[static]`, or of a route.
 struct StaticMount {
-  std::string prefix;  // begins and ends with "/"
-  std::string folder;  // absolute
+  std::uint32_t number = 0;  // another for each
+  std::string folder;        // absolute
   seconds max_age{300};
   seconds immutable_max_age{31'536'000};  // for names that carry a content hash
   bool immutable = true;                  // whether such names are recognised
   bool follow_links = false;              // whether a link may point outside the folder
+  // The first of these that is there is the answer; "$path" is what the request names, with a "/" before
+  // it. None: that alone.
+  std::vector<std::string> try_files{};
+  std::vector<std::string> index{};  // what is sent for a folder, the first that is there
+  bool else_app = false;             // what is not there the app is asked for
+};
+
+// An answer that leads elsewhere.
+struct Redirect {
+  LocationTemplate to;
+  int status = 307;
+};
+
+// An answer that is always the same.
+struct FixedAnswer {
+  int status = 200;                   // 200 to 599
+  std::optional<std::string> body{};  // nothing: a page of ours for an error, else none
+  std::string type{};                 // Content-Type
 };
 
 struct CompressionSettings {
@@ -66,18 +87,40 @@ struct RouteRules {
   std::vector<std::uint32_t> limits = {};      // places in Settings::limits, asked in this order
   // Which clients may ask at all, beside Settings::access; null: all.
   std::shared_ptr<const limits::AccessList> access = {};
-  limits::Pace pace = {};                   // of each answer
-  std::optional<std::uint32_t> upstream{};  // who answers: one of Settings::upstreams, else the app
+  limits::Pace pace = {};     // of each answer
+  HeaderRules headers{};      // of its answers, whatever their status
+  std::string early_hints{};  // lines of a 103 before its answers; empty: none
+
+  // Who answers in the app's place: one of these at most.
+  std::optional<StaticMount> files{};
+  std::optional<Redirect> redirect{};
+  std::optional<FixedAnswer> respond{};
+  std::optional<std::uint32_t> upstream{};  // one of Settings::upstreams
 };
 
-inline constexpr std::size_t kRoutesMax = 256;
+inline constexpr std::size_t kRoutesMax = 256;  // of all sites together
+inline constexpr std::uint32_t kEverySite = UINT32_MAX;
 
-// One `[[route]]` of the file. The first that matches a request has it.
+// One `[[route]]` or `[[site.route]]` of the file, or a prefix of `[static]`. The first that matches a
+// request has it, and those of its site go before those of every site.
 struct Route {
   std::string path;           // a PathPattern
   std::uint32_t methods = 0;  // bits of MethodBit(); 0: all
   std::string proxy = {};     // the upstream, by name or URL, that RouteRules::upstream stands for
   RouteRules rules;
+  std::uint32_t site = kEverySite;
+};
+
+// Files that the app alone can have sent: X-Accel-Redirect, X-Sendfile.
+struct ProtectedFolder {
+  std::string prefix;  // begins and ends with "/"; no client's path
+  StaticMount files;
+};
+
+// One `[[site]]`: what requests for these hosts get.
+struct Site {
+  std::vector<std::string> hosts;  // HostTable::Normal()
+  RouteRules rest;                 // of what no route matches
 };
 
 // How many requests run at once.
@@ -158,14 +201,18 @@ struct Settings {
   Duration request_timeout = seconds(30);
   std::uint64_t recycle_requests = 0;  // that a worker runs before it is replaced; 0: no limit
   std::uint64_t recycle_jitter = 0;    // up to as many more, by chance
+  std::vector<Route> mounts;           // before routes; the longest first
   std::vector<Route> routes;           // in the file's order
   RouteRules rest;                     // of what no route matches
+  std::vector<Site> sites;             // in the file's order
+  std::optional<RouteRules> unknown_hosts{};  // where there are sites; nothing: as for every site
   ConcurrencySettings concurrency;
   std::uint32_t address_share_max = 100;  // per cent of queue and places; 100: no limit
   std::vector<ErrorPage> error_pages;
   std::vector<upstream::Settings> upstreams;
 
-  std::vector<StaticMount> static_mounts;
+  std::vector<ProtectedFolder> protected_folders;  // the longest prefix first
+  bool early_hints_http1 = false;  // 103 goes to clients of HTTP/1.1 too, not of HTTP/2 alone
   std::uint64_t static_memory_max = 64ULL << 20;        // cached files, all reactors together
   std::uint64_t static_file_memory_max = 256ULL << 10;  // of one file; larger are mapped
   CompressionSettings compression;

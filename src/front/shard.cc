@@ -116,7 +116,7 @@ Shard::Shard(Shared& shared, std::uint32_t index, event::Reactor& reactor)
       lane_(shared.metrics.lane(shared.first_lane + index)),
       refusals_(shared.metrics, now()),
       limited_(shared.gate, now()),
-      statics_(settings().static_mounts, settings().compression, PartOf(settings()), shared.clock),
+      statics_(settings().compression, PartOf(settings()), shared.clock),
       shelf_({settings().compression.gzip_level,
               settings().compression.brotli_level,
               settings().compression.zstd_level}),
@@ -437,10 +437,16 @@ void Shard::AppendServer(std::string& out) const {
   if (!settings().server_name.empty()) http::AppendField(out, "Server", settings().server_name);
 }
 
-void Shard::AppendSecurity(std::string& out, const Peer& peer, const AnswerHead& head) const {
+void Shard::AppendSecurity(std::string& out, const Peer& peer) const {
   constexpr std::string_view kName = "Strict-Transport-Security";
   if (!peer.endpoint->secure || settings().tls.hsts.empty()) return;
-  if (FieldIn(head.fields, kName).empty()) http::AppendField(out, kName, settings().tls.hsts);
+  if (FieldIn(out, kName).empty()) http::AppendField(out, kName, settings().tls.hsts);
+}
+
+void Shard::AppendOurs(std::string& fields, std::string_view id) {
+  if (FieldIn(fields, "Date").empty()) AppendDate(fields);
+  if (FieldIn(fields, "Server").empty()) AppendServer(fields);
+  http::AppendField(fields, "X-Request-ID", id);
 }
 
 bool Shard::KeepsAlive(const ClientConnection& connection) const {
@@ -473,9 +479,10 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
     AnswerPurge(responder, bytes, head);
     return nullptr;
   }
-  const RouteRules& rules = shared_.router.Match(head.method, path.path);
+  const Router::Way way = WayOf(responder, head, path);
+  const RouteRules& rules = *way.rules;
   const bool listed = rules.access != nullptr || !settings().access.empty();
-  if (!listed && rules.limits.empty()) return AnswerAt(responder, bytes, head, path, rules);
+  if (!listed && rules.limits.empty()) return AnswerAt(responder, bytes, head, path, way);
   const auto client = OriginOf(responder.peer(), head).client;
   const bool allowed = !IsDenied(settings(), client) &&
                        (!client || rules.access == nullptr || rules.access->Allows(*client));
@@ -485,20 +492,34 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
            {.status = 403,
             .why = "this address may not ask for that",
             .step = telemetry::Step::kRoute,
-            .head = bytes});
+            .head = bytes,
+            .rules = &rules});
     return nullptr;
   }
-  return AskLimits(responder, bytes, head, path, rules, client);
+  return AskLimits(responder, bytes, head, path, way, client);
+}
+
+Router::Way Shard::WayOf(const Responder& responder,
+                         const http::RequestHead& head,
+                         const http::NormalPath& path) const {
+  const std::string_view host = shared_.router.has_sites() ? HostOf(responder, head) : head.host;
+  return shared_.router.Match(host, head.method, path.path);
 }
 
 std::unique_ptr<Exchange> Shard::AnswerAt(Responder& responder,
                                           std::string_view bytes,
                                           const http::RequestHead& head,
                                           const http::NormalPath& path,
-                                          const RouteRules& rules) {
+                                          const Router::Way& way) {
+  const RouteRules& rules = *way.rules;
   if (rules.pace.bytes_per_second > 0) responder.SetPace(rules.pace);
-  if (statics_.Match(path.path) != nullptr) {
-    AnswerStatic(responder, bytes, head, path);
+  if (way.files != nullptr && AnswerStatic(responder, bytes, head, path, way)) return nullptr;
+  if (rules.redirect) {
+    AnswerRedirect(responder, bytes, head, path, way);
+    return nullptr;
+  }
+  if (rules.respond) {
+    AnswerFixed(responder, bytes, head, rules);
     return nullptr;
   }
   // What drains may not hear of a purge: the front that came after it has the socket.
@@ -551,22 +572,23 @@ std::unique_ptr<Exchange> Shard::AskLimits(Responder& responder,
                                            std::string_view bytes,
                                            const http::RequestHead& head,
                                            const http::NormalPath& path,
-                                           const RouteRules& rules,
+                                           const Router::Way& way,
                                            const std::optional<http::Address>& client) {
   using Kind = limits::Verdict::Kind;
+  const RouteRules& rules = *way.rules;
   limits::Passage passage;
   const limits::Gate::Decision decision = shared_.gate.Ask(
       rules.limits, {.head = head, .path = path.path, .client = client}, now(), passage);
   if (decision.evicted) lane_.Add(telemetry::Limit::kRateKeys);
   if (decision.kind == Kind::kRate || decision.kind == Kind::kAtOnce) {
-    RefuseByLimit(responder, decision, bytes);
+    RefuseByLimit(responder, decision, bytes, rules);
     return nullptr;
   }
   if (decision.kind == Kind::kDelay) {
     return std::make_unique<DelayedExchange>(
         responder, *this, bytes, head, rules, now() + decision.wait, std::move(passage));
   }
-  return Held(responder, AnswerAt(responder, bytes, head, path, rules), std::move(passage));
+  return Held(responder, AnswerAt(responder, bytes, head, path, way), std::move(passage));
 }
 
 std::unique_ptr<Exchange> Shard::RouteAdmitted(Responder& responder,
@@ -575,14 +597,15 @@ std::unique_ptr<Exchange> Shard::RouteAdmitted(Responder& responder,
                                                limits::Passage passage) {
   http::NormalPath path;
   CHECK(!http::NormalizePath(head.path, path_storage_, path));
-  const RouteRules& rules = shared_.router.Match(head.method, path.path);
-  return Held(responder, AnswerAt(responder, bytes, head, path, rules), std::move(passage));
+  const Router::Way way = WayOf(responder, head, path);
+  return Held(responder, AnswerAt(responder, bytes, head, path, way), std::move(passage));
 }
 
 // RFC 6585 4, and the fields of draft-ietf-httpapi-ratelimit-headers.
 void Shard::RefuseByLimit(Responder& responder,
                           const limits::Gate::Decision& decision,
-                          std::string_view head) {
+                          std::string_view head,
+                          const RouteRules& rules) {
   const bool at_once = decision.kind == limits::Verdict::Kind::kAtOnce;
   lane_.Add(at_once ? telemetry::Limit::kAtOnce : telemetry::Limit::kRate);
   const std::string fields =
@@ -592,7 +615,8 @@ void Shard::RefuseByLimit(Responder& responder,
           .why = at_once ? "too many requests at once" : "too many requests in this time",
           .step = telemetry::Step::kRoute,
           .head = head,
-          .fields = fields});
+          .fields = fields,
+          .rules = &rules});
 }
 
 // RFC 8555 8.3: over plain HTTP, before all else. What is no token of ours is the app's to answer.
@@ -628,31 +652,89 @@ bool Shard::RedirectToHttps(Responder& responder,
   return true;
 }
 
-void Shard::AnswerStatic(Responder& responder,
+// As the client named it, where a trusted proxy says so.
+std::string_view Shard::HostOf(const Responder& responder, const http::RequestHead& head) const {
+  const http::Origin origin = OriginOf(responder.peer(), head);
+  return origin.host.empty() ? head.host : origin.host;
+}
+
+void Shard::AnswerRequest(Responder& responder,
+                          std::string_view bytes,
+                          const http::RequestHead& head,
+                          OwnAnswer answer) {
+  const std::string id = RequestIdFor(responder.peer(), head);
+  lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
+  answer.id = id;
+  answer.head = bytes;
+  Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
+  ended.body_bytes = Answer(responder, answer);
+  ended.sent_bytes = responder.answer_bytes();
+  LogAccess(responder, ended);
+}
+
+void Shard::AnswerRedirect(Responder& responder,
+                           std::string_view bytes,
+                           const http::RequestHead& head,
+                           const http::NormalPath& path,
+                           const Router::Way& way) {
+  const Redirect& redirect = *way.rules->redirect;
+  const std::string_view host = HostOf(responder, head);
+  if (host.empty() && redirect.to.has_host()) {
+    return AnswerRequest(responder,
+                         bytes,
+                         head,
+                         {.status = 400, .why = "the request names no host", .rules = way.rules});
+  }
+  std::string fields;
+  http::AppendField(
+      fields,
+      "Location",
+      redirect.to.For({.host = host, .path = path.path, .rest = way.rest, .query = head.query}));
+  AnswerRequest(
+      responder, bytes, head, {.status = redirect.status, .fields = fields, .rules = way.rules});
+}
+
+void Shard::AnswerFixed(Responder& responder,
+                        std::string_view bytes,
+                        const http::RequestHead& head,
+                        const RouteRules& rules) {
+  const FixedAnswer& fixed = *rules.respond;
+  OwnAnswer answer{.status = fixed.status, .rules = &rules};
+  answer.no_page = fixed.body.has_value() || fixed.status < 400;
+  if (fixed.body) answer.body = *fixed.body;
+  if (fixed.body) answer.type = fixed.type;
+  AnswerRequest(responder, bytes, head, answer);
+}
+
+bool Shard::AnswerStatic(Responder& responder,
                          std::string_view bytes,
                          const http::RequestHead& head,
-                         const http::NormalPath& path) {
-  const StaticAnswer answer = statics_.Answer(head, path);
-  const std::string id = RequestIdFor(responder.peer(), head);
+                         const http::NormalPath& path,
+                         const Router::Way& way) {
+  const StaticMount& mount = *way.files;
+  const StaticAnswer answer = statics_.Answer(head, path, mount, way.rest);
+  if (mount.else_app && (answer.status == 404 || answer.status == 405)) return false;
   using Cache = StaticAnswer::Cache;
   if (answer.cache == Cache::kHit) lane_.Add(telemetry::Counter::kStaticHits);
   if (answer.cache == Cache::kMiss) lane_.Add(telemetry::Counter::kStaticMisses);
-  if (answer.status >= 400) {
-    lane_.CountAnswer(answer.status, telemetry::Step::kRoute);
-    Ended ended{.head = bytes, .id = id, .status = answer.status, .request_bytes = bytes.size()};
-    ended.body_bytes = Answer(
-        responder, {.status = answer.status, .id = id, .fields = answer.fields, .head = bytes});
-    ended.sent_bytes = responder.answer_bytes();
-    return LogAccess(responder, ended);
+  if (answer.status >= 400 || answer.status == 308) {
+    AnswerRequest(responder,
+                  bytes,
+                  head,
+                  {.status = answer.status, .fields = answer.fields, .rules = way.rules});
+    return true;
   }
+  const std::string id = RequestIdFor(responder.peer(), head);
   std::string& fields = answer_buffer_;
   fields.assign(answer.fields);
   AppendDate(fields);
   AppendServer(fields);
-  AnswerWhole(responder,
-              {.head = bytes, .id = id, .status = answer.status, .began = now()},
-              fields,
-              answer.body);
+  AnswerWhole(
+      responder,
+      {.head = bytes, .id = id, .status = answer.status, .began = now(), .rules = way.rules},
+      fields,
+      answer.body);
+  return true;
 }
 
 void Shard::AnswerWhole(Responder& responder,
@@ -661,23 +743,24 @@ void Shard::AnswerWhole(Responder& responder,
                         Body body) {
   lane_.CountAnswer(answer.status, telemetry::Step::kWrite);
   http::AppendField(fields, "X-Request-ID", answer.id);
+  const bool bodiless =
+      body.empty() && (responder.answers_head() || !http::StatusHasBody(answer.status));
+  const AnswerHead head{.status = answer.status,
+                        .reason = answer.reason,
+                        .fields = fields,
+                        .framing = bodiless ? Framing::kNone : Framing::kLength,
+                        .rules = &answer.rules->headers};
   AnswerRecord record;
   if (access_format_ != nullptr) {
     record = {.head = std::string(answer.head),
               .id = std::string(answer.id),
-              .answer_fields = fields,
+              .answer_fields = {},
               .status = answer.status,
               .body_bytes = body.size(),
               .began = answer.began};
+    if (LogsAnswerFields()) AppendFields(record.answer_fields, head, responder.peer());
   }
-  const bool bodiless =
-      body.empty() && (responder.answers_head() || !http::StatusHasBody(answer.status));
-  const std::uint64_t left =
-      responder.SendPieces({.status = answer.status,
-                            .reason = answer.reason,
-                            .fields = fields,
-                            .framing = bodiless ? Framing::kNone : Framing::kLength},
-                           std::move(body));
+  const std::uint64_t left = responder.SendPieces(head, std::move(body));
   if (responder.gone()) return Record(responder, record, responder.answer_bytes() - left);
   if (responder.pending() == 0) {
     Record(responder, record, 0);
@@ -778,15 +861,15 @@ std::uint64_t Shard::Answer(Responder& responder, const OwnAnswer& answer) {
   std::string page;
   std::string_view body = answer.body;
   std::string_view type = answer.type;
-  if (body.empty() && http::StatusHasBody(answer.status)) {
+  const bool may_have_body = http::StatusHasBody(answer.status);
+  if (body.empty() && may_have_body && !answer.no_page) {
     type = MakePage(answer, page);
     body = page;
   }
+  if (!may_have_body) body = {};
   std::string fields(answer.fields);
-  if (!body.empty()) {
-    http::AppendField(fields, "Content-Type", type);
-    http::AppendField(fields, "Content-Length", body.size());
-  }
+  if (!body.empty()) http::AppendField(fields, "Content-Type", type);
+  if (may_have_body) http::AppendField(fields, "Content-Length", body.size());
   if (answer.status == 503) {
     http::AppendField(fields, "Retry-After", std::uint64_t{answer.retry_after});
   }
@@ -794,11 +877,13 @@ std::uint64_t Shard::Answer(Responder& responder, const OwnAnswer& answer) {
   AppendServer(fields);
   if (!answer.id.empty()) http::AppendField(fields, "X-Request-ID", answer.id);
   if (responder.answers_head()) body = {};
-  responder.SendHead({.status = answer.status,
-                      .fields = fields,
-                      .framing = body.empty() ? Framing::kNone : Framing::kLength},
-                     body,
-                     Last::kYes);
+  responder.SendHead(
+      {.status = answer.status,
+       .fields = fields,
+       .framing = body.empty() ? Framing::kNone : Framing::kLength,
+       .rules = &(answer.rules != nullptr ? *answer.rules : settings().rest).headers},
+      body,
+      Last::kYes);
   responder.Finish();
   return body.size();
 }
@@ -812,7 +897,8 @@ void Shard::Refuse(Responder& responder, const Refused& refused) {
                                      .why = refused.why,
                                      .id = id,
                                      .fields = refused.fields,
-                                     .head = head});
+                                     .head = head,
+                                     .rules = refused.rules});
   LogAccess(responder,
             {.head = head,
              .id = id,

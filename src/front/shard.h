@@ -61,7 +61,7 @@ struct Shared {
   Dispatch& dispatch;
   const Router& router;
   Budget& budget;
-  CertificateStore* certificates;  // null: no address speaks TLS
+  CertificateStore* certificates;                                     // null: no address speaks TLS
   const std::vector<std::unique_ptr<upstream::Upstream>>& upstreams;  // as in the settings
   AddressCounts addresses;
   limits::Gate& gate;
@@ -93,8 +93,10 @@ struct OwnAnswer {
   std::string_view fields = {};  // whole lines
   std::string_view head = {};    // of the request, as it was read: in what form it wants the page
   std::string_view body = {};    // instead of the page that says why
+  bool no_page = false;          // where `body` is empty: so is the answer
   std::string_view type = "text/plain; charset=utf-8";
   const BrokenApp* broken = nullptr;  // what is wrong with the app, instead of the page
+  const RouteRules* rules = nullptr;  // of its route; null: those of the rest
 };
 
 // What cannot become a stream: a request that is refused, or does not arrive.
@@ -102,8 +104,9 @@ struct Refused {
   int status = 0;
   std::string_view why = {};
   telemetry::Step step = telemetry::Step::kReadHead;
-  std::string_view head = {};    // as far as it was read
-  std::string_view fields = {};  // of the answer: whole lines
+  std::string_view head = {};         // as far as it was read
+  std::string_view fields = {};       // of the answer: whole lines
+  const RouteRules* rules = nullptr;  // as above
 };
 
 // What the access log is told; see telemetry::AccessRecord.
@@ -130,6 +133,7 @@ struct WholeAnswer {
   int status = 200;
   std::string_view reason = {};  // empty: the usual one
   Time began{};
+  const RouteRules* rules = nullptr;  // of its route; never null
 };
 
 class AppExchange;
@@ -168,6 +172,7 @@ class Shard final : public event::TurnEnd {
   ResponseCache& responses() { return *responses_; }  // where a route has rules for it
   std::int64_t WallSeconds() const;                   // since 1970
   compress::Shelf& shelf() { return shelf_; }
+  StaticFiles& files() { return statics_; }
 
   std::span<char> read_buffer() { return read_buffer_; }
   http::RequestHead& head() { return *head_; }
@@ -223,8 +228,10 @@ class Shard final : public event::TurnEnd {
   std::string RequestIdFor(const Peer& peer, const http::RequestHead& head);
   void AppendDate(std::string& out);
   void AppendServer(std::string& out) const;
-  // What an answer over TLS says of TLS, where it does not yet.
-  void AppendSecurity(std::string& out, const Peer& peer, const AnswerHead& head) const;
+  // What a head that goes over TLS says of TLS, where it does not yet.
+  void AppendSecurity(std::string& out, const Peer& peer) const;
+  // Date, Server and X-Request-ID: the first two where `fields` has none.
+  void AppendOurs(std::string& fields, std::string_view id);
   bool LogsAnswerFields() const;
   void LogAccess(const Responder& responder, const Ended& ended);
   // `why`: a sentence without quotes.
@@ -251,10 +258,27 @@ class Shard final : public event::TurnEnd {
   void TakeGrants();
   void BuryDead();
   void FlushAccessLog();
-  void AnswerStatic(Responder& responder,
+  // False where the app is to be asked for what is not there.
+  bool AnswerStatic(Responder& responder,
                     std::string_view bytes,
                     const http::RequestHead& head,
-                    const http::NormalPath& path);
+                    const http::NormalPath& path,
+                    const Router::Way& way);
+  void AnswerRedirect(Responder& responder,
+                      std::string_view bytes,
+                      const http::RequestHead& head,
+                      const http::NormalPath& path,
+                      const Router::Way& way);
+  void AnswerFixed(Responder& responder,
+                   std::string_view bytes,
+                   const http::RequestHead& head,
+                   const RouteRules& rules);
+  // With an id, counted, and told to the access log.
+  void AnswerRequest(Responder& responder,
+                     std::string_view bytes,
+                     const http::RequestHead& head,
+                     OwnAnswer answer);
+  std::string_view HostOf(const Responder& responder, const http::RequestHead& head) const;
   void AnswerAdmin(Responder& responder, std::string_view path);
   void AnswerPurge(Responder& responder, std::string_view bytes, const http::RequestHead& head);
   bool IsToken(std::string_view authorization) const;
@@ -263,16 +287,20 @@ class Shard final : public event::TurnEnd {
                                      std::string_view bytes,
                                      const http::RequestHead& head,
                                      const http::NormalPath& path,
-                                     const RouteRules& rules);
+                                     const Router::Way& way);
+  Router::Way WayOf(const Responder& responder,
+                    const http::RequestHead& head,
+                    const http::NormalPath& path) const;
   std::unique_ptr<Exchange> AskLimits(Responder& responder,
                                       std::string_view bytes,
                                       const http::RequestHead& head,
                                       const http::NormalPath& path,
-                                      const RouteRules& rules,
+                                      const Router::Way& way,
                                       const std::optional<http::Address>& client);
   void RefuseByLimit(Responder& responder,
                      const limits::Gate::Decision& decision,
-                     std::string_view head);
+                     std::string_view head,
+                     const RouteRules& rules);
   std::string NewRequestId();
   void TellRefusals();
   void CountLimit(http::RefusalKind kind);

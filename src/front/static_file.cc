@@ -75,7 +75,7 @@ std::size_t Representation::charge() const {
 }
 
 Charge ChargeOf(const StaticFile& file) {
-  Charge charge{.bytes = kEntryOverhead + file.path.capacity() + file.name.capacity()};
+  Charge charge{.bytes = kEntryOverhead + file.key.capacity() + file.name.capacity()};
   for (const SharedRepresentation& made : file.made) {
     if (made == nullptr) continue;
     charge.bytes += made->charge();

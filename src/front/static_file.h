@@ -72,10 +72,10 @@ class Representation {
 using SharedRepresentation = std::shared_ptr<const Representation>;
 using CodingFacts = std::array<std::optional<os::FileFacts>, http::kCodings.size()>;
 
-// An entry of the cache, found by its path.
+// An entry of the cache, found by its key.
 struct StaticFile {
   const StaticMount* mount = nullptr;
-  std::string path;  // of the request, normal
+  std::string key;   // the mount's number and the name
   std::string name;  // relative to the mount's folder
   Time checked;      // when the facts were last seen to hold
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -27,6 +28,8 @@ using http::KnownField;
 // From this size on sending from the file costs less than copying from memory: the page cache holds
 // it anyway.
 constexpr std::uint64_t kSendFileBytesMin = 32 << 10;
+
+constexpr std::string_view kTriedPath = "$path";
 
 constexpr std::array kBestFirst = {Coding::kBrotli, Coding::kZstd, Coding::kGzip};
 
@@ -64,10 +67,24 @@ bool MeansAbsent(int system_error) {
   }
 }
 
-std::string DiskPath(const StaticFile& file) {
-  std::string path = file.mount->folder;
+Error Absent() {
+  return {Blame::kClient, Retry::kNever, ENOENT, "no such file"};
+}
+
+std::string DiskPath(const StaticMount& mount, std::string_view name) {
+  std::string path = mount.folder;
   if (!path.ends_with('/')) path += '/';
-  return path += file.name;
+  return path += name;
+}
+
+std::string DiskPath(const StaticFile& file) {
+  return DiskPath(*file.mount, file.name);
+}
+
+bool IsFolderWithIndex(const StaticMount& mount, std::string_view name) {
+  if (mount.index.empty() || !IsServableName(name)) return false;
+  const auto facts = os::FactsAt(DiskPath(mount, name));
+  return facts && facts->folder;
 }
 
 compress::Levels LevelsOf(const CompressionSettings& settings) {
@@ -105,13 +122,22 @@ Description Describe(const StaticFile& file, Coding coding, const os::FileFacts&
 
 StaticAnswer Whole(const http::RequestHead& head, const SharedRepresentation& sent) {
   StaticAnswer answer{.status = 200, .fields = sent->full_fields(), .owner = sent};
-  if (head.method == http::Method::kGet)
+  if (head.method != http::Method::kHead)
     answer.body.Append(Representation::PieceOf(sent, sent->bytes()));
   return answer;
 }
 
 StaticAnswer NotModified(const SharedRepresentation& sent) {
   return {.status = 304, .fields = sent->unchanged_fields(), .owner = sent};
+}
+
+// Where the names in a folder's page are those of what is in it.
+StaticAnswer ToFolder(std::string_view path, std::string_view query) {
+  const LocationTemplate location = LocationTemplate::Parse("$path/$query").value();
+  auto fields = std::make_shared<std::string>();
+  http::AppendField(
+      *fields, "Location", location.For({.host = {}, .path = path, .rest = {}, .query = query}));
+  return {.status = 308, .fields = *fields, .owner = fields};
 }
 
 StaticAnswer Partial(const http::RequestHead& head, const SharedRepresentation& sent) {
@@ -150,73 +176,109 @@ StaticAnswer Conditional(const http::RequestHead& head,
 
 }  // namespace
 
-StaticFiles::StaticFiles(std::vector<StaticMount> mounts,
-                         const CompressionSettings& compression,
+StaticFiles::StaticFiles(const CompressionSettings& compression,
                          const StaticLimits& limits,
                          const Clock& clock)
-    : mounts_(std::move(mounts)),
-      compression_(compression),
+    : compression_(compression),
       limits_(limits),
       clock_(clock),
-      cache_({.bytes = limits.memory_max, .mappings = limits.mappings_max}) {
-  std::stable_sort(mounts_.begin(), mounts_.end(), [](const auto& a, const auto& b) {
-    return a.prefix.size() > b.prefix.size();
-  });
-}
+      cache_({.bytes = limits.memory_max, .mappings = limits.mappings_max}) {}
 
-const StaticMount* StaticFiles::Match(std::string_view path) const {
-  for (const StaticMount& mount : mounts_) {
-    if (path.starts_with(mount.prefix)) return &mount;
-  }
-  return nullptr;
-}
-
-StaticAnswer StaticFiles::Answer(const http::RequestHead& head, const http::NormalPath& path) {
+StaticAnswer StaticFiles::Answer(const http::RequestHead& head,
+                                 const http::NormalPath& path,
+                                 const StaticMount& mount,
+                                 std::string_view name) {
   if (!IsGetOrHead(head)) return Refusal(405, "Allow: GET, HEAD\r\n");
   if (path.encoded_slash || path.backslash) return Refusal(404);
-  StaticFile* file = FindChecked(path.path);
-  const auto cache = file != nullptr ? StaticAnswer::Cache::kHit : StaticAnswer::Cache::kMiss;
-  if (file == nullptr) {
-    const StaticMount* mount = Match(path.path);
-    if (mount == nullptr) return Refusal(404);
-    const auto loaded = Load(*mount, path.path);
-    if (!loaded.ok()) return Refusal(MeansAbsent(loaded.error().system_error) ? 404 : 503);
-    file = loaded.value();
+  const auto found = FindFirst(mount, name);
+  if (!found.ok()) {
+    if (!MeansAbsent(found.error().system_error)) return Refusal(503);
+    return IsFolderWithIndex(mount, name) ? ToFolder(path.path, head.query) : Refusal(404);
   }
+  return Send(head, found.value());
+}
+
+StaticAnswer StaticFiles::AnswerForApp(const http::RequestHead& head,
+                                       const StaticMount& mount,
+                                       std::string_view name) {
+  const auto found = Find(mount, name);
+  if (!found.ok()) return Refusal(MeansAbsent(found.error().system_error) ? 404 : 503);
+  return Send(head, found.value());
+}
+
+StaticAnswer StaticFiles::Send(const http::RequestHead& head, const Found& found) {
   // Not a reference into the entry, which Trim() may take away.
-  const SharedRepresentation sent = Choose(head, *file);
+  const SharedRepresentation sent = Choose(head, *found.file);
   cache_.Trim();
-  StaticAnswer answer =
-      IsConditionalOrPartial(head) ? Conditional(head, sent, clock_.WallNow()) : Whole(head, sent);
-  answer.cache = cache;
+  const bool conditional = IsGetOrHead(head) && IsConditionalOrPartial(head);
+  StaticAnswer answer = conditional ? Conditional(head, sent, clock_.WallNow()) : Whole(head, sent);
+  answer.cache = found.cache;
   return answer;
 }
 
+// The first of what the mount tries for the name.
+Result<StaticFiles::Found> StaticFiles::FindFirst(const StaticMount& mount, std::string_view name) {
+  if (mount.try_files.empty()) return FindNamed(mount, name);
+  for (const std::string& tried : mount.try_files) {
+    // Neither has a "/" before it here: names are relative.
+    const std::size_t path = tried.find(kTriedPath);
+    std::string as_tried = tried.substr(0, path);
+    if (path != tried.npos) {
+      as_tried += '/';
+      as_tried += name;
+      as_tried += tried.substr(path + kTriedPath.size());
+    }
+    auto found = FindNamed(mount, std::string_view(as_tried).substr(1));
+    if (found.ok() || !MeansAbsent(found.error().system_error)) return found;
+  }
+  return Absent();
+}
+
+// Of a folder, which ends with "/" or is the mount's own, its index.
+Result<StaticFiles::Found> StaticFiles::FindNamed(const StaticMount& mount, std::string_view name) {
+  if (mount.index.empty() || !(name.empty() || name.ends_with('/'))) return Find(mount, name);
+  for (const std::string& index : mount.index) {
+    name_.assign(name).append(index);
+    auto found = Find(mount, name_);
+    if (found.ok() || !MeansAbsent(found.error().system_error)) return found;
+  }
+  return Absent();
+}
+
+Result<StaticFiles::Found> StaticFiles::Find(const StaticMount& mount, std::string_view name) {
+  std::array<char, sizeof mount.number> number;
+  std::memcpy(number.data(), &mount.number, number.size());
+  key_.assign(number.data(), number.size()).append(name);
+  if (StaticFile* const file = FindChecked(key_)) {
+    return Found{.file = file, .cache = StaticAnswer::Cache::kHit};
+  }
+  return Found{.file = TRY(Load(mount, name))};
+}
+
 // The entry of the cache, if the disk still says what it says.
-StaticFile* StaticFiles::FindChecked(std::string_view path) {
-  StaticFile* file = cache_.Find(path);
+StaticFile* StaticFiles::FindChecked(std::string_view key) {
+  StaticFile* file = cache_.Find(key);
   if (file == nullptr) return nullptr;
   const Time now = clock_.Now();
   if (now - file->checked < kCheckEvery) return file;
   const auto seen = LookAt(DiskPath(*file));
   if (!seen || seen->facts != file->facts || seen->neighbours != file->neighbours) {
-    cache_.Erase(path);
+    cache_.Erase(key);
     return nullptr;
   }
   file->checked = now;
   return file;
 }
 
-Result<StaticFile*> StaticFiles::Load(const StaticMount& mount, std::string_view path) {
+Result<StaticFile*> StaticFiles::Load(const StaticMount& mount, std::string_view name) {
   auto file = std::make_unique<StaticFile>();
   file->mount = &mount;
-  file->path = path;
-  file->name = path.substr(mount.prefix.size());
+  file->key = key_;
+  file->name = name;
   file->checked = clock_.Now();
-  const Error absent{Blame::kClient, Retry::kNever, ENOENT, "no such file"};
-  if (!IsServableName(file->name)) return absent;
+  if (!IsServableName(file->name)) return Absent();
   const auto seen = LookAt(DiskPath(*file));
-  if (!seen) return absent;
+  if (!seen) return Absent();
   file->facts = seen->facts;
   file->neighbours = seen->neighbours;
   file->available = AvailableFor(*file);
@@ -296,7 +358,7 @@ bool StaticFiles::Make(StaticFile& file, Coding coding) {
   } else {
     made = Compressed(file, coding);
   }
-  cache_.Recharge(file.path);
+  cache_.Recharge(file.key);
   return made != nullptr;
 }
 

@@ -50,38 +50,53 @@ class StaticFiles {
  public:
   static constexpr Duration kCheckEvery = std::chrono::seconds(1);
 
-  StaticFiles(std::vector<StaticMount> mounts,
-              const CompressionSettings& compression,
+  StaticFiles(const CompressionSettings& compression,
               const StaticLimits& limits,
               const Clock& clock);
-  StaticFiles(const StaticFiles&) = delete;  // entries refer to the mounts
+  StaticFiles(const StaticFiles&) = delete;
   StaticFiles& operator=(const StaticFiles&) = delete;
 
-  // The mount whose prefix `path` begins with, the longest of them; null where the app answers.
-  const StaticMount* Match(std::string_view path) const;
+  // The file `name` of the mount, which outlives this; `name` is the last part of `path`, or all of it
+  // but its "/". 404 for what is not there, not readable, not a regular file or hidden (a segment begins
+  // with "."), and for a path that others might read in another way: encoded slashes, backslashes, empty
+  // segments. 405 for other methods than GET and HEAD. 503 where the machine has run out of something.
+  // 308 for a folder that has an index, where the "/" at its end is missing.
+  StaticAnswer Answer(const http::RequestHead& head,
+                      const http::NormalPath& path,
+                      const StaticMount& mount,
+                      std::string_view name);
 
-  // 404 for what is below no mount, not there, not readable, not a regular file or hidden (a segment
-  // begins with "."), and for a path that others might read in another way: encoded slashes,
-  // backslashes, empty segments. 405 for other methods than GET and HEAD. 503 where the machine has
-  // run out of something.
-  StaticAnswer Answer(const http::RequestHead& head, const http::NormalPath& path);
+  // The same for what the app lets be sent: a name that no client has written, for any method.
+  StaticAnswer AnswerForApp(const http::RequestHead& head,
+                            const StaticMount& mount,
+                            std::string_view name);
 
   const FileCache& cache() const { return cache_; }
 
  private:
-  StaticFile* FindChecked(std::string_view path);
-  Result<StaticFile*> Load(const StaticMount& mount, std::string_view path);
+  // The entry of the cache, or a new one; an error where there is no such file.
+  struct Found {
+    StaticFile* file = nullptr;
+    StaticAnswer::Cache cache = StaticAnswer::Cache::kMiss;
+  };
+  Result<Found> Find(const StaticMount& mount, std::string_view name);
+  Result<Found> FindNamed(const StaticMount& mount, std::string_view name);
+  Result<Found> FindFirst(const StaticMount& mount, std::string_view name);
+  StaticAnswer Send(const http::RequestHead& head, const Found& found);
+  StaticFile* FindChecked(std::string_view key);
+  Result<StaticFile*> Load(const StaticMount& mount, std::string_view name);
   Result<SharedRepresentation> Read(const StaticFile& file, http::Coding coding) const;
   SharedRepresentation Compressed(const StaticFile& file, http::Coding coding) const;
   std::vector<http::Coding> AvailableFor(const StaticFile& file) const;
   const SharedRepresentation& Choose(const http::RequestHead& head, StaticFile& file);
   bool Make(StaticFile& file, http::Coding coding);
 
-  std::vector<StaticMount> mounts_;  // longest prefix first
   CompressionSettings compression_;
   StaticLimits limits_;
   const Clock& clock_;
   FileCache cache_;
+  std::string key_;   // of the file that is looked for
+  std::string name_;  // likewise, where it is not as the request has it
 };
 
 }  // namespace onebox::front

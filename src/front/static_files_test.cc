@@ -57,13 +57,12 @@ class StaticFilesTest : public testing::Test {
     std::string pattern = (fs::temp_directory_path() / "onebox-static-XXXXXX").string();
     root_ = ::mkdtemp(pattern.data());
     fs::create_directories(root_ / "in/deep");
-    mount_.prefix = "/static/";
     mount_.folder = root_ / "in";
     Restart();
   }
   ~StaticFilesTest() override { fs::remove_all(root_); }
 
-  void Restart() { files_.emplace(std::vector{mount_}, compression_, limits_, clock_); }
+  void Restart() { files_.emplace(compression_, limits_, clock_); }
 
   static void SetTime(const fs::path& path, std::int64_t at) {
     const timespec times[] = {{at, 0}, {at, 0}};
@@ -81,7 +80,9 @@ class StaticFilesTest : public testing::Test {
     std::string storage;
     http::NormalPath path;
     EXPECT_FALSE(http::NormalizePath(raw, storage, path)) << raw;
-    const StaticAnswer answer = files_->Answer(*head, path);
+    if (!path.path.starts_with(prefix_)) return {404, "", ""};  // no route leads here
+    const StaticAnswer answer =
+        files_->Answer(*head, path, mount_, path.path.substr(prefix_.size()));
     Received received{answer.status, std::string(answer.fields), ""};
     for (const Piece& piece : answer.body.pieces())
       received.body.append(piece.bytes);
@@ -93,6 +94,7 @@ class StaticFilesTest : public testing::Test {
   }
 
   fs::path root_;
+  std::string prefix_ = "/static/";
   StaticMount mount_;
   CompressionSettings compression_;
   StaticLimits limits_{.memory_max = 1 << 20, .file_memory_max = kSmall, .mappings_max = 2};
@@ -249,20 +251,69 @@ TEST_F(StaticFilesTest, AnUnreadableFileIsNotThere) {
   EXPECT_EQ(Get("/static/closed").status, 404);
 }
 
-TEST_F(StaticFilesTest, TheLongestPrefixWins) {
+TEST_F(StaticFilesTest, FilesOfOneNameInTwoFoldersAreTwo) {
   fs::create_directories(root_ / "media");
   Write("in/a", "static");
   Write("media/a", "media");
-  StaticMount media = mount_;
-  media.prefix = "/static/media/";
-  media.folder = (root_ / "media/").string();
-  files_.emplace(std::vector{mount_, media}, compression_, limits_, clock_);
   EXPECT_EQ(Get("/static/a").body, "static");
-  EXPECT_EQ(Get("/static/media/a").body, "media");
-  EXPECT_EQ(files_->Match("/static/media/a")->prefix, "/static/media/");
-  EXPECT_EQ(files_->Match("/static/b")->prefix, "/static/");
-  EXPECT_EQ(files_->Match("/static"), nullptr);
-  EXPECT_EQ(files_->Match("/"), nullptr);
+  const StaticMount first = mount_;
+  mount_.number = 1;
+  mount_.folder = (root_ / "media/").string();
+  const StaticMount second = mount_;
+  for (int i = 0; i < 2; ++i) {
+    mount_ = second;
+    EXPECT_EQ(Get("/static/a").body, "media");
+    mount_ = first;
+    EXPECT_EQ(Get("/static/a").body, "static");
+  }
+}
+
+TEST_F(StaticFilesTest, TriesNamesInTheirOrder) {
+  Write("in/index.html", "app");
+  Write("in/page.html", "page");
+  Write("in/deep/a.js", "script");
+  Write("in/.env", "secret");
+  mount_.try_files = {"$path", "$path.html", "/index.html"};
+  const struct {
+    const char* path;
+    const char* body;
+  } rows[] = {
+      {"/static/deep/a.js", "script"},
+      {"/static/page", "page"},
+      {"/static/page.html", "page"},
+      {"/static/players/42", "app"},
+      {"/static/", "app"},
+      {"/static/deep", "app"},
+      {"/static/.env", "app"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.path);
+    const Received received = Get(row.path);
+    EXPECT_EQ(received.status, 200);
+    EXPECT_EQ(received.body, row.body);
+    EXPECT_EQ(Get(row.path).body, row.body) << "from the cache too";
+  }
+  EXPECT_EQ(Get("/static/a%2Fb").status, 404);
+  mount_.try_files = {"/deep$path.js"};
+  EXPECT_EQ(Get("/static/a").body, "script");
+  EXPECT_EQ(Get("/static/b").status, 404);
+}
+
+TEST_F(StaticFilesTest, AFolderIsItsIndexWhereItHasOne) {
+  Write("in/index.html", "root");
+  Write("in/deep/index.htm", "deep");
+  EXPECT_EQ(Get("/static/").status, 404) << "without index";
+  mount_.index = {"index.html", "index.htm"};
+  EXPECT_EQ(Get("/static/").body, "root");
+  EXPECT_EQ(Get("/static/").Value("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(Get("/static/deep/").body, "deep");
+  EXPECT_EQ(Get("/static/none/").status, 404);
+  const Received folder = Get("/static/deep");
+  EXPECT_EQ(folder.status, 308);
+  EXPECT_EQ(folder.Value("Location"), "/static/deep/");
+  mount_.try_files = {"$path"};
+  EXPECT_EQ(Get("/static/deep/").body, "deep");
+  EXPECT_EQ(Get("/static/").body, "root");
 }
 
 TEST_F(StaticFilesTest, CacheControlIsByRule) {
@@ -671,7 +722,7 @@ TEST_F(StaticFilesTest, AnAnswerOutlivesItsEntryAndItsFile) {
   const std::string bytes = Text(kSmall + 1);
   Write("in/a", bytes);
   const http::ParsedHead head(http::HeadWith(""));
-  const StaticAnswer answer = files_->Answer(*head, {.path = "/static/a"});
+  const StaticAnswer answer = files_->Answer(*head, {.path = "/static/a"}, mount_, "a");
   fs::remove(root_ / "in/a");
   files_.reset();
   EXPECT_EQ(answer.body.pieces()[0].bytes, bytes);
@@ -681,7 +732,7 @@ TEST_F(StaticFilesTest, AnAnswerOutlivesItsEntryAndItsFile) {
 TEST_F(StaticFilesTest, ATruncatedFileFailsTheWriteAndNotTheProcess) {
   Write("in/a", Text(16 * kSmall));
   const http::ParsedHead head(http::HeadWith(""));
-  const StaticAnswer answer = files_->Answer(*head, {.path = "/static/a"});
+  const StaticAnswer answer = files_->Answer(*head, {.path = "/static/a"}, mount_, "a");
   fs::resize_file(root_ / "in/a", 0);
   auto pair = os::NewSocketPair(SOCK_STREAM).value();
   Transport transport(std::move(pair.ours));

@@ -73,7 +73,7 @@ class TlsLinkTest : public ::testing::Test {
   // As a client takes it that reads a little now and then.
   void WriteAll(Output& output) {
     for (;;) {
-      const Output::Wrote wrote = output.WriteTo(*transport_);
+      const Output::Wrote wrote = output.WriteTo(*transport_, Time());
       ASSERT_NE(wrote, Output::Wrote::kGone);
       if (wrote == Output::Wrote::kAll) break;
       ServeClient(3000);
@@ -99,7 +99,7 @@ TEST_F(TlsLinkTest, GivesBytesAwayInTheirOrderHoweverLittleTheSocketTakes) {
     Output output(budget_, {.memory_max = 100'000, .folder = folder_}, Time());
     for (std::size_t i = 0; i < bytes.size(); i += 7000) {
       ASSERT_TRUE(output.Append(std::string_view(bytes).substr(i, 7000)));
-      ASSERT_NE(output.WriteTo(*transport_), Output::Wrote::kGone);
+      ASSERT_NE(output.WriteTo(*transport_, Time()), Output::Wrote::kGone);
     }
     WriteAll(output);
     EXPECT_EQ(output.sent(), bytes.size());

@@ -12,10 +12,10 @@
 #include "base/units.h"
 #include "front/certificate_store.h"
 #include "front/router.h"
-#include "http/characters.h"
 #include "http/media_type.h"
 #include "main/limits_config.h"
 #include "main/python.h"
+#include "main/routes.h"
 #include "main/target.h"
 #include "main/upstreams.h"
 #include "main/version.h"
@@ -101,141 +101,12 @@ class Values {
   const Settings& settings_;
 };
 
-std::string OfMount(const Element& mount, std::string_view key) {
-  std::string said = TextOf(mount.more, key);
-  if (!said.empty()) return said;
-  return std::string(FindOption(fmt::format("{}{}", kMountPrefix, key))->standard);
-}
-
-front::StaticMount MakeMount(const Element& mount) {
-  const auto time = [&mount](std::string_view key) {
-    return std::chrono::duration_cast<std::chrono::seconds>(*ParseDuration(OfMount(mount, key)));
-  };
-  return {.prefix = mount.name,
-          .folder = mount.text,
-          .max_age = time("max_age"),
-          .immutable_max_age = time("immutable_max_age"),
-          .immutable = OfMount(mount, "immutable") == "true",
-          .follow_links = OfMount(mount, "follow_links") == "true"};
-}
-
-std::uint32_t PerCent(std::string_view text) {
-  text.remove_suffix(1);
-  return static_cast<std::uint32_t>(*ParseDecimal(text, 100));
-}
-
-std::uint32_t MakeMethods(std::span<const Element> names) {
-  std::uint32_t methods = 0;
-  for (const Element& name : names) {
-    methods |= front::MethodBit(http::MethodOf(name.text));
-    if (name.text == "GET") methods |= front::MethodBit(http::Method::kHead);
-  }
-  return methods;
-}
-
-front::Priority MakePriority(std::string_view name) {
-  const auto choices =
-      SplitWords(FindOption("route.priority")->choices, ',');  // in the enum's order
-  const auto found = std::find(choices.begin(), choices.end(), name);
-  CHECK(found != choices.end());
-  return static_cast<front::Priority>(found - choices.begin());
-}
-
-// A key of a route's cache: what is set, or its default.
-std::string OfCache(const Element& cache, std::string_view key) {
-  std::string said = key == "ttl" ? cache.text : TextOf(cache.more, key);
-  if (!said.empty()) return said;
-  return std::string(FindOption(fmt::format("route.cache.{}", key))->standard);
-}
-
-std::vector<std::string> ListOfCache(const Element& cache, std::string_view key) {
-  std::vector<std::string> list;
-  for (const Element& element : ElementsOf(cache.more, key))
-    list.push_back(element.text);
-  return list;
-}
-
-// "cookie:country": the name, where it is of that kind.
-std::optional<std::string_view> KeyPart(std::string_view text, std::string_view kind) {
-  if (!text.starts_with(kind) || text.size() == kind.size()) return std::nullopt;
-  return text.substr(kind.size());
-}
-constexpr std::string_view kCookiePart = "cookie:";
-constexpr std::string_view kHeaderPart = "header:";
-
-webcache::Rules MakeCache(const Element& cache) {
-  const auto time = [&cache](std::string_view key) {
-    return std::chrono::duration_cast<std::chrono::seconds>(*ParseDuration(OfCache(cache, key)));
-  };
-  webcache::Rules made;
-  if (OfCache(cache, "ttl") != "headers") made.policy.ttl = time("ttl");
-  made.policy.stale = time("stale");
-  made.policy.stale_if_error = time("stale_if_error");
-  made.policy.negative_ttl = time("negative_ttl");
-  made.ignore_cookies = ListOfCache(cache, "ignore_cookies");
-  made.ignore_query = ListOfCache(cache, "ignore_query");
-  made.tags = ListOfCache(cache, "tags");
-  const auto parts = ListOfCache(cache, "key");
-  made.key_query = parts.empty() || std::find(parts.begin(), parts.end(), "query") != parts.end();
-  for (const std::string& part : parts) {
-    if (const auto cookie = KeyPart(part, kCookiePart)) made.key_cookies.emplace_back(*cookie);
-    if (const auto header = KeyPart(part, kHeaderPart))
-      made.key_headers.push_back(Lowered(*header));
-  }
-  made.policy.names_cookies = !made.ignore_cookies.empty() || !made.key_cookies.empty();
-  return made;
-}
-
-// What it does not say holds as for the rest.
-front::Route MakeRoute(const Element& route, const front::RouteRules& rest) {
-  front::Route made{
-      .path = route.text, .methods = MakeMethods(ElementsOf(route.more, "methods")), .rules = rest};
-  const auto if_said = [&route](std::string_view key, const auto& take) {
-    if (const std::string text = TextOf(route.more, key); !text.empty()) take(text);
-  };
-  const auto count = [](const std::string& text) {
-    return static_cast<std::uint32_t>(
-        *ParseDecimal(text, std::numeric_limits<std::uint32_t>::max()));
-  };
-  front::RouteRules& rules = made.rules;
-  made.proxy = TextOf(route.more, "proxy");
-  if_said("timeout", [&](const std::string& text) { rules.timeout = *ParseDuration(text); });
-  if_said("body_bytes_max",
-          [&](const std::string& text) { rules.body_bytes_max = *ParseBytes(text); });
-  if_said("priority", [&](const std::string& text) { rules.priority = MakePriority(text); });
-  if_said("concurrency", [&](const std::string& text) {
-    if (text != kAll) rules.concurrency_max = count(text);
-  });
-  if_said("share", [&](const std::string& text) { rules.share_max = PerCent(text); });
-  if_said("queue_max", [&](const std::string& text) { rules.queue_max = count(text); });
-  if_said("queue_timeout",
-          [&](const std::string& text) { rules.queue_timeout = *ParseDuration(text); });
-  if_said("cancel_disconnected",
-          [&](const std::string& text) { rules.cancel_disconnected = text == "true"; });
-  for (const Element& cache : ElementsOf(route.more, "cache"))
-    rules.cache = MakeCache(cache);
-  return made;
-}
-
 front::ConcurrencySettings MakeConcurrency(const Values& values) {
   using Kind = front::ConcurrencySettings::Kind;
   const std::string text = values.Text("app.concurrency");
   if (text == kAll) return {.kind = Kind::kAll, .count = 0};
   if (text == "auto") return {.kind = Kind::kAuto, .count = 0};
   return {.kind = Kind::kFixed, .count = values.Count<std::uint32_t>("app.concurrency")};
-}
-
-void AddRoutes(const Values& values, front::Settings& made) {
-  made.rest.queue_max = made.queue_max;
-  made.rest.queue_timeout = made.queue_timeout;
-  made.rest.timeout = made.request_timeout;
-  made.rest.body_bytes_max = made.body_bytes_max;
-  made.rest.cancel_disconnected = values.Bool("app.cancel_disconnected");
-  for (const Element& route : values.All("route")) {
-    made.routes.push_back(MakeRoute(route, made.rest));
-    made.routes.back().rules.number = static_cast<std::uint32_t>(made.routes.size() - 1);
-  }
-  made.rest.number = static_cast<std::uint32_t>(made.routes.size());
 }
 
 // Of an enum whose values stand in the order of the option's choices.
@@ -271,7 +142,8 @@ std::string PurgeSocket(const Values& values) {
   return values.Text("data") + "/purge";
 }
 
-front::Settings MakeFront(const Values& values) {
+front::Settings MakeFront(const Settings& settings) {
+  const Values values(settings);
   front::Settings made;
   made.head.request_line_bytes_max = values.Bytes("front.request_line_max");
   made.head.head_bytes_max = values.Bytes("front.head_bytes_max");
@@ -306,12 +178,9 @@ front::Settings MakeFront(const Values& values) {
   made.request_timeout = values.Time("app.timeout");
   made.recycle_requests = values.Count<std::uint64_t>("app.recycle_requests");
   made.recycle_jitter = values.Count<std::uint64_t>("app.recycle_jitter");
-  AddRoutes(values, made);
+  AddRoutes(settings, made);
   made.concurrency = MakeConcurrency(values);
   made.address_share_max = PerCent(values.Text("app.address_share"));
-  for (const Element& mount : values.All("static")) {
-    made.static_mounts.push_back(MakeMount(mount));
-  }
   made.static_memory_max = values.Bytes("front.static_memory_max");
   made.static_file_memory_max = values.Bytes("front.static_file_memory_max");
   made.compression = MakeCompression(values);
@@ -327,6 +196,7 @@ front::Settings MakeFront(const Values& values) {
   }
   made.spool_folder = values.Text("front.spool_folder");
   made.server_name = values.Text("front.server_name");
+  made.early_hints_http1 = values.Bool("front.early_hints_http1");
   for (const Element& address : values.All("front.listen")) {
     made.secure.push_back(IsHttps(address.text));
   }
@@ -429,63 +299,6 @@ constexpr std::array<std::string_view, 23> kNotOfTheFront = {"app.target",
                                                              "app.memory_max",
                                                              "app.no_new_privileges",
                                                              "state"};
-
-// A route that never matches, and more of them than there may be.
-void CheckRoutes(const std::vector<Element>& elements, Mistakes& mistakes) {
-  if (elements.size() > front::kRoutesMax) {
-    mistakes.push_back(fmt::format("{}: [[route]]: expected at most {} of them, got {}",
-                                   elements[front::kRoutesMax].source,
-                                   front::kRoutesMax,
-                                   elements.size()));
-    return;
-  }
-  std::vector<front::Route> routes;
-  for (const Element& later : elements) {
-    routes.push_back(MakeRoute(later, {}));
-    for (std::size_t i = 0; i + 1 < routes.size(); ++i) {
-      if (!front::Covers(routes[i], routes.back())) continue;
-      mistakes.push_back(
-          fmt::format("{}: [[route]] path: \"{}\" never matches: \"{}\" ({}) stands before it",
-                      later.source,
-                      later.text,
-                      elements[i].text,
-                      elements[i].source));
-      break;
-    }
-  }
-}
-
-// Parts of a key, tags and names of cookies that are none.
-void CheckCaches(const std::vector<Element>& routes, Mistakes& mistakes) {
-  const auto mistake = [&](const Element& at, std::string_view key, std::string_view expected) {
-    mistakes.push_back(fmt::format(
-        "{}: [[route]] cache.{}: expected {}, got \"{}\"", at.source, key, expected, at.text));
-  };
-  const auto is_name = [](std::string_view text) { return http::IsToken(text); };
-  for (const Element& route : routes) {
-    for (const Element& cache : ElementsOf(route.more, "cache")) {
-      for (const Element& part : ElementsOf(cache.more, "key")) {
-        const std::string_view text = part.text;
-        const auto name = KeyPart(text, kCookiePart);
-        const auto field = KeyPart(text, kHeaderPart);
-        const bool word = text == "path" || text == "query" || text == "host";
-        if (word || (name && is_name(*name)) || (field && is_name(*field))) continue;
-        mistake(part, "key", "path, query, host, cookie:NAME or header:NAME");
-      }
-      for (const Element& name : ElementsOf(cache.more, "ignore_cookies")) {
-        if (!is_name(name.text)) mistake(name, "ignore_cookies", "the name of a cookie");
-        // Everything that a client says by cookies would be thrown away, sessions too.
-        if (name.text == "*") mistake(name, "ignore_cookies", "names, and not all of them");
-      }
-      for (const Element& tag : ElementsOf(cache.more, "tags")) {
-        const bool fits = !tag.text.empty() && tag.text.size() <= webcache::kTagBytesMax &&
-                          http::AllAre(http::kVisibleCharacter, tag.text) &&
-                          tag.text.find(',') == std::string::npos;
-        if (!fits) mistake(tag, "tags", "visible characters without a comma, 128 at most");
-      }
-    }
-  }
-}
 
 void CheckTarget(const Settings& settings, Mistakes& mistakes) {
   const std::string target = TextOf(settings, "app.target");
@@ -914,20 +727,22 @@ void CheckRedis(const Settings& settings, Mistakes& mistakes) {
 std::vector<std::string> CacheWarnings(const Settings& settings) {
   std::vector<std::string> warnings;
   const bool keeps = *ParseBytes(TextOf(settings, "front.response_cache")) > 0;
-  for (const Element& route : ElementsOf(settings, "route")) {
-    const auto cache = ElementsOf(route.more, "cache");
+  for (const Element* route : AllRoutes(settings)) {
+    const auto cache = ElementsOf(route->more, "cache");
     if (cache.empty()) continue;
     const auto warn = [&](std::string_view what) {
-      warnings.push_back(
-          fmt::format("{}: [[route]] cache of \"{}\": {}", cache.front().source, route.text, what));
+      warnings.push_back(fmt::format(
+          "{}: [[route]] cache of \"{}\": {}", cache.front().source, route->text, what));
     };
     if (!keeps) warn("front.response_cache is 0, so nothing is kept");
-    const auto methods = ElementsOf(route.more, "methods");
+    const auto methods = ElementsOf(route->more, "methods");
     const bool gets = std::any_of(methods.begin(), methods.end(), [](const Element& method) {
       return method.text == "GET" || method.text == "HEAD";
     });
     if (!methods.empty() && !gets) warn("only answers to GET are kept, and its methods are others");
-    const auto ignored = ListOfCache(cache.front(), "ignore_cookies");
+    std::vector<std::string> ignored;
+    for (const Element& cookie : ElementsOf(cache.front().more, "ignore_cookies"))
+      ignored.push_back(cookie.text);
     if (ignored.empty()) continue;
     warn(fmt::format(
         "answers are kept though they say Vary: Cookie, and are made without {}; is the page the "
@@ -963,11 +778,6 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
     mistakes.push_back(fmt::format(
         "{}: [front] error_pages {}: {}", page.source, page.name, read.error().message));
   }
-  for (const Element& mount : values.All("static")) {
-    if (IsFolder(mount.text)) continue;
-    mistakes.push_back(fmt::format(
-        "{}: [static] \"{}\": there is no folder {}", mount.source, mount.name, mount.text));
-  }
   const auto check_path = [&](std::string_view option, const std::string& path) {
     if (path.starts_with('/')) return;
     mistakes.push_back(fmt::format(
@@ -979,8 +789,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
   for (const Element& path : values.All("app.warm_up")) {
     check_path("app.warm_up", path.text);
   }
-  CheckRoutes(values.All("route"), mistakes);
-  CheckCaches(values.All("route"), mistakes);
+  CheckRoutes(settings, mistakes);
   for (std::string& mistake : CheckLimits(settings))
     mistakes.push_back(std::move(mistake));
   CheckUpstreams(settings, mistakes);
@@ -1166,7 +975,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   }
   config.error_log = values.Text("log.error");
   config.log_level = MakeChoice<telemetry::LogLevel>(values, "log.level");
-  config.front = MakeFront(values);
+  config.front = MakeFront(settings);
   TRY(AddLimits(settings, config.front));
   config.front.tls = TRY(MakeTls(values));
   if (values.Bool("tls.tickets")) config.tickets = values.Time("tls.ticket_rotation");

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "broker/settings.h"
 #include "limits/gate.h"
+#include "main/routes.h"
 #include "os/file.h"
 
 namespace onebox::main {
@@ -162,8 +163,8 @@ Mistakes CheckLimits(const Settings& settings) {
     }
   };
   check("[front]", ElementsOf(settings, "front.limits"));
-  for (const Element& route : ElementsOf(settings, "route"))
-    check("[[route]]", ElementsOf(route.more, kLimits));
+  for (const Element* route : AllRoutes(settings))
+    check("[[route]]", ElementsOf(route->more, kLimits));
   const std::uint64_t rate_min = ParseBytes(TextOf(settings, "front.write_rate_min")).value_or(0);
   const auto check_pace = [&](std::string_view place, const Settings& keys, std::string_view name) {
     const auto elements = ElementsOf(keys, name);
@@ -176,8 +177,8 @@ Mistakes CheckLimits(const Settings& settings) {
                     FormatBytes(rate_min)));
   };
   check_pace("[front]", settings, "front.bytes_per_second");
-  for (const Element& route : ElementsOf(settings, "route"))
-    check_pace("[[route]]", route.more, "bytes_per_second");
+  for (const Element* route : AllRoutes(settings))
+    check_pace("[[route]]", route->more, "bytes_per_second");
   if (const auto access = MakeAccess(settings); !access.ok()) {
     mistakes.push_back(fmt::format("{}: {}: {}",
                                    SourceOf(settings, kDenyFile),
@@ -191,18 +192,22 @@ Status AddLimits(const Settings& settings, front::Settings& made) {
   made.access = TRY(MakeAccess(settings));
   AddTo(made.rest, ElementsOf(settings, "front.limits"), made.limits);
   made.rest.pace = MakePace(settings, "front.", {});
-  const auto routes = ElementsOf(settings, "route");
+  const auto routes = AllRoutes(settings);
   CHECK(routes.size() == made.routes.size());
   for (std::size_t i = 0; i < routes.size(); ++i) {
     front::RouteRules& rules = made.routes[i].rules;
     rules.limits = made.rest.limits;
-    rules.pace = MakePace(routes[i].more, "", made.rest.pace);
-    AddTo(rules, ElementsOf(routes[i].more, kLimits), made.limits);
-    limits::AccessList access(NetworksOf(ElementsOf(routes[i].more, "allow")),
-                              NetworksOf(ElementsOf(routes[i].more, "deny")));
+    rules.pace = MakePace(routes[i]->more, "", made.rest.pace);
+    AddTo(rules, ElementsOf(routes[i]->more, kLimits), made.limits);
+    limits::AccessList access(NetworksOf(ElementsOf(routes[i]->more, "allow")),
+                              NetworksOf(ElementsOf(routes[i]->more, "deny")));
     if (!access.empty()) {
       rules.access = std::make_shared<const limits::AccessList>(std::move(access));
     }
+  }
+  for (front::Site& site : made.sites) {
+    site.rest.limits = made.rest.limits;
+    site.rest.pace = made.rest.pace;
   }
   return Done();
 }

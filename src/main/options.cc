@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "base/nearest.h"
 #include "base/units.h"
+#include "front/header_rules.h"
+#include "front/host_table.h"
 #include "front/router.h"
 #include "http/address.h"
 #include "http/limits.h"
@@ -235,6 +237,54 @@ constexpr std::array kOptions = {
   Option{.name = "route.proxy", .standard = "",
     .help = "Who answers in the app's place: the name of an [[upstream]], or the URL of a server.", .found = "the app"},
 
+  Option{.name = "route.security_headers", .kind = Kind::kBool, .standard = "",
+    .help = "As front.security_headers, for its answers.", .choices = "strict", .found = "as its site says, else front.security_headers"},
+  Option{.name = "route.early_hints", .kind = Kind::kFieldValue, .standard = "",
+    .help = "Link fields that a GET is answered with at once, by a 103, while the app works: [\"</static/app.css>; rel=preload; as=style\"].",
+    .shape = Shape::kList, .found = "none"},
+  Option{.name = "route.static", .standard = "",
+    .help = "Its requests are answered from a folder: with the file by the name that the * of its path stands for, or of one path alone the last segment. Its keys are those of [static].",
+    .shape = Shape::kTable, .found = "none", .rows = "static.PREFIX"},
+  Option{.name = "route.headers", .standard = "",
+    .help = "What is changed in the fields of its answers, over what front.headers says; its keys are those of front.headers.",
+    .shape = Shape::kTable, .found = "none", .rows = "front.headers"},
+
+  Option{.name = "route.redirect", .standard = "",
+    .help = "Its requests are led elsewhere.", .shape = Shape::kTable, .found = "none"},
+  Option{.name = "route.redirect.to", .standard = "",
+    .help = "Where to: \"https://game.example$path$query\". $host, $path, $query and $rest, what the * of its path stands for, are those of the request.",
+    .found = kMustBeGiven},
+  Option{.name = "route.redirect.status", .kind = Kind::kInteger, .standard = "307",
+    .help = "301 and 308 are for good, and browsers remember them; 302, 303 and 307 are not. 307 and 308 keep the method.",
+    .min = "301", .max = "308"},
+
+  Option{.name = "route.respond", .standard = "",
+    .help = "Its requests get one answer, always the same.", .shape = Shape::kTable, .found = "none"},
+  Option{.name = "route.respond.status", .kind = Kind::kInteger, .standard = "",
+    .help = "Its status.", .min = "200", .max = "599", .found = kMustBeGiven},
+  Option{.name = "route.respond.body", .standard = "",
+    .help = "Its body.", .found = "of an error the page that errors have, else none"},
+  Option{.name = "route.respond.type", .kind = Kind::kFieldValue, .standard = "text/plain; charset=utf-8",
+    .help = "The Content-Type of that body."},
+
+  Option{.name = "site", .standard = "",
+    .help = "What some hosts get, one [[site]] after the other. Whatever a site does not say holds as for all.",
+    .shape = Shape::kTables, .found = "none"},
+  Option{.name = "site.hosts", .kind = Kind::kHost, .standard = "",
+    .help = "Its hosts: one, all below one, or with * all that no other site has.",
+    .shape = Shape::kList, .found = kMustBeGiven},
+  Option{.name = "site.security_headers", .kind = Kind::kBool, .standard = "",
+    .help = "As front.security_headers, for its answers.", .choices = "strict", .found = "front.security_headers"},
+  Option{.name = "site.headers", .standard = "",
+    .help = "What is changed in the fields of its answers, over what front.headers says; its keys are those of front.headers.",
+    .shape = Shape::kTable, .found = "none", .rows = "front.headers"},
+  Option{.name = "site.static", .kind = Kind::kPath, .standard = "",
+    .help = "Prefixes of this site that are served from folders, before those of [static].",
+    .shape = Shape::kMounts, .found = "none", .rows = "static.PREFIX"},
+  Option{.name = "site.route", .standard = "",
+    .help = "Its routes, one [[site.route]] after the other, before each [[route]]; their keys are those of [[route]].",
+    .shape = Shape::kTables, .found = "none", .rows = "route"},
+
   Option{.name = "upstream", .standard = "",
     .help = "Servers that answer in the app's place, one [[upstream]] after the other.",
     .shape = Shape::kTables, .found = "none"},
@@ -375,15 +425,39 @@ constexpr std::array kOptions = {
     .help = "Whether whoever connects to a unix socket is a trusted proxy."},
   Option{.name = "front.server_name", .kind = Kind::kFieldValue, .standard = "onebox",
     .help = "The Server field of responses; empty leaves it out.", .found = "left out"},
+  Option{.name = "front.unknown_hosts", .kind = Kind::kChoice, .standard = "serve",
+    .help = "With [[site]]: what requests get for a host that none has: what no site says holds for all, or a refusal with this status.",
+    .choices = "serve, 404, 421"},
+  Option{.name = "front.security_headers", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether answers tell browsers to be careful, where the app does not say otherwise; strict forbids more.",
+    .choices = "strict"},
   Option{.name = "front.spool_folder", .kind = Kind::kPath, .standard = "",
     .help = "Folder for the files of bodies that memory does not hold.", .found = "the state folder"},
   Option{.name = "front.error_pages", .kind = Kind::kPath, .standard = "",
     .help = "Files that are sent for answers of Onebox's own, by status: { 503 = \"busy.html\" }. At most 64 KiB each.",
     .shape = Shape::kMap, .found = "a line of text", .keys = "403, 404, 413, 429, 431, 500, 502, 503, 504"},
+  Option{.name = "front.early_hints_http1", .kind = Kind::kBool, .standard = "false",
+    .help = "Whether 103 goes to clients of HTTP/1.1 too: some take it for the answer. It always goes to those of HTTP/2."},
+  Option{.name = "front.protected", .kind = Kind::kPath, .standard = "",
+    .help = "Folders whose files are sent where the app says so, by X-Accel-Redirect with a path below a prefix or X-Sendfile with a place on the disk: { \"/protected/\" = \"DIR\" }. No client reaches them.",
+    .shape = Shape::kMap, .found = "none"},
   Option{.name = "front.static_memory_max", .kind = Kind::kBytes, .standard = "64 MiB",
     .help = "Memory for cached static files, all together.", .min = "0", .max = "1 TiB"},
   Option{.name = "front.static_file_memory_max", .kind = Kind::kBytes, .standard = "256 KiB",
     .help = "Largest static file that is compressed and kept in memory. As it is, one of 32 KiB or more is mapped and sent from the page cache in any case.", .min = "0", .max = "1 GiB"},
+
+  Option{.name = "front.headers", .standard = "",
+    .help = "What is changed in the fields of answers, of any status and whoever answers.",
+    .shape = Shape::kTable, .found = "none"},
+  Option{.name = "front.headers.set", .kind = Kind::kFieldValue, .standard = "",
+    .help = "Fields in place of what the answer has by that name: { X-Frame-Options = \"DENY\" }.",
+    .shape = Shape::kMap, .found = "none"},
+  Option{.name = "front.headers.add", .kind = Kind::kFieldValue, .standard = "",
+    .help = "Fields beside what the answer has by that name.", .shape = Shape::kMap, .found = "none"},
+  Option{.name = "front.headers.default", .kind = Kind::kFieldValue, .standard = "",
+    .help = "Fields where the answer has none by that name.", .shape = Shape::kMap, .found = "none"},
+  Option{.name = "front.headers.remove", .kind = Kind::kFieldName, .standard = "",
+    .help = "Fields that are left out.", .shape = Shape::kList, .found = "none"},
 
   Option{.name = "static", .kind = Kind::kPath, .standard = "",
     .help = "Prefixes that are served from folders: \"/static/\" = \"DIR\", or = { dir = \"DIR\", ... }.",
@@ -398,6 +472,12 @@ constexpr std::array kOptions = {
     .help = "Cache-Control's max-age of those files.", .min = "0s", .max = "3650d"},
   Option{.name = "static.PREFIX.follow_links", .kind = Kind::kBool, .standard = "false",
     .help = "Whether links may lead out of the folder."},
+  Option{.name = "static.PREFIX.index", .standard = "",
+    .help = "Names of files that are sent for a folder, the first that is there: [\"index.html\"].",
+    .shape = Shape::kList, .found = "none: a folder is 404"},
+  Option{.name = "static.PREFIX.try_files", .standard = "",
+    .help = "Files that are tried, the first that is there is sent: [\"$path\", \"$path.html\", \"/index.html\"]. $path is what is asked for. \"@app\" as the last is the app.",
+    .shape = Shape::kList, .found = "what is asked for alone"},
 
   Option{.name = "compression.enabled", .kind = Kind::kBool, .standard = "true",
     .help = "Whether responses are compressed for clients that accept it."},
@@ -613,6 +693,10 @@ std::string_view KindText(Kind kind) {
              "\"20:30-23:00 Europe/Berlin\"";
     case Kind::kMediaRange:
       return "a media type like \"text/html\", \"text/*\" or \"*+json\"";
+    case Kind::kHost:
+      return "a host like \"game.example\", \"*.game.example\" or \"*\"";
+    case Kind::kFieldName:
+      return "the name of a field that is not the connection's own";
     case Kind::kFieldValue:
       return "text without control characters, and without spaces at its ends";
     case Kind::kPattern:
@@ -772,6 +856,11 @@ std::optional<std::string> CheckValue(const Option& option, std::string_view tex
       return std::string(text);
     case Kind::kMediaRange:
       if (!http::IsMediaRange(text)) return std::nullopt;
+      return std::string(text);
+    case Kind::kHost:
+      return front::HostTable::Normal(text);
+    case Kind::kFieldName:
+      if (!front::IsFieldForRules(text)) return std::nullopt;
       return std::string(text);
     case Kind::kFieldValue:
       if (!http::IsValidFieldValue(text)) return std::nullopt;

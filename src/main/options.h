@@ -26,7 +26,9 @@ enum class Kind : std::uint8_t {
   kPattern,  // front::PathPattern
   kHours,    // plan::Hours
   kMediaRange,
-  kFieldValue,  // of an HTTP field
+  kHost,        // front::HostTable
+  kFieldName,   // of an HTTP field that rules may be about
+  kFieldValue,  // of such a field; of a map: its names are names of fields
 };
 
 enum class Shape : std::uint8_t {

@@ -102,7 +102,8 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[app]\nworkers = 2\n\n[frnt]\nlisten = []\n",
        "onebox.toml:4: [frnt]: there is no such table; did you mean \"front\"?"},
       {"[zebra]\n",
-       "onebox.toml:1: [zebra]: there is no such table; there are: app, route, front, static, "
+       "onebox.toml:1: [zebra]: there is no such table; there are: app, route, site, front, "
+       "static, "
        "compression, admin, cache, tasks, queue, jobs, job, log"},
       {"stat = '/x'\n",
        "onebox.toml:1: stat: there is no such key or table; did you mean \"state\"?"},
@@ -223,6 +224,40 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
        "onebox.toml:2: [front] error_pages 505: there is no such key; did you mean \"500\"?"},
       {"[static]\n'/static/' = 5\n",
        "onebox.toml:2: [static] \"/static/\": expected a path, or a table with dir, got 5"},
+      {"[[site]]\n", "onebox.toml:1: [[site]]: expected hosts"},
+      {"[[site]]\nhosts = ['a:80']\n",
+       "onebox.toml:2: [[site]] hosts: expected a host like \"game.example\", \"*.game.example\" "
+       "or "
+       "\"*\", got \"a:80\""},
+      {"[[site]]\nhosts = ['a']\n[[site.route]]\npat = '/'\n",
+       "onebox.toml:3: [[site]] route: expected path"},
+      {"[[site]]\nhosts = ['a']\n[[site.route]]\npath = '/'\ntimout = 5\n",
+       "onebox.toml:5: [[site]] route timout: there is no such key; did you mean \"timeout\"?"},
+      {"[[site]]\nhosts = ['a']\nstatic = { '/a' = 'b' }\n",
+       "onebox.toml:3: [[site]] static \"/a\": expected a prefix that begins and ends with \"/\""},
+      {"[[route]]\npath = '/a'\nrespond = { body = 'x' }\n",
+       "onebox.toml:3: [[route]] respond: expected status"},
+      {"[[route]]\npath = '/a'\nrespond = 'gone'\n",
+       "onebox.toml:3: [[route]] respond: expected a whole number from 200 to 599, or a table with "
+       "status, got \"gone\""},
+      {"[front]\nsecurity_headers = 'strickt'\n",
+       "onebox.toml:2: [front] security_headers: expected true or false or \"strict\", got "
+       "\"strickt\"; did you mean \"strict\"?"},
+      {"[front]\nheaders = 5\n", "onebox.toml:2: [front] headers: expected a table, got 5"},
+      {"[front]\nheaders = { sett = {} }\n",
+       "onebox.toml:2: [front] headers sett: there is no such key; did you mean \"set\"?"},
+      {"[front.headers]\nset = { 'X-A' = \"a\\r\\nb\" }\n",
+       "onebox.toml:2: [front] headers set X-A: expected text without control characters, and "
+       "without spaces at its ends, got \"a\\u000d\\u000ab\""},
+      {"[front.headers]\nadd = { 'Content-Length' = '5' }\n",
+       "onebox.toml:2: [front] headers add \"Content-Length\": expected the name of a field that "
+       "is "
+       "not the connection's own"},
+      {"[[route]]\npath = '/a'\nheaders = { remove = ['X-A', 'X B'] }\n",
+       "onebox.toml:3: [[route]] headers remove: expected the name of a field that is not the "
+       "connection's own, got \"X B\""},
+      {"[front]\nremove = ['X-A']\n",
+       "onebox.toml:2: [front] remove: there is no such key; it belongs to headers of [front]"},
       {"[log]\nlevel = 'warn'\n",
        "onebox.toml:2: [log] level: expected \"debug\", \"info\", \"warning\" or \"error\", got "
        "\"warn\""},
@@ -323,7 +358,9 @@ TEST(PrintSettings, IsAFileThatSaysTheSame) {
       Read("state = '/s\"\\\\'\n[app]\ntarget = 'app:create(\"x\")'\nenv = { A = 'b', C = '' }\n"
            "workers = 3\n[static]\n'/a/' = { dir = '/a', follow_links = true }\n"
            "[[route]]\npath = '/x'\nmethods = ['GET', 'POST']\ntimeout = 5\nshare = '9%'\n"
-           "[[route]]\npath = '/y/*'\nconcurrency = 3\n")
+           "[front]\nsecurity_headers = 'strict'\n[front.headers]\nset = { X-A = 'a, \"b\"' }\n"
+           "remove = ['Server', 'X-B']\n"
+           "[[route]]\npath = '/y/*'\nconcurrency = 3\nheaders = { default = { X-C = '' } }\n")
           .settings);
   Settings again = Defaults("/elsewhere");
   const Layer printed = Read(PrintSettings(settings));

@@ -474,8 +474,10 @@ supervise::WatchSettings WatchOf(const Config& config, const RunLine& line, cons
                            : line.config.empty() ? PathFrom(caller.folder, kFileName)
                                                  : PathFrom(caller.folder, line.config);
   if (file.starts_with('/')) watch.files.push_back(file);  // not a module's name
-  for (const front::StaticMount& mount : config.front.static_mounts) {
-    watch.ignored.push_back(mount.folder);
+  for (const auto* routes : {&config.front.mounts, &config.front.routes}) {
+    for (const front::Route& route : *routes) {
+      if (route.rules.files) watch.ignored.push_back(route.rules.files->folder);
+    }
   }
   return watch;
 }

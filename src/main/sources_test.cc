@@ -251,6 +251,37 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
   EXPECT_THAT(mistakes_of("[[route]]\npath = '/a/*'\n[[route]]\npath = '/a/b'\n"),
               ElementsAre("onebox.toml:4: [[route]] path: \"/a/b\" never matches: \"/a/*\" "
                           "(onebox.toml:2) stands before it"));
+  EXPECT_THAT(mistakes_of("[[site]]\nhosts = ['a', 'b']\n[[site]]\nhosts = ['*', 'A']\n"),
+              ElementsAre("onebox.toml:4: [[site]] hosts: \"a\" is there twice"));
+  EXPECT_THAT(mistakes_of("[[route]]\npath = '/a/*'\n[[site]]\nhosts = ['a']\n[[site.route]]\n"
+                          "path = '/a/*'\n[[site.route]]\npath = '/a/b'\n"),
+              ElementsAre("onebox.toml:8: [[site.route]] path: \"/a/b\" never matches: \"/a/*\" "
+                          "(onebox.toml:6) stands before it"));
+  EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a'\nredirect = 'new.example'\n"),
+      ElementsAre("onebox.toml:3: [[route]] \"/a\" redirect: it must begin with \"http://\", "
+                  "\"https://\", \"/\" or \"$path\", got \"new.example\""));
+  EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a'\nredirect = '/b/$rest'\n"),
+      ElementsAre("onebox.toml:3: [[route]] \"/a\" redirect: $rest is what the * of the path "
+                  "stands for, and this path has none, got \"/b/$rest\""));
+  EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a'\nredirect = { to = '/b', status = 304 }\n"),
+      ElementsAre("onebox.toml:3: [[route]] \"/a\" redirect status: expected 301, 302, 303, 307 or "
+                  "308, got 304"));
+  EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a'\nrespond = 404\nredirect = '/b'\n"),
+      ElementsAre("onebox.toml:3: [[route]] \"/a\": it has redirect and respond, and one can "
+                  "answer"));
+  EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a/*'\nstatic = { dir = '/nowhere', index = ['a/../b'], "
+                  "try_files = ['$path', '$uri', '@app', 'x', '/$path'] }\n"),
+      testing::Contains("onebox.toml:3: [[route]] \"/a/*\" static: there is no folder /nowhere"));
+  EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a/*'\nstatic = { dir = '/', try_files = ['x'] }\n"),
+      ElementsAre("onebox.toml:3: [[route]] \"/a/*\" static try_files: expected \"$path\", "
+                  "with text before or behind it, a path like \"/index.html\", or \"@app\" as "
+                  "the last, got \"x\""));
   EXPECT_THAT(mistakes_of("[front]\nerror_pages = { 503 = '/nowhere.html' }\n"),
               ElementsAre(testing::HasSubstr("onebox.toml:2: [front] error_pages 503: ")));
   EXPECT_THAT(mistakes_of("[app]\nchdir = '/nowhere'\n"),
@@ -285,8 +316,8 @@ TEST(MakeConfig, GivesTheFrontWhatTheTableSays) {
   EXPECT_EQ(config.front.trusted_proxies.size(), 1U);
   EXPECT_EQ(config.front.access_log, "");
   EXPECT_THAT(config.front.compression.codings, ElementsAre(http::Coding::kGzip));
-  EXPECT_EQ(config.front.static_mounts.at(0).max_age, std::chrono::hours(30 * 24));
-  EXPECT_TRUE(config.front.static_mounts.at(0).immutable);
+  EXPECT_EQ(config.front.mounts.at(0).rules.files->max_age, std::chrono::hours(30 * 24));
+  EXPECT_TRUE(config.front.mounts.at(0).rules.files->immutable);
 }
 
 TEST(MakeConfig, GivesEachRouteWhatItSaysAndTheRestOfTheBox) {
@@ -326,6 +357,44 @@ TEST(MakeConfig, GivesEachRouteWhatItSaysAndTheRestOfTheBox) {
     EXPECT_EQ(rules.concurrency_max, 0U);
   }
   EXPECT_EQ(front.rest.number, 2U);
+}
+
+TEST(MakeConfig, GivesSitesTheirRoutesAndWhatHoldsForAll) {
+  Settings settings = Defaults("/");
+  Overlay(
+      settings,
+      ReadToml(
+          "[front]\nsecurity_headers = true\nunknown_hosts = '421'\n"
+          "[static]\n'/s/' = '/'\n'/s/long/' = '/'\n"
+          "[[route]]\npath = '/old/*'\nredirect = { to = '/new/$rest', status = 301 }\n"
+          "[[site]]\nhosts = ['Game.example']\nsecurity_headers = false\n"
+          "headers = { set = { X-Site = 'game' } }\nstatic = { '/m/' = '/' }\n"
+          "[[site.route]]\npath = '/x'\nrespond = { status = 410, body = '' }\n"
+          "[[site.route]]\npath = '/*'\nstatic = { dir = '/', try_files = ['$path', '@app'] }\n",
+          "onebox.toml",
+          "/")
+          .settings);
+  FillIn(settings, {{"XDG_RUNTIME_DIR", "/run/user/7"}});
+  const auto made = MakeConfig(settings);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  const front::Settings& front = made.value().front;
+  ASSERT_EQ(front.mounts.size(), 3U);
+  EXPECT_EQ(front.mounts[0].path, "/s/long/*") << "the longest first";
+  EXPECT_EQ(front.mounts[2].site, 0U);
+  ASSERT_EQ(front.routes.size(), 3U);
+  EXPECT_EQ(front.routes[0].site, front::kEverySite);
+  EXPECT_EQ(front.routes[0].rules.redirect->status, 301);
+  EXPECT_EQ(front.routes[1].rules.respond->status, 410);
+  EXPECT_EQ(front.routes[1].rules.respond->body, "");
+  EXPECT_TRUE(front.routes[2].rules.files->else_app);
+  EXPECT_THAT(front.routes[2].rules.files->try_files, ElementsAre("$path"));
+  EXPECT_EQ(front.routes[2].rules.files->number, 3U) << "another for each";
+  EXPECT_THAT(front.sites.at(0).hosts, ElementsAre("game.example"));
+  EXPECT_EQ(front.sites[0].rest.number, 3U);
+  EXPECT_EQ(front.sites[0].rest.headers.size(), 1U);
+  EXPECT_EQ(front.routes[1].rules.headers.size(), 1U);
+  EXPECT_GT(front.routes[0].rules.headers.size(), 4U);
+  EXPECT_EQ(front.unknown_hosts->respond->status, 421);
 }
 
 TEST(MakeConfig, HasTheSameDefaultsAsTheFront) {

@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 
 #include "base/nearest.h"
+#include "front/header_rules.h"
 #include "main/words.h"
 
 namespace onebox::main {
@@ -263,7 +264,7 @@ class Reader {
     }
     std::vector<Element> elements;
     for (const auto& [key, value] : *map) {
-      auto element = option.shape == Shape::kMounts ? ReadMount(option, key, value)
+      auto element = option.shape == Shape::kMounts ? ReadMount(option, key, value, place)
                                                     : ReadVariable(option, key, value, place);
       if (!element) continue;
       element->name = key.str();
@@ -281,6 +282,13 @@ class Reader {
       MistakeUnknown(key, fmt::format("{} {}", place, key.str()), "there is no such key", known);
       return std::nullopt;
     }
+    if (option.kind == Kind::kFieldValue && !front::IsFieldForRules(key.str())) {
+      Mistake(key,
+              fmt::format("{} {}: expected the name of a field that is not the connection's own",
+                          place,
+                          Quoted(key.str())));
+      return std::nullopt;
+    }
     if (key.str().empty() ||
         key.str().find_first_of(std::string_view("=\0", 2)) != key.str().npos) {
       Mistake(key, fmt::format("{} {}: expected the name of a variable", place, Quoted(key.str())));
@@ -291,8 +299,10 @@ class Reader {
 
   std::optional<Element> ReadMount(const Option& option,
                                    const toml::key& key,
-                                   const toml::node& value) {
-    const std::string place = fmt::format("[static] {}", Quoted(key.str()));
+                                   const toml::node& value,
+                                   const std::string& mounts) {
+    const std::string place = fmt::format(
+        "{} {}", IsPart(option) ? mounts : fmt::format("[{}]", mounts), Quoted(key.str()));
     if (const auto wrong = WrongPrefix(key.str())) {
       Mistake(key, fmt::format("{}: {}", place, *wrong));
       return std::nullopt;

@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "http/characters.h"
 #include "http/request_head.h"
+#include "main/routes.h"
 #include "upstream/settings.h"
 
 namespace onebox::main {
@@ -190,6 +191,8 @@ void AddUpstreams(const Settings& settings, front::Settings& made) {
       route.rules.upstream = made.rest.upstream;
     }
   }
+  for (front::Site& site : made.sites)
+    site.rest.upstream = made.rest.upstream;
 }
 
 void CheckUpstreams(const Settings& settings, Mistakes& mistakes) {
@@ -203,8 +206,8 @@ void CheckUpstreams(const Settings& settings, Mistakes& mistakes) {
           fmt::format("{}: [[upstream]] \"{}\": it is there twice", table->source, table->text));
     }
   }
-  for (const Element& route : ElementsOf(settings, "route")) {
-    for (const Element& proxy : ElementsOf(route.more, "proxy"))
+  for (const Element* route : AllRoutes(settings)) {
+    for (const Element& proxy : ElementsOf(route->more, "proxy"))
       CheckName(proxy, proxy.text, "[[route]] proxy", settings, mistakes);
   }
   const auto all = ElementsOf(settings, "app.proxy");

@@ -25,7 +25,8 @@ FileFacts FactsFrom(const struct stat& status) {
           .inode = status.st_ino,
           .size = static_cast<std::uint64_t>(status.st_size),
           .modified_ns = status.st_mtim.tv_sec * kNanosecondsPerSecond + status.st_mtim.tv_nsec,
-          .regular = S_ISREG(status.st_mode)};
+          .regular = S_ISREG(status.st_mode),
+          .folder = S_ISDIR(status.st_mode)};
 }
 
 int OpenInside(int folder, const std::string& name) {

@@ -18,6 +18,7 @@ struct FileFacts {
   std::uint64_t size = 0;
   std::int64_t modified_ns = 0;  // since 1970
   bool regular = false;          // not a folder, a device, a pipe
+  bool folder = false;
 
   bool operator==(const FileFacts&) const = default;
 };
