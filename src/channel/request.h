@@ -17,6 +17,9 @@ struct Field {
 
 enum class BodyPlace : std::uint8_t { kNone, kInline, kFile };
 
+// As a Request's version_minor: HTTP/2.0.
+inline constexpr std::uint8_t kHttp2 = 20;
+
 // Everything is a view: of the caller's memory when encoding, of the decoded bytes afterwards.
 struct Request {
   std::string_view method = {};          // "GET", as it was sent
@@ -28,7 +31,7 @@ struct Request {
   std::uint16_t server_port = 0;         // SERVER_PORT
   std::string_view client_address = {};  // text; empty for a unix socket
   std::uint16_t client_port = 0;         // 0 for a unix socket
-  std::uint8_t version_minor = 1;        // HTTP/1.x
+  std::uint8_t version_minor = 1;        // HTTP/1.x, or kHttp2
   std::string_view id = {};              // X-Request-ID
   std::int64_t deadline = 0;             // steady clock, nanoseconds; 0: none
   bool cancel_disconnected = false;      // a client that leaves ends it, as its deadline does

@@ -59,7 +59,8 @@ AppExchange::AppExchange(Responder& responder,
               {head_bytes_, id_, method_, more_fields_, &rules.headers},
               answer_fields_),
       has_framing_(head.framing != http::Framing::kNone),
-      minor_version_(head.minor_version),
+      minor_version_(responder.protocol() == Protocol::kHttp2 ? channel::kHttp2
+                                                              : head.minor_version),
       trusted_(shard.Trusts(responder.peer())) {
   reactor = shard.index();
   route = rules.number;

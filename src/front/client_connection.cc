@@ -28,6 +28,16 @@ bool ClientConnection::Register() {
   return registered_;
 }
 
+bool ClientConnection::DiscardInput() {
+  const std::span<char> buffer = shard_.read_buffer();
+  for (int reads = 0; reads < 16; ++reads) {
+    const os::Moved moved = transport_.Receive(buffer);
+    if (moved.state == os::Moved::State::kNotNow) return true;
+    if (moved.state == os::Moved::State::kGone || moved.bytes == 0) return false;
+  }
+  return false;  // it goes on sending
+}
+
 void ClientConnection::Unregister() {
   CHECK(!closed_);
   closed_ = true;
@@ -35,14 +45,14 @@ void ClientConnection::Unregister() {
   if (registered_) shard_.reactor().Unwatch(transport_.socket().get(), *this);
 }
 
-Transport ClientConnection::GiveUp() {
-  Unregister();
-  return std::move(transport_);
-}
-
 void ClientConnection::CloseSocket() {
   Unregister();
   shard_.Doom(*this);
+}
+
+Transport ClientConnection::GiveUp() {
+  Unregister();
+  return std::move(transport_);
 }
 
 }  // namespace onebox::front

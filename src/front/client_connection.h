@@ -24,6 +24,8 @@ class ClientConnection : public event::Watcher, public event::Timer {
   virtual void Pump() = 0;
   // No more requests: closes at once if idle, after the answers otherwise.
   virtual void Drain() = 0;
+  // The same, but who is idle may begin one more: where the protocol cannot say that it is too late.
+  virtual void DrainGently() {}
   // The shard shows what is wrong with the app.
   virtual void ShowBroken() = 0;
 
@@ -33,10 +35,14 @@ class ClientConnection : public event::Watcher, public event::Timer {
 
  protected:
   bool Register();
+  // Reads what nobody wants any more: whether more of it may come.
+  bool DiscardInput();
   // There is nobody to go on for.
   virtual void Close() = 0;
   // Once; the rest of its life is the end of this turn. Whoever derives lets go of his own first.
   void CloseSocket();
+  // How long a client has to see our last bytes before the socket is closed.
+  static constexpr Duration kLingerTime = std::chrono::seconds(2);
 
   Shard& shard_;
   [[no_unique_address]] Peer peer_;  // its padding is used: an idle connection is to be small

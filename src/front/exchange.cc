@@ -92,12 +92,16 @@ std::size_t Exchange::TakeBody(std::string_view bytes) {
         body_complete_ = true;
         return position;
       case http::ChunkedDecoder::State::kRefused:
-        step_ = Step::kDone;
-        responder_.Refuse(step.refusal, EndStep::kReadBody, head_bytes_);
+        RefuseBody(step.refusal);
         return bytes.size();
     }
   }
   return position;
+}
+
+void Exchange::RefuseBody(http::RefusalKind kind) {
+  step_ = Step::kDone;
+  responder_.Refuse(kind, EndStep::kReadBody, head_bytes_);
 }
 
 void Exchange::TakeOver(Exchange& other) {

@@ -38,6 +38,11 @@ class Exchange {
   // --- read body
   // Takes bytes of it, framed as the head says; returns how many. May refuse the request.
   std::size_t TakeBody(std::string_view bytes);
+  // The same of a protocol with frames of its own: bytes of the body itself, and where it ends.
+  void TakePlainBody(std::string_view bytes) { StoreBody(bytes); }
+  void EndBody() { body_complete_ = true; }
+  // What comes is not what was announced.
+  void RefuseBody(http::RefusalKind kind);
   bool body_complete() const { return body_complete_; }
   // Before the body is read: says 100, or refuses what is announced to be too large.
   void ExpectBody();

@@ -415,9 +415,8 @@ void Front::Drain(Draining how) {
   drain_deadline_ = lanes_[0].reactor->now();
   drain_deadline_ += before == Draining::kGently ? kLastCall : settings_.drain_timeout;
   for (Lane& lane : lanes_) {
-    if (how == Draining::kGently) break;
     Shard& shard = *lane.shard;
-    lane.reactor->Post([&shard] { shard.Drain(); });
+    lane.reactor->Post([&shard, how] { shard.Drain(how); });
   }
   EndWhenEmpty();
 }

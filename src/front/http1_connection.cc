@@ -7,24 +7,17 @@
 #include <sys/epoll.h>
 
 #include "front/exchange.h"
+#include "front/pace.h"
 #include "front/shard.h"
 #include "http/response_head.h"
+#include "http2/session.h"
 
 namespace onebox::front {
 namespace {
 
 constexpr std::uint64_t kAnswerMemoryMax = 256 << 10;  // of one answer; above it a file
-constexpr std::size_t kKeptBytes = 15;                 // what a string holds without an allocation
-constexpr Duration kLingerTime = std::chrono::seconds(2);
-
-// `begin`, later by the time that `bytes` may take at the lowest rate that is allowed.
-Time AtRate(Time begin, std::uint64_t bytes, std::uint64_t rate_min) {
-  if (rate_min == 0) return Time::max();
-  constexpr std::uint64_t kSecondsMax = 1'000'000;
-  const std::uint64_t milliseconds =
-      std::min(bytes / rate_min, kSecondsMax) * 1000 + bytes % rate_min * 1000 / rate_min;
-  return begin + std::chrono::milliseconds(milliseconds);
-}
+constexpr std::string_view kHttp2Head = http2::kPreface.substr(0, 18);  // the rest may come later
+constexpr std::size_t kKeptBytes = 15;  // what a string holds without an allocation
 
 }  // namespace
 
@@ -192,6 +185,10 @@ std::size_t Http1Connection::ReadHead(std::string_view bytes, bool& progressed) 
   ++requests_;
   http::RequestHead& head = shard_.head();
   const std::string_view head_bytes = bytes.substr(scanned.begin, scanned.end - scanned.begin);
+  if (requests_ == 1 && head_bytes == kHttp2Head && shard_.settings().http2) {
+    shard_.SpeakHttp2(*this, bytes.substr(scanned.begin));
+    return bytes.size();
+  }
   if (const auto refused = http::ParseRequestHead(head_bytes, shard_.settings().head, head)) {
     Refuse(*refused, telemetry::Step::kReadHead, head_bytes);
     return bytes.size();
@@ -493,13 +490,7 @@ void Http1Connection::Linger() {
 }
 
 void Http1Connection::Discard() {
-  const std::span<char> buffer = shard_.read_buffer();
-  for (int reads = 0; reads < 16; ++reads) {
-    const os::Moved moved = transport_.Receive(buffer);
-    if (moved.state == os::Moved::State::kNotNow) return ArmTimer();
-    if (moved.state == os::Moved::State::kGone || moved.bytes == 0) return Close();
-  }
-  Close();  // it goes on sending
+  DiscardInput() ? ArmTimer() : Close();
 }
 
 void Http1Connection::Close() {
@@ -519,9 +510,7 @@ Time Http1Connection::Deadline() const {
       deadline = since_ + (input_.empty() ? settings.idle_timeout : settings.head_timeout);
       break;
     case Step::kBody:
-      deadline = std::min(
-          progress_ + settings.body_timeout,
-          AtRate(since_ + settings.body_timeout, exchange_->body().size(), settings.body_rate_min));
+      deadline = BodyDeadline(settings, since_, progress_, exchange_->body().size());
       break;
     case Step::kAnswering:
       if (exchange_ != nullptr) deadline = exchange_->deadline();
@@ -534,16 +523,9 @@ Time Http1Connection::Deadline() const {
       break;
   }
   if (IsSending()) {
-    deadline = std::min(
-        {deadline, progress_ + settings.write_timeout, WriteRateDeadline(), output_->ready()});
+    deadline = std::min({deadline, WriteDeadline(settings, *output_, progress_), output_->ready()});
   }
   return deadline;
-}
-
-Time Http1Connection::WriteRateDeadline() const {
-  const Settings& settings = shard_.settings();
-  return AtRate(
-      output_->since() + settings.write_timeout, output_->sent(), settings.write_rate_min);
 }
 
 void Http1Connection::ArmTimer() {
@@ -561,7 +543,7 @@ void Http1Connection::OnTimer() {
     shard_.lane().Add(telemetry::Limit::kWriteTimeout);
     return Abort();
   }
-  if (IsSending() && now >= WriteRateDeadline()) {
+  if (IsSending() && now >= WriteRateDeadline(settings, *output_)) {
     shard_.lane().Add(telemetry::Limit::kWriteRate);
     return Abort();
   }

@@ -89,7 +89,6 @@ class Http1Connection final : public ClientConnection, public Responder {
   void TellRecord();
   bool Idle() const { return step_ == Step::kHead && input_.empty(); }
   Time Deadline() const;
-  Time WriteRateDeadline() const;
 
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Output> output_;  // only while something waits to leave

@@ -67,7 +67,12 @@ bool Output::Refill(FilePart& part) {
   auto bytes = os::ReadAt(part.file, size, part.begin);
   if (!bytes.ok() || bytes.value().size() != size) return false;
   memory_ = std::move(bytes).value();
-  part.begin += size;
+  Leave(part, size);
+  return true;
+}
+
+void Output::Leave(FilePart& part, std::uint64_t bytes) {
+  part.begin += bytes;
   if (part.size() == 0) {
     part = {};
   } else if (&part == &spill_ && part.begin - part.freed >= kFreedBytes) {
@@ -75,7 +80,6 @@ bool Output::Refill(FilePart& part) {
     os::FreePart(part.file, part.freed, part.begin - part.freed);
     part.freed = part.begin;
   }
-  return true;
 }
 
 void Output::Advance(std::uint64_t bytes) {
@@ -142,6 +146,50 @@ Output::Wrote Output::WriteTo(Transport& transport, Time now) {
     if (wrote != Wrote::kAll) return wrote;
   }
   return Wrote::kAll;
+}
+
+// From the first place that has something.
+bool Output::MoveSome(std::string& out, std::uint64_t& bytes) {
+  const auto read = [&](const os::Fd& file, std::uint64_t offset, std::uint64_t size) {
+    const std::size_t before = out.size();
+    out.resize(before + size);
+    return os::ReadExactly(file, std::span(out).subspan(before), offset).ok();
+  };
+  if (!memory_.empty()) {
+    const std::string_view waits = std::string_view(memory_).substr(memory_begin_);
+    const std::string_view taken = waits.substr(0, bytes);
+    out.append(taken);
+    bytes -= taken.size();
+    Advance(taken.size());
+    return true;
+  }
+  if (FilePart& part = spill_.size() > 0 ? spill_ : last_; part.size() > 0) {
+    const std::uint64_t size = std::min(bytes, part.size());
+    if (!read(part.file, part.begin, size)) return false;
+    bytes -= size;
+    sent_ += size;
+    Leave(part, size);
+    return true;
+  }
+  const Piece& piece = pieces_.pieces().front();
+  const std::string_view taken = piece.bytes.substr(0, bytes);
+  if (piece.file == nullptr) {
+    out.append(taken);
+  } else if (!read(
+                 *piece.file, piece.offset(), taken.size())) {  // see Piece: it may not be touched
+    return false;
+  }
+  bytes -= taken.size();
+  Advance(taken.size());
+  return true;
+}
+
+bool Output::MoveTo(std::string& out, std::uint64_t bytes) {
+  CHECK(bytes <= pending());
+  while (bytes > 0) {
+    if (!MoveSome(out, bytes)) return false;
+  }
+  return true;
 }
 
 }  // namespace onebox::front

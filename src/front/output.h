@@ -47,6 +47,8 @@ class Output {
     kGone,  // the client has left, or the file was cut short
   };
   Wrote WriteTo(Transport& transport, Time now);
+  // Appends the next `bytes` of what is pending to `out`; false where a file was cut short.
+  bool MoveTo(std::string& out, std::uint64_t bytes);
 
   // How fast it may leave from now on.
   void SetPace(const limits::Pace& pace, Time now) { pacer_.emplace(pace, now); }
@@ -82,6 +84,8 @@ class Output {
   void Compact();
   bool Spill(std::string_view bytes);
   bool Refill(FilePart& part);
+  void Leave(FilePart& part, std::uint64_t bytes);
+  bool MoveSome(std::string& out, std::uint64_t& bytes);
   Wrote WriteOnce(Transport& transport, Time now);
   os::Moved SendPart(Transport& transport, std::uint64_t bytes_max);
   void Advance(std::uint64_t bytes);

@@ -1,5 +1,6 @@
 #include "front/output.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -171,6 +172,54 @@ TEST_F(OutputTest, AFileThatWasCutShortEndsTheAnswer) {
   Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
   output.AppendFile(std::move(file), 5, 100);
   EXPECT_EQ(output.WriteTo(transport_, Time()), Output::Wrote::kGone);
+}
+
+// As HTTP/2 takes it: so many bytes for each frame.
+std::string MovedInParts(Output& output, std::size_t part) {
+  std::string all;
+  while (output.pending() > 0) {
+    const std::size_t before = all.size();
+    const std::uint64_t bytes = std::min<std::uint64_t>(part, output.pending());
+    EXPECT_TRUE(output.MoveTo(all, bytes));
+    EXPECT_EQ(all.size() - before, bytes);
+  }
+  return all;
+}
+
+TEST_F(OutputTest, MovesWhatItHoldsInAnyParts) {
+  const std::string big = Pattern(100'000);
+  const os::Fd mapped = os::OpenTemporary(folder_).value();
+  ASSERT_TRUE(os::WriteAt(mapped, big, 0).ok());
+  for (const std::size_t part : {1U, 999U, 1000U, 16384U, 1'000'000U}) {
+    SCOPED_TRACE(part);
+    Output memory_and_file(budget_, {.memory_max = 1000, .folder = folder_}, Time());
+    os::Fd file = os::OpenTemporary(folder_).value();
+    ASSERT_TRUE(os::WriteAt(file, big, 0).ok());
+    for (std::size_t at = 0; at < big.size(); at += 700)
+      ASSERT_TRUE(memory_and_file.Append(std::string_view(big).substr(at, 700)));
+    memory_and_file.AppendFile(std::move(file), 10, big.size() - 10);
+    EXPECT_EQ(MovedInParts(memory_and_file, part), big + big.substr(10));
+    EXPECT_EQ(memory_and_file.sent(), 2 * big.size() - 10);
+    EXPECT_EQ(budget_.used(), 0U);
+
+    Body pieces;
+    pieces.Append({nullptr, std::string_view(big).substr(0, 10)});
+    pieces.Append({nullptr, std::string_view(big).substr(10, 20'000), &mapped, big.data()});
+    pieces.Append({nullptr, std::string_view(big).substr(20'010)});
+    Output in_pieces(budget_, {.memory_max = 1000, .folder = folder_}, Time());
+    ASSERT_TRUE(in_pieces.Append("head"));
+    in_pieces.AppendPieces(std::move(pieces));
+    EXPECT_EQ(MovedInParts(in_pieces, part), "head" + big);
+  }
+}
+
+TEST_F(OutputTest, MovesNothingOfAFileThatWasCutShort) {
+  os::Fd file = os::OpenTemporary(folder_).value();
+  ASSERT_TRUE(os::WriteAt(file, "0123456789", 0).ok());
+  Output output(budget_, {.memory_max = 1000, .folder = folder_}, Time());
+  output.AppendFile(std::move(file), 5, 100);
+  std::string out;
+  EXPECT_FALSE(output.MoveTo(out, 100));
 }
 
 }  // namespace

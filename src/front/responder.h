@@ -21,7 +21,7 @@ namespace onebox::front {
 
 struct Ended;
 
-enum class Protocol : std::uint8_t { kHttp10, kHttp11 };
+enum class Protocol : std::uint8_t { kHttp10, kHttp11, kHttp2 };
 
 // What follows the head.
 enum class Framing : std::uint8_t {
@@ -87,13 +87,14 @@ class Responder {
   virtual void SwitchProtocols(std::string_view /*fields*/) { Abort(); }
   // The answer cannot be completed: the client must notice.
   virtual void Abort() = 0;
-  // An answer of our own to what is no valid request; nothing more is read from this client. `head`: as
-  // far as there is one.
+  // An answer of our own to what is no valid request; nothing more of it is read, and of HTTP/1 nothing
+  // more from this client. `head`: as far as there is one.
   virtual void Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) = 0;
 
   virtual bool gone() const = 0;
   virtual std::uint64_t pending() const = 0;  // bytes of answers that wait to leave
-  // Of the answer, heads and framing included: given to the client's side, if not all sent.
+  // Of the answer, heads and framing included: given to the client's side, if not all sent. Of HTTP/2 the
+  // head counts as what it is before it is compressed, and frames count nothing.
   virtual std::uint64_t answer_bytes() const = 0;
   virtual void RecordWhenSent(AnswerRecord record) = 0;
   // Given back when the answer has left, or never will.

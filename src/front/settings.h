@@ -176,6 +176,8 @@ struct Settings {
   std::uint64_t buffer_bytes_max = 256ULL << 20;  // of all buffers together; above it 503
   std::uint64_t answer_ahead_max = 64ULL << 20;   // of one answer; above it the worker waits
   std::uint32_t requests_per_connection_max = 10'000;
+  bool http2 = true;                      // whether who speaks it is answered in it
+  std::uint32_t http2_streams_max = 128;  // at once, of one connection; above it REFUSED_STREAM
   std::uint32_t connections_max = 10'000;
   std::uint32_t connections_per_address_max = 0;  // 0: no limit
   Duration idle_timeout = seconds(75);

@@ -10,6 +10,7 @@
 #include "front/app_exchange.h"
 #include "front/delayed_exchange.h"
 #include "front/http1_connection.h"
+#include "front/http2_connection.h"
 #include "front/log_privacy.h"
 #include "front/proxy_exchange.h"
 #include "front/proxy_header_connection.h"
@@ -201,14 +202,20 @@ void Shard::StepHandshakes() {
   }
 }
 
-void Shard::Promote(TlsHandshake& handshake) {
-  const std::uint32_t at = handshake.index_;
-  const Peer peer = handshake.peer();
-  auto connection = std::make_unique<Http1Connection>(*this, handshake.GiveUp(), peer);
+template <typename Next>
+Next& Shard::GoOnAs(ClientConnection& until_now) {
+  const std::uint32_t at = until_now.index_;
+  const Peer peer = until_now.peer();
+  std::erase(pump_later_, &until_now);
+  auto connection = std::make_unique<Next>(*this, until_now.GiveUp(), peer);
   connection->index_ = at;
-  Http1Connection& promoted = *connection;
+  Next& next = *connection;
   doomed_.push_back(std::exchange(connections_[at], std::move(connection)));
-  promoted.Start();
+  return next;
+}
+
+void Shard::Promote(TlsHandshake& handshake) {
+  GoOnAs<Http1Connection>(handshake).Start();
 }
 
 void Shard::Doom(ClientConnection& connection) {
@@ -234,6 +241,14 @@ void Shard::Retire(std::unique_ptr<Exchange> exchange) {
   retired_.push_back(std::move(exchange));
 }
 
+void Shard::Retire(std::unique_ptr<Http2Stream> stream) {
+  retired_streams_.push_back(std::move(stream));
+}
+
+void Shard::SpeakHttp2(ClientConnection& until_now, std::string_view bytes) {
+  GoOnAs<Http2Connection>(until_now).TakeOver(bytes);
+}
+
 void Shard::Forget(AppChannel& channel) {
   const auto found = std::find_if(
       channels_.begin(), channels_.end(), [&](const auto& one) { return one.get() == &channel; });
@@ -245,13 +260,15 @@ void Shard::Forget(AppChannel& channel) {
 void Shard::BuryDead() {
   if (responses_ != nullptr) responses_->BuryDead();
   retired_.clear();
+  retired_streams_.clear();
   doomed_.clear();
   dead_channels_.clear();
 }
 
-void Shard::Drain() {
+void Shard::Drain(Draining how) {
   for (std::size_t i = connections_.size(); i > 0; --i) {
-    if (i <= connections_.size()) connections_[i - 1]->Drain();
+    if (i > connections_.size()) continue;
+    how == Draining::kGently ? connections_[i - 1]->DrainGently() : connections_[i - 1]->Drain();
   }
 }
 
@@ -961,7 +978,9 @@ void Shard::LogAccess(const Responder& responder, const Ended& ended) {
   record.target = privacy.query ? WithoutQuery(head.target) : head.target;
   record.path = path.path;
   if (!privacy.query) record.query = head.query;
-  record.protocol = head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+  record.protocol = responder.protocol() == Protocol::kHttp2 ? "HTTP/2.0"
+                    : head.minor_version == 0                ? "HTTP/1.0"
+                                                             : "HTTP/1.1";
   record.host = head.host;
   record.request_id = ended.id;
   record.status = ended.status;

@@ -137,6 +137,7 @@ struct WholeAnswer {
 };
 
 class AppExchange;
+class Http2Stream;
 class TlsHandshake;
 
 class Shard final : public event::TurnEnd {
@@ -152,7 +153,7 @@ class Shard final : public event::TurnEnd {
   void AddChannel(std::unique_ptr<channel::FrontEnd> end);
   void EnterThread() { thread_ = std::this_thread::get_id(); }  // before the reactor runs
   void GrantsWait();                                            // from any thread
-  void Drain();
+  void Drain(Draining how);                                     // not kNo
   // From now on in the app's place, and for those that wait for it; null: the app answers again.
   void ShowBroken(std::shared_ptr<const BrokenApp> broken);
   bool empty() const { return connections_.empty(); }
@@ -245,6 +246,9 @@ class Shard final : public event::TurnEnd {
   void Promote(TlsHandshake& handshake);
   void Doom(ClientConnection& connection);
   void Retire(std::unique_ptr<Exchange> exchange);
+  void Retire(std::unique_ptr<Http2Stream> stream);
+  // Another connection goes on with the client, who began with these bytes.
+  void SpeakHttp2(ClientConnection& until_now, std::string_view bytes);
   void Forget(AppChannel& channel);
 
  private:
@@ -255,6 +259,9 @@ class Shard final : public event::TurnEnd {
   bool AnswerChallenge(Responder& responder, std::string_view path);
   bool RedirectToHttps(Responder& responder, std::string_view bytes, const http::RequestHead& head);
   void OnTick();
+  // In the place of the other, with its socket.
+  template <typename Next>
+  Next& GoOnAs(ClientConnection& until_now);
   void TakeGrants();
   void BuryDead();
   void FlushAccessLog();
@@ -338,6 +345,7 @@ class Shard final : public event::TurnEnd {
   std::vector<std::unique_ptr<AppChannel>> channels_;
   std::vector<std::unique_ptr<ClientConnection>> doomed_;
   std::vector<std::unique_ptr<Exchange>> retired_;
+  std::vector<std::unique_ptr<Http2Stream>> retired_streams_;  // whom the exchanges know
   std::vector<std::unique_ptr<AppChannel>> dead_channels_;
   std::vector<ClientConnection*> pump_later_;
   std::deque<TlsHandshake*> handshakes_;  // that have something to do, the first first

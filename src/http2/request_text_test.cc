@@ -116,7 +116,6 @@ struct RefusedHead {
 };
 
 std::vector<RefusedHead> RefusedHeads() {
-  using std::string_literals::operator""s;
   std::vector<RefusedHead> cases = {
       {"no method", Asking({{":method", ""}}), RefusalKind::kPseudoField},
       {"no scheme", Asking({{":scheme", ""}}), RefusalKind::kPseudoField},
@@ -158,7 +157,7 @@ std::vector<RefusedHead> RefusedHeads() {
       {"a value with a CR", With({{"x", "a\rb"}}), RefusalKind::kBadFieldValue},
       {"a value with a LF", With({{"x", "a\nb"}}), RefusalKind::kBadFieldValue},
       {"a value with both", With({{"x", "a\r\nhost: b"}}), RefusalKind::kBadFieldValue},
-      {"a value with a NUL", With({{"x", "a\0b"s}}), RefusalKind::kBadFieldValue},
+      {"a value with a NUL", With({{"x", std::string("a\0b", 3)}}), RefusalKind::kBadFieldValue},
       {"a value with a space before", With({{"x", " a"}}), RefusalKind::kBadFieldValue},
       {"a value with a tab behind", With({{"x", "a\t"}}), RefusalKind::kBadFieldValue},
       {"a cookie with a line of its own",

@@ -145,6 +145,7 @@ struct Session::Callbacks {
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Session& session = Of(user);
     session.guard_.Forget(Flood::kContinuations);
+    session.reading_head_ = true;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       session.head_.Begin();
     } else {
@@ -173,6 +174,7 @@ struct Session::Callbacks {
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Session& session = Of(user);
     const bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (frame->hd.type == NGHTTP2_HEADERS) session.reading_head_ = false;
     const auto ends = ended ? RequestText::Ends::kYes : RequestText::Ends::kNo;
     if (frame->hd.type == NGHTTP2_HEADERS) {
       const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
@@ -352,7 +354,7 @@ bool Session::Exceeds(Flood flood) {
   return true;
 }
 
-// nghttp2's state means nothing any more after an error in the middle of a frame.
+// nghttp2 is not asked any more: after an error in the middle of a frame its state means nothing.
 void Session::End(ErrorCode code) {
   if (!end_) end_ = code;
 }
@@ -376,7 +378,7 @@ void Session::FinishHead(StreamId id, RequestText::Ends ends) {
   if (stream == nullptr) return;
   stream->counts_body_ = head_.content_length().has_value();
   stream->body_left_ = head_.content_length().value_or(0);
-  stream->ignores_body_ = refused.has_value();
+  if (refused) stream->ignores_body_ = true;
   nghttp2_session_set_stream_user_data(session_.get(), id, stream);
 }
 

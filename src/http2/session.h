@@ -127,6 +127,11 @@ class Session {
   void Resume(StreamId id);
   void Reset(StreamId id, ErrorCode code);
 
+  // A head has begun and is not whole: nothing else can come.
+  bool reading_head() const { return reading_head_; }
+
+  // At once, with what is under way: all that is left to say is GOAWAY.
+  void End(ErrorCode code);
   // Takes no new streams soon: says so, and when the client has heard it, which was the last.
   void Drain();
   // The client has had time enough to hear it.
@@ -139,7 +144,6 @@ class Session {
   };
 
   bool Exceeds(Flood flood);
-  void End(ErrorCode code);
   void FinishHead(StreamId id, RequestText::Ends ends);
   void FinishTrailers(StreamId id, RequestText::Ends ends);
   void TakeBody(StreamId id, std::string_view bytes);
@@ -157,6 +161,7 @@ class Session {
   std::size_t out_max_ = 0;
   std::optional<ErrorCode> end_;  // GOAWAY, as the last of all
   bool end_sent_ = false;
+  bool reading_head_ = false;
   enum class Draining : std::uint8_t { kNo, kAnnounced, kYes } draining_ = Draining::kNo;
 };
 

@@ -349,7 +349,9 @@ TEST(Session, EndsADrainWithoutAClientThatAnswers) {
 }
 
 TEST(Session, TakesNoMoreStreamsAtOnceThanItSays) {
-  Served served({.streams_max = 10});
+  Settings settings;
+  settings.streams_max = 10;
+  Served served(settings);
   served.site.holds = true;
   std::string bytes = Opening();
   for (std::uint32_t i = 0; i < 12; ++i)

@@ -157,6 +157,8 @@ front::Settings MakeFront(const Settings& settings) {
   made.connections_max = values.Count<std::uint32_t>("front.connections_max");
   made.connections_per_address_max =
       values.Count<std::uint32_t>("front.connections_per_address_max");
+  made.http2 = values.Bool("front.http2");
+  made.http2_streams_max = values.Count<std::uint32_t>("front.http2_streams_max");
   made.idle_timeout = values.Time("front.idle_timeout");
   made.head_timeout = values.Time("front.head_timeout");
   made.body_timeout = values.Time("front.body_timeout");
@@ -233,6 +235,7 @@ Result<front::TlsSettings> MakeTls(const Values& values) {
     made.client_ca_pem = TRY(os::ReadFile(path, kBundleBytesMax));
   }
   made.handshake_timeout = values.Time("tls.handshake_timeout");
+  if (values.Bool("front.http2")) made.protocols = {"h2", "http/1.1"};
   made.hsts = MakeHsts(values);
   made.redirect = values.Bool("tls.redirect");
   return made;

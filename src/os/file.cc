@@ -16,6 +16,25 @@
 #include "os/error.h"
 
 namespace onebox::os {
+namespace {
+
+// How many bytes there were.
+Result<std::size_t> Fill(const Fd& file, std::span<char> buffer, std::uint64_t offset) {
+  std::size_t filled = 0;
+  while (filled < buffer.size()) {
+    const ssize_t got = ::pread(file.get(),
+                                buffer.data() + filled,
+                                buffer.size() - filled,
+                                static_cast<off_t>(offset + filled));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return SystemError("read", errno);
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  return filled;
+}
+
+}  // namespace
 
 Result<std::string> ReadFile(const std::string& path, std::size_t bytes_max) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -96,17 +115,13 @@ Result<std::string> ReadAt(const Fd& file, std::size_t size, std::uint64_t offse
     size = end > offset ? std::min<std::size_t>(size, end - offset) : 0;
   }
   std::string bytes(size, '\0');
-  std::size_t filled = 0;
-  while (filled < size) {
-    const ssize_t got = ::pread(
-        file.get(), bytes.data() + filled, size - filled, static_cast<off_t>(offset + filled));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return SystemError("read", errno);
-    if (got == 0) break;
-    filled += static_cast<std::size_t>(got);
-  }
-  bytes.resize(filled);
+  bytes.resize(TRY(Fill(file, bytes, offset)));
   return bytes;
+}
+
+Status ReadExactly(const Fd& file, std::span<char> buffer, std::uint64_t offset) {
+  if (TRY(Fill(file, buffer, offset)) == buffer.size()) return Done();
+  return SystemError("the file has become shorter", ENODATA);
 }
 
 Status MakeFolders(const std::string& path) {

@@ -2,6 +2,7 @@
 // Files and folders.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,9 @@ Status WriteAt(const Fd& file, std::string_view bytes, std::uint64_t offset);
 
 // Up to `size` bytes from `offset`; shorter at the end of the file.
 Result<std::string> ReadAt(const Fd& file, std::size_t size, std::uint64_t offset);
+
+// Fills the whole of `buffer` from `offset`, or an Error: that of a file that is shorter, too.
+Status ReadExactly(const Fd& file, std::span<char> buffer, std::uint64_t offset);
 
 // Gives that part back to the disk, and it reads as zeros; a file system that cannot do so keeps it.
 void FreePart(const Fd& file, std::uint64_t offset, std::uint64_t size);

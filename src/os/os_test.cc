@@ -58,6 +58,10 @@ TEST(OpenTemporary, HoldsWhatIsWrittenAndLeavesNoName) {
   EXPECT_EQ(ReadAt(file, 100, 0).value(), "helloworld");
   EXPECT_EQ(ReadAt(file, 100, 8).value(), "ld");
   EXPECT_EQ(ReadAt(file, 100, 80).value(), "");
+  std::string buffer(5, ' ');
+  ASSERT_TRUE(ReadExactly(file, buffer, 5).ok());
+  EXPECT_EQ(buffer, "world");
+  EXPECT_FALSE(ReadExactly(file, buffer, 6).ok());
 }
 
 TEST(LockFile, IsHeldByOne) {

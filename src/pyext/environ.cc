@@ -24,6 +24,11 @@ std::string VariableName(std::string_view field_name) {
   return name == "CONTENT_TYPE" || name == "CONTENT_LENGTH" ? name : "HTTP_" + name;
 }
 
+std::string_view NameOfProtocol(const channel::Request& request) {
+  if (request.version_minor == channel::kHttp2) return "HTTP/2.0";
+  return request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 }  // namespace
 
 bool EnvironMaker::Prepare(bool multithread, bool multiprocess, const std::string& software) {
@@ -156,7 +161,7 @@ Ref EnvironMaker::Make(const channel::Request& request, const os::Fd& file, cons
       Set(environ, keys_.path, Latin1(request.path)) &&
       Set(environ, keys_.query, Latin1(request.query)) && Set(environ, keys_.raw_uri, target) &&
       Set(environ, keys_.request_uri, target) &&
-      set_usual(keys_.protocol, protocol_, request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1") &&
+      set_usual(keys_.protocol, protocol_, NameOfProtocol(request)) &&
       set_usual(keys_.scheme, scheme_, request.scheme) &&
       set_usual(keys_.server_name, server_name_, request.server_name) &&
       set_usual(keys_.server_port, server_port_, server_port) &&

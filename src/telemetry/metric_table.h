@@ -29,8 +29,10 @@ enum class Counter : std::uint8_t {
   kFrontsDied,
   kAccessLogLinesLost,
   kErrorLogLinesLost,
+  kHttp2Connections,
+  kHttp2Breaches,
 };
-inline constexpr std::size_t kCounters = 16;
+inline constexpr std::size_t kCounters = 18;
 
 enum class Gauge : std::uint8_t {
   kConnections,
@@ -126,8 +128,18 @@ enum class Limit : std::uint8_t {
   kDenied,
   kProxyHeader,
   kHandshakeTimeout,
+  // In the order of http2::Flood.
+  kHttp2Resets,
+  kHttp2Settings,
+  kHttp2Pings,
+  kHttp2EmptyFrames,
+  kHttp2Continuations,
+  kHttp2Priorities,
+  kHttp2WindowUpdates,
+  kHttp2Errors,
+  kHttp2Streams,
 };
-inline constexpr std::array<std::string_view, 29> kLimitNames = {
+inline constexpr std::array<std::string_view, 38> kLimitNames = {
     "request_line_bytes_max",
     "head_bytes_max",
     "fields_max",
@@ -157,6 +169,15 @@ inline constexpr std::array<std::string_view, 29> kLimitNames = {
     "denied",
     "proxy_header",
     "handshake_timeout",
+    "http2_resets",
+    "http2_settings",
+    "http2_pings",
+    "http2_empty_frames",
+    "http2_continuations",
+    "http2_priorities",
+    "http2_window_updates",
+    "http2_errors",
+    "http2_streams_max",
 };
 
 // What the response cache did with a request; a refresh has none.
@@ -315,6 +336,12 @@ inline constexpr std::array kMetricTable = {
     rows::Of(Counter::kConnectionsAccepted,
              "onebox_connections_accepted_total",
              "Connections accepted."),
+    rows::Of(Counter::kHttp2Connections,
+             "onebox_http2_connections_total",
+             "Connections that spoke HTTP/2."),
+    rows::Of(Counter::kHttp2Breaches,
+             "onebox_http2_breaches_total",
+             "Connections ended because the client broke HTTP/2's rules."),
     rows::Of(Gauge::kConnections, "onebox_connections", "Connections open."),
     rows::Of(Counter::kBytesReceived, "onebox_received_bytes_total", "Bytes read from clients."),
     rows::Of(Counter::kBytesSent, "onebox_sent_bytes_total", "Bytes written to clients."),
