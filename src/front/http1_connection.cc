@@ -286,8 +286,7 @@ void Http1Connection::AppendHead(std::string& out, const AnswerHead& head) {
   } else {
     http::AppendStatusLine(out, head.status, head.reason);
   }
-  AppendFields(out, head, peer());
-  shard_.AppendSecurity(out, peer());
+  shard_.AppendAnswerFields(out, head, peer());
   if (chunked_) http::AppendField(out, "Transfer-Encoding", "chunked");
   if (!keep_alive_) {
     http::AppendField(out, "Connection", "close");

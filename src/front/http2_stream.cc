@@ -85,8 +85,15 @@ Output& Http2Stream::NeedOutput() {
     output_.emplace(
         shard.budget(), Output::Room{kAnswerMemoryMax, shard.settings().spool_folder}, shard.now());
     progress_ = shard.now();
+  } else if (output_->pending() == 0) {
+    progress_ = connection_.shard().now();
+    output_->Restart(progress_);
   }
   return *output_;
+}
+
+void Http2Stream::SetPace(const limits::Pace& pace) {
+  if (!gone_) NeedOutput().SetPace(pace, connection_.shard().now());
 }
 
 void Http2Stream::SendInterim(int status, std::string_view fields) {
@@ -98,10 +105,13 @@ void Http2Stream::SendInterim(int status, std::string_view fields) {
 void Http2Stream::SendHead(const AnswerHead& head, std::string_view body, Last last) {
   if (gone_) return;
   head_sent_ = true;
-  answer_bytes_ += head.fields.size();
+  std::string& fields = connection_.shard().wire_buffer();
+  fields.clear();
+  connection_.shard().AppendAnswerFields(fields, head, peer());
+  answer_bytes_ += fields.size();
   const bool bodiless = head.framing == Framing::kNone || (last == Last::kYes && body.empty());
   connection_.session().SendHead(
-      id_, {.status = head.status, .fields = head.fields, .body = bodiless ? nullptr : this});
+      id_, {.status = head.status, .fields = fields, .body = bodiless ? nullptr : this});
   connection_.GoOn();
   if (!bodiless) Append(body);
 }
@@ -172,7 +182,9 @@ void Http2Stream::LetGo() {
 
 http2::Stream::Supply Http2Stream::Ready(std::size_t bytes_max) {
   const std::uint64_t waits = pending();
-  const std::size_t bytes = std::min<std::uint64_t>(bytes_max, waits);
+  const std::uint64_t may_leave = waits == 0 ? 0 : output_->Allowance(connection_.shard().now());
+  const std::size_t bytes = std::min<std::uint64_t>({bytes_max, waits, may_leave});
+  if (may_leave == 0 && waits > 0) ArmTimer();  // the pace holds it back
   return {.bytes = bytes, .last = finished_ && bytes == waits};
 }
 
@@ -225,7 +237,9 @@ Time Http2Stream::Deadline() const {
     deadline = body_ended_ ? exchange_->deadline()
                            : BodyDeadline(settings, since_, progress_, exchange_->body().size());
   }
-  if (pending() > 0) deadline = std::min(deadline, WriteDeadline(settings, *output_, progress_));
+  if (pending() > 0) {
+    deadline = std::min({deadline, WriteDeadline(settings, *output_, progress_), output_->ready()});
+  }
   return deadline;
 }
 
@@ -241,6 +255,11 @@ void Http2Stream::OnTimer() {
   const Time now = shard.now();
   if (gone_) return;
   if (now < Deadline()) return ArmTimer();
+  if (pending() > 0 && output_->paced() && output_->Allowance(now) > 0) {
+    connection_.session().Resume(id_);
+    connection_.GoOn();
+    if (now < Deadline()) return ArmTimer();
+  }
   if (pending() > 0 && now >= WriteDeadline(settings, *output_, progress_)) {
     const bool stopped = now >= progress_ + settings.write_timeout;
     shard.lane().Add(stopped ? telemetry::Limit::kWriteTimeout : telemetry::Limit::kWriteRate);

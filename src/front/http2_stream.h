@@ -49,6 +49,7 @@ class Http2Stream final : public Responder, public http2::Stream, public event::
   std::uint64_t answer_bytes() const override { return answer_bytes_; }
   void RecordWhenSent(AnswerRecord record) override;
   void HoldUntilSent(limits::Passage passage) override { passage_ = std::move(passage); }
+  void SetPace(const limits::Pace& pace) override;
   void ArmTimer() override;
   void GoOnLater() override;
 

@@ -111,11 +111,17 @@ os::Moved Output::SendPart(Transport& transport, std::uint64_t bytes_max) {
   return transport.Send({}, {&piece, 1});
 }
 
+std::uint64_t Output::Allowance(Time now) {
+  if (!pacer_) return UINT64_MAX;
+  const std::uint64_t allowance = pacer_->Allowance(now);
+  held_back_ = allowance == 0;
+  return allowance;
+}
+
 Output::Wrote Output::WriteOnce(Transport& transport, Time now) {
   os::Moved moved;
   if (pacer_) {
-    const std::uint64_t allowance = pacer_->Allowance(now);
-    held_back_ = allowance == 0;
+    const std::uint64_t allowance = Allowance(now);
     if (held_back_) return Wrote::kSome;
     moved = SendPart(transport, allowance);
     if (moved.state == os::Moved::State::kDone) pacer_->Sent(moved.bytes);
@@ -186,6 +192,7 @@ bool Output::MoveSome(std::string& out, std::uint64_t& bytes) {
 
 bool Output::MoveTo(std::string& out, std::uint64_t bytes) {
   CHECK(bytes <= pending());
+  if (pacer_) pacer_->Sent(bytes);
   while (bytes > 0) {
     if (!MoveSome(out, bytes)) return false;
   }

@@ -53,6 +53,8 @@ class Output {
   // How fast it may leave from now on.
   void SetPace(const limits::Pace& pace, Time now) { pacer_.emplace(pace, now); }
   bool paced() const { return pacer_.has_value(); }
+  // How many bytes the pace lets leave now.
+  std::uint64_t Allowance(Time now);
   // With a pace: when WriteTo() is to be called again; Time::max() where not time is what it waits for.
   Time ready() const { return held_back_ ? pacer_->Ready() : Time::max(); }
   // Something has to wait again, after nothing did.

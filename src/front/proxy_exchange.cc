@@ -48,7 +48,11 @@ ProxyExchange::ProxyExchange(Responder& responder,
                              upstream::Upstream& upstream)
     : Exchange(responder, shard, bytes, head, rules),
       upstream_(upstream),
-      writer_(shard, responder, head, {head_bytes_, id_, method_, more_fields_}, answer_fields_),
+      writer_(shard,
+              responder,
+              head,
+              {head_bytes_, id_, method_, more_fields_, &rules.headers},
+              answer_fields_),
       call_(shard.upstream_client(), upstream, *this),
       upgrade_(responder.may_switch() && http::AsksForUpgrade(head) &&
                EqualsIgnoreCase(head.Value(http::KnownField::kUpgrade), "websocket")) {}
@@ -115,7 +119,7 @@ void ProxyExchange::Send(upstream::Server& server, const http::RequestHead& head
       {.head = head,
        .hop = {.peer = peer.address,
                .client = origin.client,
-               .scheme = origin.scheme.empty() ? "http" : origin.scheme,
+               .scheme = origin.scheme,
                .host = origin.host.empty() ? head.host : origin.host,
                .protocol = responder_.protocol() == Protocol::kHttp10 ? "1.0" : "1.1",
                .port = peer.endpoint->port,

@@ -2,10 +2,14 @@
 
 namespace onebox::front {
 
+void ApplyRules(std::string& out, std::size_t begin, const AnswerHead& head, const Peer& peer) {
+  if (head.rules != nullptr) head.rules->Apply(out, begin, peer.endpoint->secure);
+}
+
 void AppendFields(std::string& out, const AnswerHead& head, const Peer& peer) {
   const std::size_t begin = out.size();
   out += head.fields;
-  if (head.rules != nullptr) head.rules->Apply(out, begin, peer.endpoint->secure);
+  ApplyRules(out, begin, head, peer);
 }
 
 }  // namespace onebox::front

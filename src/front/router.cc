@@ -138,7 +138,9 @@ void Router::Append(const std::vector<Route>& routes, std::uint32_t site, std::v
     if (route.site != site) continue;
     auto pattern = PathPattern::Parse(route.path);
     CHECK(pattern);
-    to.push_back({std::move(*pattern), route.methods, &route.rules, site != kEverySite});
+    const RouteRules& rules = route.rules;
+    const bool says_who = rules.files || rules.redirect || rules.respond || !route.proxy.empty();
+    to.push_back({std::move(*pattern), route.methods, &rules, site != kEverySite, says_who});
   }
 }
 
@@ -177,8 +179,7 @@ Router::Way Router::Match(std::string_view host, http::Method method, std::strin
   if (way.rules->files) way.files = &*way.rules->files;
   const auto mount = std::find_if(of.mounts.begin(), of.mounts.end(), matches);
   if (mount == of.mounts.end()) return way;
-  const bool answered = way.files != nullptr || way.rules->redirect || way.rules->respond;
-  const bool by_the_site = answered && row != of.rows.end() && row->of_the_site;
+  const bool by_the_site = row != of.rows.end() && row->of_the_site && row->says_who_answers;
   if (by_the_site && !mount->of_the_site) return way;
   way.rest = mount->pattern.Rest(path);
   way.files = &*mount->rules->files;

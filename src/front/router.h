@@ -72,6 +72,7 @@ class Router {
     std::uint32_t methods = 0;
     const RouteRules* rules = nullptr;
     bool of_the_site = false;
+    bool says_who_answers = false;
   };
   struct Rows {
     std::vector<Row> mounts;

@@ -454,10 +454,15 @@ void Shard::AppendServer(std::string& out) const {
   if (!settings().server_name.empty()) http::AppendField(out, "Server", settings().server_name);
 }
 
-void Shard::AppendSecurity(std::string& out, const Peer& peer) const {
-  constexpr std::string_view kName = "Strict-Transport-Security";
-  if (!peer.endpoint->secure || settings().tls.hsts.empty()) return;
-  if (FieldIn(out, kName).empty()) http::AppendField(out, kName, settings().tls.hsts);
+void Shard::AppendAnswerFields(std::string& out, const AnswerHead& head, const Peer& peer) const {
+  constexpr std::string_view kHsts = "Strict-Transport-Security";
+  const std::size_t begin = out.size();
+  out += head.fields;
+  const bool hsts = peer.endpoint->secure && !settings().tls.hsts.empty();
+  if (hsts && FieldIn(head.fields, kHsts).empty()) {
+    http::AppendField(out, kHsts, settings().tls.hsts);
+  }
+  ApplyRules(out, begin, head, peer);
 }
 
 void Shard::AppendOurs(std::string& fields, std::string_view id) {

@@ -229,8 +229,9 @@ class Shard final : public event::TurnEnd {
   std::string RequestIdFor(const Peer& peer, const http::RequestHead& head);
   void AppendDate(std::string& out);
   void AppendServer(std::string& out) const;
-  // What a head that goes over TLS says of TLS, where it does not yet.
-  void AppendSecurity(std::string& out, const Peer& peer) const;
+  // The fields as they leave, whatever protocol carries them: with what an answer over TLS says of TLS,
+  // and changed by the head's rules.
+  void AppendAnswerFields(std::string& out, const AnswerHead& head, const Peer& peer) const;
   // Date, Server and X-Request-ID: the first two where `fields` has none.
   void AppendOurs(std::string& fields, std::string_view id);
   bool LogsAnswerFields() const;

@@ -102,9 +102,8 @@ TEST(ReadToml, NamesEachMistakeWithItsLineAndItsMend) {
       {"[app]\nworkers = 2\n\n[frnt]\nlisten = []\n",
        "onebox.toml:4: [frnt]: there is no such table; did you mean \"front\"?"},
       {"[zebra]\n",
-       "onebox.toml:1: [zebra]: there is no such table; there are: app, route, site, front, "
-       "static, "
-       "compression, admin, cache, tasks, queue, jobs, job, log"},
+       "onebox.toml:1: [zebra]: there is no such table; there are: app, route, site, "
+       "upstream, front, static, compression, tls, admin, cache, tasks, queue, jobs, job, log"},
       {"stat = '/x'\n",
        "onebox.toml:1: stat: there is no such key or table; did you mean \"state\"?"},
       {"[[routs]]\n", "onebox.toml:1: [[routs]]: there is no such table; did you mean \"route\"?"},

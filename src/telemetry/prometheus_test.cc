@@ -82,7 +82,7 @@ TEST(Exposition, WritesHistogramsCumulative) {
 TEST(Exposition, HasOnlyLinesOfTheGrammarAndOneHeadingForEachMetric) {
   const std::string text = Exposition(Metrics::Create(1).value(), {});
   const std::regex grammar(
-      R"re(# HELP [a-z_]+ .+|# TYPE [a-z_]+ (counter|gauge|histogram)|[a-z_]+(\{[a-z]+="[^"]*"\})? [0-9.]+)re");
+      R"re(# HELP [a-z0-9_]+ .+|# TYPE [a-z0-9_]+ (counter|gauge|histogram)|[a-z0-9_]+(\{[a-z]+="[^"]*"\})? [0-9.]+)re");
   std::set<std::string> headings;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
