@@ -5,6 +5,7 @@
 
     cookies.txt   line N: the Cookie header of player N, from a login just made
     mix.tsv       player, method, path, body: requests in random, repeatable order
+    mix-names.tsv the same, and what pages ask for whose player's name is filled in by a script
     urls.txt      the GET requests that need no session, as URLs, for other tools
     static.txt    URLs of the static files
 """
@@ -87,15 +88,19 @@ def mix(count, players, size):
 
 
 def with_names(requests_made):
-    """As a player's browser makes them where a script fills the name in: his first page of all asks for it.
-    That is more than it asks for, once in five minutes: with pauses of 7 s some 40 requests."""
-    known = set()
+    """As browsers make them where a script fills the name in: it asks once in half an hour of a tab, with pauses of
+    7 s once in 250 requests. Here a fifth of the players do so, once each: that is one request in 100."""
+    asked = set()
     for request in requests_made:
         yield request
         who, method, path = request[:3]
-        if method == "GET" and not path.startswith("/api/") and who not in known:
-            known.add(who)
+        if who % 5 == 0 and who not in asked and method == "GET" and not path.startswith("/api/"):
+            asked.add(who)
             yield who, "GET", "/api/me", "", True
+
+
+def tabbed(request):
+    return "\t".join(map(str, request[:4]))
 
 
 def log_in(url, number):
@@ -113,8 +118,6 @@ def main():
     parser.add_argument("--players", type=int, default=1000, help="how many log in")
     parser.add_argument("--users", type=int, default=20_000, help="as given to seed_data.py")
     parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--names", action="store_true",
-                        help="also what pages ask for whose player's name is filled in by a script")
     arguments = parser.parse_args()
     scale = arguments.users / 20_000
     size = {"users": arguments.users, "companies": max(20, round(5_000 * scale)),
@@ -126,11 +129,10 @@ def main():
         cookies = list(pool.map(lambda number: log_in(arguments.url, number),
                                 range(1, arguments.players + 1)))
     requests_made = list(mix(arguments.requests, arguments.players, size))
-    if arguments.names:
-        requests_made = list(with_names(requests_made))
     for name, lines in (
             ("cookies.txt", cookies),
-            ("mix.tsv", ("\t".join(map(str, line[:4])) for line in requests_made)),
+            ("mix.tsv", map(tabbed, requests_made)),
+            ("mix-names.tsv", map(tabbed, with_names(requests_made))),
             ("urls.txt", (arguments.url + line[2] for line in requests_made if not line[4])),
             ("static.txt", (f"{arguments.url}/static/{path.relative_to(static).as_posix()}"
                             for path in sorted(static.rglob("*.*"))))):

@@ -3,7 +3,7 @@
 // for this tab, so that not each page asks again; a login or a logout here makes it void.
 
 const whoKept = "who";
-const whoKeptMs = 5 * 60 * 1000;  // a logout in another tab is seen by then
+const whoKeptMs = 30 * 60 * 1000;  // a logout in another tab is seen by then, or by the first refusal here
 
 async function whoIsAsking() {
   const kept = JSON.parse(sessionStorage.getItem(whoKept) || "null");
