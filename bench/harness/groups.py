@@ -46,7 +46,8 @@ class Run:
         return self.seconds or (2 if self.quick else standard)
 
     def place(self, name: str, static: Optional[Path] = None) -> Place:
-        return Place(self.folder / name, self.server_cpus, self.size, self.onebox, static)
+        return Place(self.folder / name, self.server_cpus, self.size, self.onebox, static,
+                     self.client_cpus)
 
 
 def say(text: str) -> None:

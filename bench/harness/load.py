@@ -112,6 +112,40 @@ class Wrk:
         return parse_wrk(said_by(self.command(url, seconds), seconds, log, cpus))
 
 
+def parse_h2load(text: str) -> Counted:
+    """h2load tells a mean and no percentiles: the mean stands for the middle, and its longest for p99."""
+    total = re.search(r"^finished in ([\d.]+\w+), .*\nrequests: (\d+) total, .* (\d+) succeeded, "
+                      r"(\d+) failed, (\d+) errored, (\d+) timeout", text, re.M)
+    read = re.search(r"^traffic: .*?\((\d+)\) total", text, re.M)
+    took = re.search(r"^time for request:\s+\S+\s+(\S+)\s+(\S+)", text, re.M)
+    if not total or not read or not took:
+        raise LoadFailed(f"h2load reported nothing:\n{text[-1000:]}")
+    return Counted(requests=int(total[3]), seconds=seconds_of(total[1]), bytes_read=float(read[1]),
+                   p50=seconds_of(took[2]), p99=seconds_of(took[1]), timeouts=int(total[6]),
+                   errors=int(total[5]), refused=int(total[4]) - int(total[5]))
+
+
+@dataclass(frozen=True)
+class H2load:
+    """A load over HTTP/2: by prior knowledge on http://, by ALPN on https://."""
+    connections: int
+    streams: int  # at once on each of them
+    path: str
+
+    def command(self, url: str, seconds: float) -> list[str]:
+        return ["h2load", f"--clients={self.connections}", f"--max-concurrent-streams={self.streams}",
+                "--threads=1", f"--duration={max(1, round(seconds))}", url + self.path]
+
+    def shown(self, url: str, seconds: float) -> str:
+        return shlex.join(self.command(url, seconds))
+
+    def run(self, url: str, seconds: float, log: Path, cpus: Optional[set[int]]) -> Counted:
+        counted = parse_h2load(said_by(self.command(url, seconds), seconds, log, cpus))
+        if counted.requests == 0:
+            raise LoadFailed("h2load had no answer: is it HTTP/2 that the server speaks?")
+        return counted
+
+
 @dataclass(frozen=True)
 class _Client:
     """A program of ours that asks on so many connections, and reports as JSON."""
@@ -146,6 +180,22 @@ class Reader(_Client):
                        found["p99"], timeouts=0, errors=found["errors"], refused=0)
 
 
+@dataclass(frozen=True)
+class Handshakes(_Client):
+    """TLS connections for one request each, one after the other; errors are those that should have been
+    resumed and were not, or the reverse."""
+    resume: bool = False
+    program = "handshakes.py"
+
+    def command(self, url: str, seconds: float) -> list[str]:
+        return [str(Path(__file__).with_name(self.program)), url + self.path, f"{seconds:g}",
+                *["--resume"] * self.resume]
+
+    def counted(self, found: Mapping[str, Any]) -> Counted:
+        return Counted(found["requests"], found["seconds"], found["bytes"], found["p50"],
+                       found["p99"], timeouts=0, errors=found["errors"], refused=0)
+
+
 class Burst(_Client):
     """All connections ask at once. Its p50 and p99 are those of whole bursts: the median and the longest."""
     program = "burst.py"
@@ -155,7 +205,7 @@ class Burst(_Client):
                        timeouts=0, errors=0, refused=0)
 
 
-Load = Union[Wrk, Reader, Burst]
+Load = Union[Wrk, H2load, Reader, Handshakes, Burst]
 
 
 @dataclass(frozen=True)

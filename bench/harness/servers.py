@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import socket
+import ssl
 import subprocess
 import urllib.request
 from contextlib import ExitStack, contextmanager
@@ -50,6 +51,7 @@ class Place:
     size: Size
     onebox: Path
     static: Optional[Path] = None  # served under /static/
+    other_cpus: Optional[set[int]] = None  # the client's, and those of what is not measured
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def free_port() -> int:
 
 
 def answers(url: str) -> bool:
+    anyone = ssl._create_unverified_context() if url.startswith("https:") else None
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5, context=anyone) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -104,13 +107,14 @@ class OneboxApp:
     environment: Mapping[str, str] = field(default_factory=dict)
     workers: Union[int, str, None] = None  # None: as the place says
     threads: Optional[int] = None
+    listen: str = "127.0.0.1:0"
 
 
 def start_onebox(app: OneboxApp, place: Place, stack: ExitStack) -> Running:
     config = place.folder / "onebox.toml"
     config.write_text(app.toml)
     state = place.folder / "state"
-    command = [place.onebox, "run", app.target, "--config", config, "--listen", "127.0.0.1:0",
+    command = [place.onebox, "run", app.target, "--config", config, "--listen", app.listen,
                "--workers", app.workers or place.size.workers,
                "--threads", app.threads or place.size.threads, "--admin", "off",
                "--access-log", "off", "--python", PYTHON, "--chdir", app.chdir, "--state", state]
@@ -120,7 +124,7 @@ def start_onebox(app: OneboxApp, place: Place, stack: ExitStack) -> Running:
     process = stack.enter_context(Process(words, place.folder / "onebox.log", place.cpus,
                                           app.environment))
     process.wait_until(lambda: bool(re.search(r"^  ready in ", process.said(), re.M)))
-    first = re.search(r"^onebox \S+\s+(http://[^/\s]+)", process.said(), re.M)
+    first = re.search(r"^onebox \S+\s+(https?://[^/\s]+)", process.said(), re.M)
     if not first:
         raise RuntimeError(f"onebox did not say where it listens:\n{process.said()}")
     return Running(first[1], [shown(words, app.environment), *config_lines(config)], [process.pid],
@@ -233,15 +237,17 @@ SENDFILE = "sendfile on; tcp_nopush on;"
 NO_SENDFILE = "sendfile off; output_buffers 2 64k;"
 
 
-def start_nginx(more: str, probe: str, port: int, place: Place, stack: ExitStack) -> Process:
+def start_nginx(more: str, probe: str, port: int, place: Place, stack: ExitStack,
+                modules: Sequence[str] = (), scheme: str = "http") -> Process:
     config = place.folder / "nginx.conf"
     config.write_text(NGINX.format(
         user="user root;" if os.getuid() == 0 else "", folder=place.folder,
         connections=CONNECTIONS_MAX, long=LONG, more=more))
     process = stack.enter_context(Process(
-        ["nginx", "-p", str(place.folder), "-c", str(config), "-g", "daemon off;"],
+        ["nginx", "-p", str(place.folder), "-c", str(config), "-g",
+         " ".join(["daemon off;", *(f"load_module {module};" for module in modules)])],
         place.folder / "nginx.log", place.cpus))
-    process.wait_until(lambda: answers(f"http://127.0.0.1:{port}{probe}"))
+    process.wait_until(lambda: answers(f"{scheme}://127.0.0.1:{port}{probe}"))
     return process
 
 

@@ -199,5 +199,7 @@ def machine_facts(root: Path, onebox: Path) -> str:
         ("redis", version("redis-server", "--version")),
         ("celery", version("/usr/bin/python3", "-m", "celery", "--version")),
         ("wrk", version("wrk", "-v")),
+        ("h2load", version("h2load", "--version")),
+        ("OpenSSL", version("openssl", "version")),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)])

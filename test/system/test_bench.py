@@ -166,6 +166,34 @@ Requests/sec:    404.00
     assert counted.bytes_read == 1.05 * 2**30
 
 
+def test_h2load_is_understood(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    from harness.load import parse_h2load
+    counted = parse_h2load("""\
+finished in 4.10s, 24240.00 req/s, 1.05MB/s
+requests: 99000 total, 99800 started, 99000 done, 98990 succeeded, 10 failed, 3 errored, 2 timeout
+status codes: 98990 2xx, 0 3xx, 0 4xx, 7 5xx
+traffic: 1.05MB (1101005) total, 300KB (307200) headers (space savings 90%), 700KB (716800) data
+                     min         max         mean         sd        +/- sd
+time for request:      812us        16ms         2ms       100us    80.00%
+""")
+    assert (counted.requests, counted.seconds, counted.bytes_read) == (98990, 4.1, 1101005)
+    assert (counted.errors, counted.refused, counted.timeouts) == (3, 7, 2)
+    assert (counted.p50, counted.p99) == (2e-3, 16e-3), "the mean and the longest"
+
+
+def test_what_a_front_does_is_measured_beside_nginx(bench, folder):
+    run = bench("--quick", "--seconds", "1", "--only", "compress", "--name", "front")
+    _, err = run.communicate(timeout=110)
+    assert run.returncode == 0, err
+    [result] = (folder / "results").glob("*-front.md")
+    text = result.read_text()
+    assert len(re.findall(r"^\| onebox \| 1 reactor; gzip \d, brotli \d \| [\d.]+ us \|", text, re.M)) == 2
+    assert len(re.findall(r"^\| nginx \| 1 worker; gzip on; .* \|.*[\d.]+x\)", text, re.M)) == 2
+    assert re.search(r"^\| brotli, level \d: CPU, onebox / nginx \| <= 1 \| [\d.]+ \|", text, re.M)
+    assert processes_of(folder) == []
+
+
 def test_a_cell_that_does_not_exist_is_named(bench):
     run = bench("--only", "wsgi/gunicron")
     _, err = run.communicate(timeout=30)
