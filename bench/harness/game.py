@@ -23,7 +23,10 @@ NATION = ROOT / "examples/nation"
 PEERS = ROOT / "bench/peers"
 STACK = "nginx+gunicorn-gevent"
 OWN_CACHE = "onebox-own-cache"  # in place of Redis
-SERVERS = {BASE: "none", OWN_CACHE: "none", STACK: "gevent"}  # by what up.sh is to start of it
+SHARED_JSON = "onebox-shared-json"  # and the response cache, for the JSON that is the same for all
+SHARED_PAGES = "onebox-shared-pages"  # and for the pages, whose player's name is filled in by a script
+SERVERS = {BASE: "none", OWN_CACHE: "none", SHARED_JSON: "none", SHARED_PAGES: "none",
+           STACK: "gevent"}  # by what up.sh is to start of it
 PORTS = (0, 25, 80, 306, 379, 545)  # of the stack, from its first
 DATABASES = ("mariadb", "redis")
 UP_SECONDS = 600
@@ -36,6 +39,21 @@ TOML = """\
 [app]
 queue_timeout = "30s"
 """
+
+
+def toml_of(name: str) -> str:
+    """With the routes of the game's own file that a server is measured with."""
+    if name not in (SHARED_JSON, SHARED_PAGES):
+        return TOML
+    parts = re.split(r"^(?=\[)", (NATION / "onebox.toml").read_text(), flags=re.M)
+    routes = [part.strip() + "\n" for part in parts if part.startswith("[[route]]")
+              and (name == SHARED_PAGES or 'path = "/api/' in part)]
+    return "\n".join([TOML, *routes])
+
+
+def names_of(name: str) -> dict[str, str]:
+    """How the app is told to have its players' names in its pages: unchanged, but where pages are shared."""
+    return {} if name == SHARED_PAGES else {"NATION_NAMES": "page"}
 
 
 @dataclass(frozen=True)
@@ -120,8 +138,9 @@ def running(run: Run, name: str, scale: Scale, environment: Mapping[str, str],
     """One of the servers on a world that was just made."""
     state = Path(environment["NATION_RUN"])
     command = [PEERS / "up.sh", SERVERS[name], "--users", str(scale.users), "--reseed"]
-    shown = f"NATION_RUN=FOLDER/game NATION_PORT={environment['NATION_PORT']} " + " ".join(
-        map(str, command))
+    environment = {**environment, **names_of(name)}
+    shown = " ".join(["NATION_RUN=FOLDER/game", *(f"{key}={environment[key]}" for key in environment
+                                                  if key != "NATION_RUN"), *map(str, command)])
     with ExitStack() as stack:
         stack.callback(take_down, environment, run.folder)
         said = script(command, environment, run.folder / "up.log", UP_SECONDS)
@@ -132,9 +151,10 @@ def running(run: Run, name: str, scale: Scale, environment: Mapping[str, str],
             yield Stack(state, settings["NATION_URL"], [shown], settings["NATION_DB_URL"])
             return
         place.folder.mkdir(parents=True)
-        if name == OWN_CACHE:
+        if name != BASE:
             del settings["NATION_REDIS_URL"]
-        app = OneboxApp("app:create_app()", NATION, TOML, settings, workers="auto", threads=4)
+        app = OneboxApp("app:create_app()", NATION, toml_of(name), {**settings, **names_of(name)},
+                        workers="auto", threads=4)
         onebox = start_onebox(app, place, stack)
         yield Stack(state, onebox.url, [shown, *onebox.commands], settings["NATION_DB_URL"], onebox)
 
@@ -168,9 +188,12 @@ def game(run: Run) -> Section:
     section = Section(
         "The game at its peak",
         f"`examples/nation` with {scale.users:,} users, the mix of `load/prepare.py`, "
-        f"{scale.connections:,} connections of {scale.players:,} players; both on the same MariaDB "
+        f"{scale.connections:,} connections of {scale.players:,} players; all on the same MariaDB "
         f"and Redis with the roadmap's settings, the world made anew each time. {rounds} rounds of "
-        f"{seconds:g} s. Nothing is pinned: servers, databases and wrk share the machine.")
+        f"{seconds:g} s. Nothing is pinned: servers, databases and wrk share the machine. "
+        f"{OWN_CACHE} has the app's cache in place of Redis, {SHARED_JSON} also its routes' `cache` for the "
+        f"JSON that is the same for all, {SHARED_PAGES} for the pages too; there the players' names are filled in by "
+        "a script, and one request in 100 is what that asks of `/api/me`.")
     if os.getuid() != 0:
         section.failures["game"] = "bench/peers/up.sh, which starts the databases, wants root"
         return section
@@ -199,8 +222,8 @@ def game(run: Run) -> Section:
                     for load, think in loads.items():
                         wrk = Wrk(scale.connections, threads=2, path="",
                                   script=NATION / "load/players.lua",
-                                  arguments=[str(players), str(think)])
-                        warm_up(stack, players, run)
+                                  arguments=[str(players), str(think), mix_of(name)])
+                        warm_up(stack, players, name, run)
                         settle(stack)
                         before = statements(stack.database)
                         sample = measure(stack, wrk, seconds, run.folder / "wrk.log", None, warm=0)
@@ -241,9 +264,14 @@ def log_in(url: str, scale: Scale, players: Path, folder: Path) -> None:
         raise StartFailed(f"prepare.py failed:\n{said[-2000:]}")
 
 
-def warm_up(stack: Stack, players: Path, run: Run) -> None:
+def mix_of(name: str) -> str:
+    return "mix-names.tsv" if name == SHARED_PAGES else "mix.tsv"
+
+
+def warm_up(stack: Stack, players: Path, name: str, run: Run) -> None:
     """Few connections: what a client leaves unanswered at its end would be work in the next load."""
-    Wrk(16, path="", script=NATION / "load/players.lua", arguments=[str(players), "0"]).run(
+    Wrk(16, path="", script=NATION / "load/players.lua",
+        arguments=[str(players), "0", mix_of(name)]).run(
         stack.url, 1 if run.quick else 5, run.folder / "wrk.log", None)
 
 
@@ -287,4 +315,6 @@ def describe(section: Section, scale: Scale, taken: Mapping[str, Mapping[str, li
                                               for sample in own if sample.counted.p50])
              if own else None, 1.5, False),
         Goal("saturation: throughput, onebox / the roadmap's stack",
-             ratio(full, BASE, STACK, REQUESTS.take), 1.1, True)]
+             ratio(full, BASE, STACK, REQUESTS.take), 1.1, True),
+        Goal("saturation: throughput, onebox with shared pages / the roadmap's stack",
+             ratio(full, SHARED_PAGES, STACK, REQUESTS.take), 3, True)]
