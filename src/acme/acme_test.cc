@@ -91,7 +91,7 @@ TEST(ParseName, TakesHostsAndSaysWhyNot) {
 TEST(Key, IsTheSameAfterItsFile) {
   for (const KeyKind kind : {KeyKind::kEcdsa, KeyKind::kRsa}) {
     const Key key = Key::New(kind).value();
-    EXPECT_EQ(key.is_p256(), kind == KeyKind::kEcdsa);
+    EXPECT_EQ(key.IsP256(), kind == KeyKind::kEcdsa);
     EXPECT_EQ(Key::FromPem(key.Pem()).value().Pem(), key.Pem());
   }
   EXPECT_FALSE(Key::FromPem("").ok());

@@ -44,7 +44,7 @@ class Client {
   Client(Transport& transport, const Clock& clock, const Settings& settings)
       : transport_(transport), clock_(clock), settings_(settings) {}
 
-  // Reads the directory, and finds the account of this key or makes one. REQUIRES: key.is_p256(); it
+  // Reads the directory, and finds the account of this key or makes one. REQUIRES: key.IsP256(); it
   // outlives the client.
   Status Open(const Key& account);
 

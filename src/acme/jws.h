@@ -10,7 +10,7 @@
 
 namespace onebox::acme {
 
-// The public half of an account's key (RFC 7517). REQUIRES: key.is_p256().
+// The public half of an account's key (RFC 7517). REQUIRES: key.IsP256().
 nlohmann::json PublicJwk(const Key& key);
 
 // Of the public half, in base64url (RFC 7638).

@@ -56,7 +56,7 @@ std::string Key::Pem() const {
   return tls::TextOf(bio.get());
 }
 
-bool Key::is_p256() const {
+bool Key::IsP256() const {
   std::array<char, 32> group{};
   return EVP_PKEY_is_a(key_.get(), "EC") == 1 &&
          EVP_PKEY_get_group_name(key_.get(), group.data(), group.size(), nullptr) == 1 &&
@@ -64,13 +64,13 @@ bool Key::is_p256() const {
 }
 
 Key::Point Key::point() const {
-  CHECK(is_p256());
+  CHECK(IsP256());
   return {Coordinate(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X),
           Coordinate(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y)};
 }
 
 std::string Key::Sign(std::string_view bytes) const {
-  CHECK(is_p256());
+  CHECK(IsP256());
   const Owned<EVP_MD_CTX, EVP_MD_CTX_free> signer(EVP_MD_CTX_new());
   CHECK(EVP_DigestSignInit(signer.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1);
   std::size_t size = 0;

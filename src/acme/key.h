@@ -17,12 +17,12 @@ class Key {
   static Result<Key> FromPem(std::string_view pem);
 
   std::string Pem() const;  // PKCS #8, in the clear
-  bool is_p256() const;
+  bool IsP256() const;
 
   // ES256 over SHA-256, as the two numbers of 32 bytes that JWS wants (RFC 7518 section 3.4).
-  // REQUIRES: is_p256().
+  // REQUIRES: IsP256().
   std::string Sign(std::string_view bytes) const;
-  // The public half's coordinates, of 32 bytes each. REQUIRES: is_p256().
+  // The public half's coordinates, of 32 bytes each. REQUIRES: IsP256().
   struct Point {
     std::string x, y;
   };

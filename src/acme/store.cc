@@ -77,7 +77,7 @@ Status Store::Prepare() const {
 Result<Key> Store::AccountKey() const {
   const std::string path = At("account.pem");
   auto read = ReadKey(path);
-  if (read.ok() && !read.value().is_p256()) {
+  if (read.ok() && !read.value().IsP256()) {
     return OperatorError(fmt::format("{}: the key of an account is of the curve P-256", path));
   }
   if (read.ok() || read.error().system_error != ENOENT) return read;

@@ -47,7 +47,7 @@ bool HostTable::Add(std::string_view pattern, std::uint32_t site) {
 std::optional<std::uint32_t> HostTable::Find(std::string_view host) const {
   host = WithoutLastPoint(WithoutPort(host));
   if (host.empty() || host.size() > kHostBytesMax) return any_;
-  std::array<char, kHostBytesMax> small;
+  std::array<char, kHostBytesMax> small{};
   std::transform(host.begin(), host.end(), small.begin(), ToLower);
   std::string_view rest(small.data(), host.size());
   if (const auto found = names_.find(rest); found != names_.end()) return found->second;

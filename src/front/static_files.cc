@@ -246,7 +246,7 @@ Result<StaticFiles::Found> StaticFiles::FindNamed(const StaticMount& mount, std:
 }
 
 Result<StaticFiles::Found> StaticFiles::Find(const StaticMount& mount, std::string_view name) {
-  std::array<char, sizeof mount.number> number;
+  std::array<char, sizeof mount.number> number{};
   std::memcpy(number.data(), &mount.number, number.size());
   key_.assign(number.data(), number.size()).append(name);
   if (StaticFile* const file = FindChecked(key_)) {

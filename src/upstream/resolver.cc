@@ -18,8 +18,8 @@ struct Resolver::State {
     std::uint16_t port;
     std::string shown = {};  // the addresses that it had, for the log
   };
-  std::vector<Name> names;  // the thread's own
-  telemetry::Log* log;      // not after `closed`
+  std::vector<Name> names;        // the thread's own
+  telemetry::Log* log = nullptr;  // not after `closed`
   std::mutex mutex;
   std::condition_variable changed;
   bool looked = false;  // at each once
