@@ -208,7 +208,7 @@ def test_an_account_is_bound_where_the_authority_wants_it(authority, keeping):
     config = box.server.folder / "onebox.toml"
     config.write_text(pebble.options(NAME, auto_eab_kid="kid-1", auto_eab_hmac=hmac))
     reload(box.server)
-    assert box.renew().returncode == 0
+    until(lambda: box.renew().returncode == 0, "the process of these settings takes it up")
     assert_trusted(pebble, box.chain())
 
 
