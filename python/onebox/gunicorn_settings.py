@@ -49,14 +49,14 @@ SCHEME_FIELDS = {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https",
                  "X-FORWARDED-SSL": "on"}
 
 _NO_ASGI = "Onebox serves WSGI; an ASGI app needs an ASGI server"
-_NO_TLS = "Onebox speaks no TLS in this release: put a proxy before it and take the line out"
-_NO_HTTP2 = "Onebox speaks HTTP/1.1 in this release; a proxy before it speaks HTTP/2"
+_OUR_TLS = "say it in onebox.toml instead: [tls] cert and key, and https:// before the address in front.listen"
+_OUR_HTTP2 = "Onebox speaks HTTP/2 by itself: front.http2 and the options beside it"
 _NO_DIRTY = "Onebox has no dirty workers; a task queue does that work"
 _STRICT = "Onebox is strict here: what can be read in two ways is refused"
 _JOURNAL = "Onebox writes to a file or to standard error, which systemd gives to the journal"
 _METRICS = "Onebox is scraped: /metrics on admin.listen has what statsd got"
 _STATUS = "onebox status asks the box, through its state folder"
-_TLS_ONLY = "it belongs to TLS, which Onebox does not speak in this release"
+_TLS_ELSEWHERE = "TLS is said in [tls] of onebox.toml"
 
 SECTIONS = (
     Section("Server socket", (
@@ -250,30 +250,30 @@ SECTIONS = (
         Setting("on_exit", HOOK, parameters=1, verdict=HONOURED,
                 why="in the zygote, when the box ends and its last worker has; not at a reload or an "
                     "upgrade"),
-        Setting("ssl_context", HOOK, parameters=2, why=_TLS_ONLY),
+        Setting("ssl_context", HOOK, parameters=2, why=_TLS_ELSEWHERE),
     )),
     Section("TLS", (
-        Setting("keyfile", TEXT, None, ("--keyfile",), REFUSED, "", _NO_TLS),
-        Setting("certfile", TEXT, None, ("--certfile",), REFUSED, "", _NO_TLS),
-        Setting("ssl_version", ANY, 2, ("--ssl-version",), why=_TLS_ONLY),
-        Setting("cert_reqs", ANY, 0, ("--cert-reqs",), why=_TLS_ONLY),
-        Setting("ca_certs", TEXT, None, ("--ca-certs",), why=_TLS_ONLY),
-        Setting("suppress_ragged_eofs", BOOL, True, ("--suppress-ragged-eofs",), why=_TLS_ONLY),
+        Setting("keyfile", TEXT, None, ("--keyfile",), REFUSED, "", _OUR_TLS),
+        Setting("certfile", TEXT, None, ("--certfile",), REFUSED, "", _OUR_TLS),
+        Setting("ssl_version", ANY, 2, ("--ssl-version",), why=_TLS_ELSEWHERE),
+        Setting("cert_reqs", ANY, 0, ("--cert-reqs",), why=_TLS_ELSEWHERE),
+        Setting("ca_certs", TEXT, None, ("--ca-certs",), why=_TLS_ELSEWHERE),
+        Setting("suppress_ragged_eofs", BOOL, True, ("--suppress-ragged-eofs",), why=_TLS_ELSEWHERE),
         Setting("do_handshake_on_connect", BOOL, False, ("--do-handshake-on-connect",),
-                why=_TLS_ONLY),
-        Setting("ciphers", TEXT, None, ("--ciphers",), why=_TLS_ONLY),
+                why=_TLS_ELSEWHERE),
+        Setting("ciphers", TEXT, None, ("--ciphers",), why=_TLS_ELSEWHERE),
     )),
     Section("HTTP/2", (
-        Setting("http_protocols", ANY, "h1", ("--http-protocols",), why=_NO_HTTP2),
-        Setting("http2_cleartext", BOOL, False, ("--http2-cleartext",), why=_NO_HTTP2),
+        Setting("http_protocols", ANY, "h1", ("--http-protocols",), why=_OUR_HTTP2),
+        Setting("http2_cleartext", BOOL, False, ("--http2-cleartext",), why=_OUR_HTTP2),
         Setting("http2_max_concurrent_streams", INTEGER, 100, ("--http2-max-concurrent-streams",),
-                why=_NO_HTTP2),
+                why=_OUR_HTTP2),
         Setting("http2_initial_window_size", INTEGER, 65535, ("--http2-initial-window-size",),
-                why=_NO_HTTP2),
+                why=_OUR_HTTP2),
         Setting("http2_max_frame_size", INTEGER, 16384, ("--http2-max-frame-size",),
-                why=_NO_HTTP2),
+                why=_OUR_HTTP2),
         Setting("http2_max_header_list_size", INTEGER, 65536, ("--http2-max-header-list-size",),
-                why=_NO_HTTP2),
+                why=_OUR_HTTP2),
     )),
     Section("Debugging", (
         Setting("reload", BOOL, False, ("--reload",), MAPPED, "app.watch",
