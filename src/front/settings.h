@@ -106,9 +106,9 @@ inline constexpr std::uint32_t kEverySite = UINT32_MAX;
 struct Route {
   std::string path;           // a PathPattern
   std::uint32_t methods = 0;  // bits of MethodBit(); 0: all
-  std::string proxy = {};     // the upstream, by name or URL, that RouteRules::upstream stands for
   RouteRules rules;
   std::uint32_t site = kEverySite;
+  std::string proxy = {};  // the upstream, by name or URL, that RouteRules::upstream stands for
 };
 
 // Files that the app alone can have sent: X-Accel-Redirect, X-Sendfile.
