@@ -87,7 +87,7 @@ class MariaDbServer {
     }));
   }
   void Kill() { End(SIGKILL); }
-  void Stop() { child_->Signal(SIGSTOP); }
+  void Stop() { os::StopAndWait(*child_); }
   void Continue() { child_->Signal(SIGCONT); }
 
   Address address(std::string_view database = "app") const {

@@ -1,14 +1,17 @@
 #pragma once
-// A folder for a test.
+// What tests of several rooms need: a folder, and a process that stands still.
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include "base/check.h"
+#include "os/process.h"
 
 namespace onebox::os {
 
@@ -30,5 +33,12 @@ class TemporaryFolder {
  private:
   std::string path_;
 };
+
+// Returns when every thread of it stands still: a signal is only on its way when kill() has returned.
+inline void StopAndWait(const Child& child) {
+  child.Signal(SIGSTOP);
+  siginfo_t stopped{};
+  CHECK(::waitid(P_PID, static_cast<id_t>(child.pid()), &stopped, WSTOPPED | WNOWAIT) == 0);
+}
 
 }  // namespace onebox::os

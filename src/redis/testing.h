@@ -67,7 +67,7 @@ class RedisServer {
     child_->Reap();
     child_.reset();
   }
-  void Stop() { child_->Signal(SIGSTOP); }
+  void Stop() { os::StopAndWait(*child_); }
   void Continue() { child_->Signal(SIGCONT); }
 
   Address address() const {
