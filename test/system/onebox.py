@@ -1,4 +1,5 @@
 """The real program, started on an app of test/apps, watched, and ended without a trace."""
+import itertools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 import certificates
 from wire import Connection, until
@@ -278,9 +280,13 @@ def onebox(*arguments, cwd=None, environment=None, seconds=60):
 def shared(*target, worker_classes=(None,), schemes=("http",), **options):
     """A fixture for one server that all tests of a file use; one after the other of each class, and by
     each of the schemes."""
-    @pytest.fixture(scope="module", params=[(name, scheme) for name in worker_classes
-                                            for scheme in schemes],
-                    ids=lambda kind: "-".join(part for part in kind if part))
+    def kind(worker_class, scheme):
+        name, marks = worker_class, ()
+        if isinstance(worker_class, ParameterSet):
+            [name], marks = worker_class.values, worker_class.marks
+        return pytest.param((name, scheme), marks=marks, id="-".join(filter(None, (name, scheme))))
+
+    @pytest.fixture(scope="module", params=[kind(*one) for one in itertools.product(worker_classes, schemes)])
     def server(request, tmp_path_factory):
         worker_class, scheme = request.param
         more = options
