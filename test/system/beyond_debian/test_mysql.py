@@ -65,12 +65,12 @@ def queries(serve, mysql):
 
 
 def test_a_query_ends_with_its_request(queries):
-    running = queries("1s")
+    running = queries("3s")
     began = time.monotonic()
     answer = running.get("/sleep")
     assert (answer.status, answer.body) == (200, b"1") or answer.status == 504, "cut short, SLEEP says 1"
     assert running.get("/limit").status == 200, "the thread is free, and so is the connection"
-    assert time.monotonic() - began < 3, "and not after the 30 s that it was to sleep"
+    assert time.monotonic() - began < 20, "and not after the 30 s that it was to sleep"
     assert running.metric("onebox_workers_stuck_total") == 0
 
 
