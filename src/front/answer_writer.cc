@@ -206,7 +206,8 @@ bool AnswerWriter::Begin(const channel::ResponseHead& head,
                           .fields = fields,
                           .framing = framing_,
                           .rules = request_.rules};
-  if (shard_.LogsAnswerFields()) AppendFields(answer_fields_, answer, responder_.peer());
+  if (shard_.LogsAnswerFields())
+    shard_.AppendAnswerFields(answer_fields_, answer, responder_.peer());
   responder_.SendHead(answer, body, last ? Last::kYes : Last::kNo);
   return true;
 }

@@ -372,7 +372,7 @@ void AppExchange::SendProtected() {
   status_ = answer.status;
   answer_bytes_ = answer.body.size();
   step_ = Step::kDone;
-  if (shard_.LogsAnswerFields()) AppendFields(answer_fields_, head, responder_.peer());
+  if (shard_.LogsAnswerFields()) shard_.AppendAnswerFields(answer_fields_, head, responder_.peer());
   responder_.SendPieces(head, std::move(answer.body));
   Record(EndStep::kWrite);
   responder_.Finish();

@@ -105,7 +105,7 @@ void CacheExchange::Forward(const AnswerHead& head, std::string_view body, Last 
     body = {};
   }
   answer_bytes_ += body.size();
-  if (shard_.LogsAnswerFields()) AppendFields(answer_fields_, ours, responder_.peer());
+  if (shard_.LogsAnswerFields()) shard_.AppendAnswerFields(answer_fields_, ours, responder_.peer());
   responder_.SendHead(ours, body, last);
 }
 

@@ -84,6 +84,11 @@ Status CertificateStore::Load(WallTime now) {
   for (const auto& entry : configured_) {
     entry->certificate = TRY(Make(entry->files, now));
     entry->warned_days = kWarningDays.front() + 1;
+    const Facts facts = FactsOf(entry->files);
+    if (facts[0] && facts[1]) continue;
+    log_.Warning(
+        "a change of certificate {} is taken by a reload alone: the front cannot see its files",
+        entry->files.chain_path);
   }
   FindAcme();
   for (const auto& [folder, entry] : acme_) {

@@ -40,14 +40,9 @@ struct AnswerHead {
   std::string_view fields = {};
   Framing framing = Framing::kNone;
   // What the operator changes in the fields; null: nothing. It is done by whoever writes to the client,
-  // once, by ApplyRules(): who keeps an answer keeps it as it is.
+  // once, by Shard::AppendAnswerFields(): who keeps an answer keeps it as it is.
   const HeaderRules* rules = nullptr;
 };
-
-// Does what the head's rules say to the lines of `out` behind its first `begin` bytes.
-void ApplyRules(std::string& out, std::size_t begin, const AnswerHead& head, const Peer& peer);
-// The fields as they leave: the head's, changed by its rules.
-void AppendFields(std::string& out, const AnswerHead& head, const Peer& peer);
 
 // An answer from pieces that has not left whole yet: the access log hears of it when it has, or never
 // will.

@@ -462,7 +462,7 @@ void Shard::AppendAnswerFields(std::string& out, const AnswerHead& head, const P
   if (hsts && FieldIn(head.fields, kHsts).empty()) {
     http::AppendField(out, kHsts, settings().tls.hsts);
   }
-  ApplyRules(out, begin, head, peer);
+  if (head.rules != nullptr) head.rules->Apply(out, begin, peer.endpoint->secure);
 }
 
 void Shard::AppendOurs(std::string& fields, std::string_view id) {
@@ -780,7 +780,7 @@ void Shard::AnswerWhole(Responder& responder,
               .status = answer.status,
               .body_bytes = body.size(),
               .began = answer.began};
-    if (LogsAnswerFields()) AppendFields(record.answer_fields, head, responder.peer());
+    if (LogsAnswerFields()) AppendAnswerFields(record.answer_fields, head, responder.peer());
   }
   const std::uint64_t left = responder.SendPieces(head, std::move(body));
   if (responder.gone()) return Record(responder, record, responder.answer_bytes() - left);

@@ -206,6 +206,18 @@ def test_an_answer_leaves_as_slowly_as_it_may(serve_client, tmp_path, path):
         assert connection.get("/").status == 200  # and the connection lives on
 
 
+@pytest.mark.parametrize("path", ["/bytes/90000", "/static/file.txt"])
+def test_so_it_does_over_http2(serve_client, tmp_path, path):
+    (tmp_path / "file.txt").write_bytes(b"x" * 90_000)
+    server = serve_client(f'static = {{ "/static/" = "{tmp_path}" }}\n'
+                          'front.bytes_per_second = "40000 B"\nfront.bytes_per_second_after = "20000 B"\n')
+    begun = time.monotonic()
+    answer = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "--max-time", "60", server.url + path],
+                            capture_output=True, check=True, timeout=70).stdout
+    assert len(answer) == 90_000
+    assert time.monotonic() - begun >= (90_000 - 20_000 - 5_000) / 40_000 - 0.1
+
+
 # --- who the client is -----------------------------------------------------------------
 
 PROXIES = 'front.proxy_protocol = ["127.0.0.0/8"]\nfront.head_timeout = "500ms"\n'

@@ -53,6 +53,13 @@ def test_curl_speaks_it_with_prior_knowledge(server):
     until(lambda: '"GET /a?b=c HTTP/2.0" 200' in server.access_log.read_text(), "the line is written")
 
 
+def test_fields_are_changed_by_the_operators_rules(serve):
+    running = serve("answers:app", toml='[front.headers]\nremove = ["Server"]\nset = { X-Site = "game" }\n')
+    for path in ("/iterable/list", "/raises/ValueError"):
+        head = curl(running.url + path, "-D", "-", "-o", os.devnull).decode().lower()
+        assert head.startswith("http/2 ") and "x-site: game" in head and "server:" not in head, path
+
+
 def test_http_1_asking_to_upgrade_is_answered_in_http_1(server):
     with server.connect() as connection:
         answer = connection.get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",

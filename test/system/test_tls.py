@@ -273,6 +273,9 @@ def test_http_is_redirected_and_https_asks_to_be_remembered(secure, own):
     with Connection(server.address_of(server.urls[1]), tls=own.trusting()) as connection:
         answer = connection.get("/")
         assert answer["Strict-Transport-Security"] == "max-age=15552000"
+    head = subprocess.run(["curl", "-sSk", "-D", "-", "-o", os.devnull, "--max-time", "30", server.urls[1]],
+                          capture_output=True, text=True, check=True).stdout
+    assert head.startswith("HTTP/2 200") and "strict-transport-security: max-age=15552000" in head
 
 
 def test_proofs_and_certificates_of_an_authority_are_picked_up(secure, own, folder, tmp_path):
