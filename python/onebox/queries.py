@@ -8,8 +8,9 @@ import onebox
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
-LEAST = 0.001  # seconds: 0 is no limit
-SLACK = 0.1  # of the limit, and seconds: nearer than that it is not set again
+# Seconds after the request's deadline at which its database gives up: never before the app has been
+# told that its time is over, and before its worker counts as stuck, which is after a second.
+EARLIEST, USUAL, LATEST = 0.1, 0.4, 0.7
 NAMES = {True: ("max_statement_time", 1), False: ("max_execution_time", 1000)}  # is it MariaDB?
 KEY = "onebox.limit_queries"  # in a connection's info: its own limit, and the one that is set; seconds
 
@@ -19,8 +20,8 @@ def limit_queries(engine: Engine) -> None:
 
     MariaDB: `max_statement_time`, for every statement. MySQL: `max_execution_time`, which holds for
     SELECT alone. Other databases: nothing. The limit is the session's: a new connection is asked once
-    for its own, and told a new one where that differs from what the request has left by more than
-    a tenth, and 0.1 s. So requests that follow each other with the same timeout cost nothing more.
+    for its own, and told a new one where that would end a statement less than 0.1 s or more than 0.7 s
+    after the deadline. So requests that follow each other with the same timeout cost nothing more.
     A limit that the operator has set and that is lower stays; so it does outside of requests.
     """
     if engine.dialect.name not in ("mysql", "mariadb"):
@@ -39,10 +40,9 @@ def _before(connection: Connection, *_: Any) -> None:
         own = float(_ask(connection, f"SELECT @@SESSION.{name}") or 0) / unit
         connection.info[KEY] = (own, own)
     own, now = connection.info[KEY]
-    wanted = own if left is None else max(left, LEAST)
-    if own and wanted > own:
-        wanted = own
-    if wanted == now or wanted and now and abs(wanted - now) <= max(SLACK, SLACK * wanted):
+    left = None if left is None else max(left, 0.0)
+    wanted = own if left is None else min(own or left + USUAL, left + USUAL)
+    if now == wanted or left is not None and left + EARLIEST <= now <= left + LATEST:
         return
     _ask(connection, f"SET SESSION {name} = {_written(wanted, unit)}")
     connection.info[KEY] = (own, wanted)
