@@ -17,6 +17,7 @@ LIMITS = f"""\
 [front]
 connections_max = {CONNECTIONS_MAX}
 idle_timeout = "{LONG}s"
+requests_per_connection_max = 1000000000
 """
 
 ONE_WORKER = Size(workers=1, threads=4)
