@@ -877,6 +877,24 @@ cache::SecondSettings MakeSecond(const Values& values) {
   return second;
 }
 
+// An authority counts attempts that nobody answers: of "auto" there is what a listener of ours can answer.
+// Who names one may have somebody else for it.
+std::vector<acme::Challenge> ChallengesOf(const Values& values) {
+  const std::string wish = values.Text("tls.auto_challenge");
+  const auto& listen = values.All("front.listen");
+  std::vector<acme::Challenge> challenges;
+  for (const auto challenge : {acme::Challenge::kHttp01, acme::Challenge::kTlsAlpn01}) {
+    const bool secure = challenge == acme::Challenge::kTlsAlpn01;
+    const bool answered = std::any_of(listen.begin(), listen.end(), [&](const Element& address) {
+      return IsHttps(address.text) == secure;
+    });
+    if (wish == acme::NameOf(challenge) || (wish == "auto" && answered)) {
+      challenges.push_back(challenge);
+    }
+  }
+  return challenges;
+}
+
 // REQUIRES: CheckAcme() had nothing to say.
 Result<acme::Settings> MakeAcme(const Values& values) {
   acme::Settings made;
@@ -887,10 +905,7 @@ Result<acme::Settings> MakeAcme(const Values& values) {
   made.email = values.Text("tls.auto_email");
   made.directory = values.Text("tls.auto_directory");
   made.ca_file = values.Text("tls.auto_ca");
-  const std::string wish = values.Text("tls.auto_challenge");
-  for (const auto challenge : {acme::Challenge::kHttp01, acme::Challenge::kTlsAlpn01}) {
-    if (wish == "auto" || wish == acme::NameOf(challenge)) made.challenges.push_back(challenge);
-  }
+  made.challenges = ChallengesOf(values);
   const bool rsa = values.Text("tls.auto_key") == "rsa";
   made.key = rsa ? acme::KeyKind::kRsa : acme::KeyKind::kEcdsa;
   made.external = {values.Text("tls.auto_eab_kid"), values.Text("tls.auto_eab_hmac")};

@@ -538,7 +538,7 @@ constexpr std::array kOptions = {
   Option{.name = "tls.auto_ca", .kind = Kind::kPath, .standard = "",
     .help = "Certificates in PEM by which that server itself is checked, for an authority of your own.", .found = "those of the system"},
   Option{.name = "tls.auto_challenge", .kind = Kind::kChoice, .standard = "auto",
-    .help = "How it is shown that a name is ours: by HTTP on port 80, or by TLS on port 443. auto: one, and the other where that has failed.",
+    .help = "How it is shown that a name is ours: by HTTP on port 80, or by TLS on port 443. auto: those that an address in front.listen can answer, one, and the other where that has failed.",
     .choices = "auto, http-01, tls-alpn-01"},
   Option{.name = "tls.auto_key", .kind = Kind::kChoice, .standard = "ecdsa",
     .help = "Keys of the certificates: ECDSA with P-256, or RSA with 2048 bits for very old clients.", .choices = "ecdsa, rsa"},

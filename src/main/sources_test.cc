@@ -320,6 +320,25 @@ TEST(MakeConfig, GivesTheFrontWhatTheTableSays) {
   EXPECT_TRUE(config.front.mounts.at(0).rules.files->immutable);
 }
 
+// An authority counts attempts that fail.
+TEST(MakeConfig, ShowsANameByWhatAListenerCanAnswer) {
+  using acme::Challenge;
+  const auto challenges_of = [](const std::string& text) {
+    Settings settings = Defaults("/");
+    Overlay(settings, ReadToml(text, "onebox.toml", "/").settings);
+    FillIn(settings, {});
+    const auto made = MakeConfig(settings);
+    return made.ok() ? made.value().acme.challenges : std::vector<Challenge>();
+  };
+  EXPECT_THAT(challenges_of("[front]\nlisten = ['*:80', 'https://*:443']\n"),
+              ElementsAre(Challenge::kHttp01, Challenge::kTlsAlpn01));
+  EXPECT_THAT(challenges_of("[front]\nlisten = ['https://*:443']\n"),
+              ElementsAre(Challenge::kTlsAlpn01));
+  EXPECT_THAT(challenges_of("[front]\nlisten = ['*:80']\n"), ElementsAre(Challenge::kHttp01));
+  EXPECT_THAT(challenges_of("[front]\nlisten = ['*:80']\n[tls]\nauto_challenge = 'tls-alpn-01'\n"),
+              ElementsAre(Challenge::kTlsAlpn01));
+}
+
 TEST(MakeConfig, GivesEachRouteWhatItSaysAndTheRestOfTheBox) {
   Settings settings = Defaults("/");
   Overlay(settings,
