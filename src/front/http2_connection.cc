@@ -17,7 +17,9 @@ constexpr int kWritesPerTurn = 16;
 constexpr Duration kDrainNotice = std::chrono::seconds(1);
 
 http2::Settings SettingsOf(const Settings& settings) {
-  return {.head = settings.head, .streams_max = settings.http2_streams_max};
+  return {.head = settings.head,
+          .streams_max = settings.http2_streams_max,
+          .offers_websockets = !settings.upstreams.empty()};
 }
 
 telemetry::Limit CounterOf(http2::Flood flood) {

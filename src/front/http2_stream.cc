@@ -45,9 +45,10 @@ void Http2Stream::Start(const http2::Request& request) {
     return Refuse(*refused, telemetry::Step::kReadHead, request.head);
   }
   answers_head_ = head.method == http::Method::kHead;
-  if (request.websocket) {  // nobody told the client that it may
-    return Refuse(
-        http::RefusalKind::kConnectNotSupported, telemetry::Step::kReadHead, request.head);
+  if (request.websocket) {
+    tunnel_ = std::make_unique<Tunnel>(shard.budget());
+    tunnel_->ended = std::exchange(body_ended_, true);
+    http2::Session::HoldWindow(*this);
   }
   exchange_ = shard.Route(*this, request.head, head);
   if (exchange_ == nullptr) return;
@@ -58,11 +59,16 @@ void Http2Stream::Start(const http2::Request& request) {
 
 void Http2Stream::OnBody(std::string_view bytes) {
   if (exchange_ == nullptr) return;
+  if (tunnel_ != nullptr) return TakeTunnelBytes(bytes);
   progress_ = connection_.shard().now();
   exchange_->TakePlainBody(bytes);
 }
 
 void Http2Stream::OnBodyEnd() {
+  if (tunnel_ != nullptr) {
+    tunnel_->ended = true;
+    return GoOnWithTunnel();
+  }
   body_ended_ = true;
   if (exchange_ == nullptr) return;
   exchange_->EndBody();
@@ -70,11 +76,45 @@ void Http2Stream::OnBodyEnd() {
 }
 
 void Http2Stream::OnRefused(http::RefusalKind kind) {
-  if (exchange_ != nullptr) exchange_->RefuseBody(kind);
+  if (exchange_ == nullptr) return;
+  if (tunnel_ != nullptr) return EndWith(http2::ErrorCode::kProtocolError);
+  exchange_->RefuseBody(kind);
 }
 
 void Http2Stream::Refuse(http::RefusalKind kind, telemetry::Step step, std::string_view head) {
   connection_.shard().Refuse(*this, kind, step, head);
+}
+
+// --- a tunnel
+
+void Http2Stream::TakeTunnelBytes(std::string_view bytes) {
+  if (tunnel_->input.empty() && exchange_->TakesTunnelBytes()) return PassOn(bytes);
+  if (!tunnel_->held.Grow(bytes.size())) {
+    connection_.shard().lane().Add(telemetry::Limit::kBufferBytes);
+    return EndWith(http2::ErrorCode::kEnhanceYourCalm);
+  }
+  tunnel_->input.append(bytes);
+}
+
+void Http2Stream::PassOn(std::string_view bytes) {
+  exchange_->OnTunnelBytes(bytes);
+  connection_.session().Consume(id_, bytes.size());
+  connection_.GoOn();
+}
+
+void Http2Stream::GoOnWithTunnel() {
+  if (exchange_ == nullptr || !exchange_->TakesTunnelBytes()) return;
+  const std::string input = std::exchange(tunnel_->input, {});
+  tunnel_->held.Clear();
+  if (!input.empty()) PassOn(input);
+  if (exchange_ != nullptr && std::exchange(tunnel_->ended, false)) exchange_->OnTunnelEnd();
+}
+
+void Http2Stream::SwitchProtocols(std::string_view fields) {
+  if (gone_) return;
+  answer_bytes_ += fields.size();
+  connection_.session().SendHead(id_, {.status = 200, .fields = fields, .body = this});
+  GoOnLater();  // the client may have spoken ahead
 }
 
 // --- the answer
@@ -158,7 +198,7 @@ void Http2Stream::Finish() {
   if (gone_) return;
   finished_ = true;
   LetGo();
-  if (!body_ended_) http2::Session::IgnoreBody(*this);
+  if (!body_ended_ || tunnel_ != nullptr) http2::Session::IgnoreBody(*this);
   connection_.session().Resume(id_);
   connection_.DrainIfDue();
   connection_.GoOn();
@@ -198,6 +238,7 @@ void Http2Stream::OnWritten() {
   const bool moved = std::exchange(written_, false);
   const bool turn = std::exchange(wants_turn_, false);
   if (exchange_ != nullptr && body_ended_ && (moved || turn)) exchange_->OnWritable();
+  if (tunnel_ != nullptr) GoOnWithTunnel();
   if (pending() > 0) ArmTimer();
 }
 

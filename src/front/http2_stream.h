@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "event/timers.h"
+#include "front/budget.h"
 #include "front/output.h"
 #include "front/responder.h"
 #include "http2/session.h"
@@ -50,6 +52,9 @@ class Http2Stream final : public Responder, public http2::Stream, public event::
   void RecordWhenSent(AnswerRecord record) override;
   void HoldUntilSent(limits::Passage passage) override { passage_ = std::move(passage); }
   void SetPace(const limits::Pace& pace) override;
+  bool may_switch() const override { return tunnel_ != nullptr; }
+  bool must_switch() const override { return tunnel_ != nullptr; }
+  void SwitchProtocols(std::string_view fields) override;
   void ArmTimer() override;
   void GoOnLater() override;
 
@@ -66,6 +71,18 @@ class Http2Stream final : public Responder, public http2::Stream, public event::
 
   void OnTimer() override;
 
+  // What the client sends into a tunnel and nobody has taken yet: not before it is open, nor while the other
+  // side takes nothing. As much as the stream's window at most, since that stays shut meanwhile.
+  struct Tunnel {
+    explicit Tunnel(Budget& budget) : held(budget) {}
+    std::string input;
+    BudgetShare held;
+    bool ended = false;  // the client's side; told when the input is
+  };
+
+  void TakeTunnelBytes(std::string_view bytes);
+  void PassOn(std::string_view bytes);
+  void GoOnWithTunnel();
   Output& NeedOutput();
   void Append(std::string_view body);
   void EndWith(http2::ErrorCode code);
@@ -75,14 +92,15 @@ class Http2Stream final : public Responder, public http2::Stream, public event::
   Http2Connection& connection_;
   std::unique_ptr<Exchange> exchange_;
   std::optional<Output> output_;
-  limits::Passage passage_;  // goes with the stream
+  std::unique_ptr<Tunnel> tunnel_;  // where the request asks for one
+  limits::Passage passage_;         // goes with the stream
   std::uint64_t answer_bytes_ = 0;
   Time since_;     // of the request
   Time progress_;  // when the last byte moved, in or out
   const http2::StreamId id_;
   std::uint32_t index_ = 0;  // in the connection's list
   bool answers_head_ = false;
-  bool body_ended_ = false;  // of the request
+  bool body_ended_ = false;  // of the request; that for a tunnel has none
   bool head_sent_ = false;
   bool finished_ = false;  // the whole answer is here
   bool gone_ = false;      // nobody hears it any more

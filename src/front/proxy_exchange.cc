@@ -11,6 +11,7 @@
 #include "http/forwarded.h"
 #include "http/response_head.h"
 #include "http/upstream_request.h"
+#include "upstream/websocket_key.h"
 
 namespace onebox::front {
 namespace {
@@ -22,6 +23,20 @@ using EndStep = telemetry::Step;
 
 // A side of a tunnel that takes nothing stops the other one, when so much waits for it.
 constexpr std::uint64_t kTunnelAheadMax = 64 << 10;
+constexpr std::string_view kWebSocketAccept = "Sec-WebSocket-Accept";
+
+// RFC 9110 7.6.3; the name of the protocol is left out where it is HTTP.
+std::string_view VersionOf(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kHttp10:
+      return "1.0";
+    case Protocol::kHttp11:
+      return "1.1";
+    case Protocol::kHttp2:
+      break;
+  }
+  return "2";
+}
 
 // What the server said to us alone is left out.
 void PassFields(const http::ResponseHead& head, channel::ResponseHead& made) {
@@ -111,6 +126,7 @@ void ProxyExchange::Send(upstream::Server& server, const http::RequestHead& head
   const http::Origin origin = shard_.OriginOf(peer, head);
   std::string_view host = settings.host;
   if (settings.host_policy == upstream::HostPolicy::kServer) host = server.authority();
+  if (responder_.must_switch()) websocket_key_ = upstream::NewWebSocketKey();
   std::string& out = shard_.wire_buffer();
   out.clear();
   const bool has_body = head.framing != http::Framing::kNone;
@@ -121,13 +137,14 @@ void ProxyExchange::Send(upstream::Server& server, const http::RequestHead& head
                .client = origin.client,
                .scheme = origin.scheme,
                .host = origin.host.empty() ? head.host : origin.host,
-               .protocol = responder_.protocol() == Protocol::kHttp10 ? "1.0" : "1.1",
+               .protocol = VersionOf(responder_.protocol()),
                .port = peer.endpoint->port,
                .trusted = origin.from_trusted_proxy},
        .host = host,
        .id = id_,
        .content_length = has_body ? std::optional(body_.size()) : std::optional<std::uint64_t>(),
        .upgrade = upgrade_,
+       .websocket_key = websocket_key_,
        .close = settings.keepalive == 0});
   server_ = &server;
   ++tries_;
@@ -245,6 +262,7 @@ void ProxyExchange::OnInterim(const http::ResponseHead& head) {
 void ProxyExchange::OnAnswer(const http::ResponseHead& head, std::string_view body, End end) {
   if (step_ != Step::kRunning) return;
   answered_ = shard_.now();
+  if (responder_.must_switch() && !AnswersTunnel(head)) return FailTunnel(head.status);
   status_ = head.status;
   step_ = Step::kAnswering;
   if (head.status == 101) return SwitchProtocols(head, body);
@@ -288,12 +306,35 @@ void ProxyExchange::OnWritable() {
 
 // --- a tunnel
 
+// Of a client that cannot see for itself whether the server has understood: the tunnel, or why there is none.
+bool ProxyExchange::AnswersTunnel(const http::ResponseHead& head) const {
+  if (head.status != 101) return head.status >= 300;
+  const std::string accept = upstream::WebSocketAcceptFor(websocket_key_);
+  const auto said =
+      std::find_if(head.fields().begin(), head.fields().end(), [](const http::Field& field) {
+        return EqualsIgnoreCase(field.name, kWebSocketAccept);
+      });
+  return EqualsIgnoreCase(head.Value(http::KnownField::kUpgrade), "websocket") &&
+         said != head.fields().end() && said->value == accept;
+}
+
+void ProxyExchange::FailTunnel(int status) {
+  shard_.log().Warning("request {} \"{}\": {} ({}): status {} is no agreement on a WebSocket",
+                       id_,
+                       request_line(),
+                       server_->name(),
+                       upstream_.settings().name,
+                       status);
+  Fail(502, EndStep::kRun, "the server did not agree on a WebSocket");
+}
+
 void ProxyExchange::SwitchProtocols(const http::ResponseHead& head, std::string_view bytes) {
   tunnel_ = true;
   upstream_.CountTunnel(1);
   std::string fields;
   for (const http::Field& field : head.fields()) {
     if (http::IsHopByHop(field) || field.known == http::KnownField::kContentLength) continue;
+    if (!websocket_key_.empty() && EqualsIgnoreCase(field.name, kWebSocketAccept)) continue;
     http::AppendField(fields, field.name, field.value);
   }
   http::AppendField(fields, "Upgrade", "websocket");

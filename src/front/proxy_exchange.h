@@ -52,6 +52,8 @@ class ProxyExchange final : public Exchange, private upstream::CallUser {
   void TryAgain(const upstream::Failed& failed);
   void GiveUp(const upstream::Failed& failed);
   void FailNoServer();
+  bool AnswersTunnel(const http::ResponseHead& head) const;
+  void FailTunnel(int status);
   void SwitchProtocols(const http::ResponseHead& head, std::string_view bytes);
   void PassOn(std::string_view bytes, upstream::End end);
   void GoOn(upstream::End end);
@@ -62,6 +64,7 @@ class ProxyExchange final : public Exchange, private upstream::CallUser {
   upstream::Call call_;
   upstream::Server* server_ = nullptr;  // the last that was asked
   std::uint64_t tried_ = 0;             // a bit for each that is not to be asked again
+  std::string websocket_key_;           // in the client's place, whose protocol has none
   Time asked_{};
   Time answered_{};
   Time deadline_ = Time::max();  // of the answer's head

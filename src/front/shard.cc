@@ -488,7 +488,9 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
     responder.Refuse(*refused, telemetry::Step::kRoute, bytes);
     return nullptr;
   }
-  if (responder.peer().endpoint->service == Service::kAdmin) {
+  const Service service = responder.peer().endpoint->service;
+  if (responder.must_switch() && service != Service::kApp) return RefuseTunnel(responder, bytes);
+  if (service == Service::kAdmin) {
     AnswerAdmin(responder, path.path);
     return nullptr;
   }
@@ -497,7 +499,7 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
   }
   const bool asks_to_purge =
       responses_ != nullptr && head.method_name == "PURGE" && !settings().purge_token.empty();
-  if (asks_to_purge || responder.peer().endpoint->service == Service::kPurge) {
+  if (asks_to_purge || service == Service::kPurge) {
     AnswerPurge(responder, bytes, head);
     return nullptr;
   }
@@ -534,7 +536,9 @@ std::unique_ptr<Exchange> Shard::AnswerAt(Responder& responder,
                                           const http::NormalPath& path,
                                           const Router::Way& way) {
   const RouteRules& rules = *way.rules;
+  if (responder.must_switch() && !rules.upstream) return RefuseTunnel(responder, bytes);
   if (rules.pace.bytes_per_second > 0) responder.SetPace(rules.pace);
+  if (responder.must_switch()) return ExchangeFor(responder, bytes, head, rules, {});
   if (way.files != nullptr && AnswerStatic(responder, bytes, head, path, way)) return nullptr;
   if (rules.redirect) {
     AnswerRedirect(responder, bytes, head, path, way);
@@ -553,6 +557,12 @@ std::unique_ptr<Exchange> Shard::AnswerAt(Responder& responder,
     }
   }
   return ExchangeFor(responder, bytes, head, rules, {});
+}
+
+// RFC 9220 3, which says what RFC 8441 leaves open.
+std::unique_ptr<Exchange> Shard::RefuseTunnel(Responder& responder, std::string_view bytes) {
+  responder.Refuse(http::RefusalKind::kConnectNotSupported, telemetry::Step::kRoute, bytes);
+  return nullptr;
 }
 
 std::unique_ptr<Exchange> Shard::ExchangeFor(Responder& responder,
@@ -643,7 +653,8 @@ void Shard::RefuseByLimit(Responder& responder,
 
 // RFC 8555 8.3: over plain HTTP, before all else. What is no token of ours is the app's to answer.
 bool Shard::AnswerChallenge(Responder& responder, std::string_view path) {
-  if (responder.peer().endpoint->secure || !path.starts_with(kChallengePath)) return false;
+  if (responder.peer().endpoint->secure || responder.must_switch()) return false;
+  if (!path.starts_with(kChallengePath)) return false;
   const auto answer = ReadToken(settings().tls.acme_folder, path.substr(kChallengePath.size()));
   if (!answer) return false;
   lane_.CountAnswer(200, telemetry::Step::kRoute);

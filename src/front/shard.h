@@ -291,6 +291,7 @@ class Shard final : public event::TurnEnd {
   void AnswerPurge(Responder& responder, std::string_view bytes, const http::RequestHead& head);
   bool IsToken(std::string_view authorization) const;
   // Answers it, or gives back the exchange that will.
+  static std::unique_ptr<Exchange> RefuseTunnel(Responder& responder, std::string_view bytes);
   std::unique_ptr<Exchange> AnswerAt(Responder& responder,
                                      std::string_view bytes,
                                      const http::RequestHead& head,

@@ -10,6 +10,8 @@
 namespace onebox::http {
 namespace {
 
+constexpr std::string_view kWebSocketKey = "Sec-WebSocket-Key";
+
 // What is written anew, from what holds here.
 bool IsOurs(KnownField field) {
   switch (field) {
@@ -159,8 +161,11 @@ void AppendUpstreamRequest(std::string& out, const UpstreamRequest& request) {
     if (field.known == KnownField::kXForwardedPrefix && !request.hop.trusted) continue;
     if (field.known == KnownField::kOther && MisleadsCgi(field.name)) continue;
     if (names_others && ConnectionNames(head, field.name)) continue;
+    const bool has_key = !request.websocket_key.empty();
+    if (has_key && EqualsIgnoreCase(field.name, kWebSocketKey)) continue;
     AppendField(out, field.name, field.value);
   }
+  if (!request.websocket_key.empty()) AppendField(out, kWebSocketKey, request.websocket_key);
   AppendWay(out, head, request.hop);
   out.append("Via: ").append(request.hop.protocol).append(" onebox\r\n");
   AppendField(out, "X-Request-ID", request.id);

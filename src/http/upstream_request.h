@@ -18,7 +18,7 @@ struct Hop {
   std::optional<Address> client;      // who began it, as far as trusted proxies say so
   std::string_view scheme;            // "http" or "https": the client's
   std::string_view host;              // that the client asked for; may be empty (HTTP/1.0)
-  std::string_view protocol = "1.1";  // of HTTP, that the request came in: Via
+  std::string_view protocol = "1.1";  // of HTTP, that the request came in: Via (RFC 9110 7.6.3)
   std::uint16_t port = 0;             // that it came in by; 0: none, a unix socket
   bool trusted = false;               // what the peer says of those before it counts, and is kept
 };
@@ -31,7 +31,8 @@ struct UpstreamRequest {
   std::string_view id;                               // X-Request-ID
   std::optional<std::uint64_t> content_length = {};  // nothing: no body
   bool upgrade = false;                              // Upgrade is passed on
-  bool close = false;                                // the connection is used for this one alone
+  std::string_view websocket_key = {};  // in the client's place, who has none; or empty
+  bool close = false;                   // the connection is used for this one alone
 };
 
 // A field that one hop says to the next (RFC 9110 7.6.1), and no more: it is never passed on.

@@ -116,6 +116,19 @@ TEST(UpstreamRequest, PassesAnUpgradeOnWhereItIsOne) {
   }
 }
 
+TEST(UpstreamRequest, AsksForAWebSocketInTheClientsPlace) {
+  const ParsedHead head(HeadWith(
+      "Connection: Upgrade\r\nUpgrade: websocket\r\nsec-websocket-key: of the client\r\n"));
+  Hop hop = From("203.0.113.9");
+  hop.protocol = "2";
+  std::string out;
+  AppendUpstreamRequest(
+      out, {.head = *head, .hop = hop, .id = "7", .upgrade = true, .websocket_key = "ours"});
+  EXPECT_NE(out.find("\r\nSec-WebSocket-Key: ours\r\n"), out.npos);
+  EXPECT_EQ(out.find("of the client"), out.npos);
+  EXPECT_NE(out.find("\r\nVia: 2 onebox\r\n"), out.npos);
+}
+
 TEST(UpstreamRequest, OfAUnixSocketNamesNoAddress) {
   const ParsedHead head(HeadWith(""));
   Hop hop;

@@ -200,9 +200,12 @@ struct Session::Callbacks {
                     std::size_t size,
                     void* user) {
     Session& session = Of(user);
+    const Stream* const stream = session.StreamOf(id);
+    const bool held = stream != nullptr && stream->holds_window_ && !stream->ignores_body_;
     session.TakeBody(id, View(bytes, size));
     // It is stored, or it is for nobody: the window opens again.
-    const int consumed = nghttp2_session_consume(raw, id, size);
+    const int consumed = held ? nghttp2_session_consume_connection(raw, size)
+                              : nghttp2_session_consume(raw, id, size);
     return session.end_ || nghttp2_is_fatal(consumed) != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
   }
 
@@ -310,12 +313,13 @@ void Session::Delete::operator()(nghttp2_session* session) const {
 
 Session::Session(Owner& owner, const Settings& settings)
     : owner_(owner), session_(Callbacks::NewSession(*this)), head_(settings.head) {
-  const std::array<nghttp2_settings_entry, 4> entries = {{
+  const std::array<nghttp2_settings_entry, 5> entries = {{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.streams_max},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
        static_cast<std::uint32_t>(settings.head.head_bytes_max)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, settings.offers_websockets ? 1U : 0U},
   }};
   CHECK(nghttp2_submit_settings(
             session_.get(), NGHTTP2_FLAG_NONE, entries.data(), entries.size()) == 0);
@@ -419,6 +423,14 @@ void Session::RefuseBody(Stream& stream, http::RefusalKind kind) {
 
 void Session::IgnoreBody(Stream& stream) {
   stream.ignores_body_ = true;
+}
+
+void Session::HoldWindow(Stream& stream) {
+  stream.holds_window_ = true;
+}
+
+void Session::Consume(StreamId id, std::size_t bytes) {
+  if (!end_) nghttp2_session_consume_stream(session_.get(), id, bytes);
 }
 
 // --- output

@@ -37,6 +37,7 @@ struct Settings {
   std::uint32_t streams_max = 128;                // at once, of this connection
   std::uint32_t stream_window = 256U << 10;       // bytes of a body that may be on their way
   std::uint32_t connection_window = 1024U << 10;  // of all bodies; at least 65535
+  bool offers_websockets = false;                 // extended CONNECT (RFC 8441)
 };
 
 class Session;
@@ -69,6 +70,7 @@ class Stream {
   std::uint64_t body_left_ = 0;  // of the request, where Content-Length says how much there is
   bool counts_body_ = false;
   bool ignores_body_ = false;
+  bool holds_window_ = false;
 };
 
 using StreamId = std::int32_t;
@@ -123,6 +125,10 @@ class Session {
   void SendHead(StreamId id, const Head& head);
   // What still comes of the request is for nobody.
   static void IgnoreBody(Stream& stream);
+  // Of what comes from now on the stream's window is not opened again, but by Consume(): so a client that is
+  // not read from stops. The connection's is, since others share it.
+  static void HoldWindow(Stream& stream);
+  void Consume(StreamId id, std::size_t bytes);
   // There is more of the answer's body, or its end.
   void Resume(StreamId id);
   void Reset(StreamId id, ErrorCode code);

@@ -136,6 +136,42 @@ TEST(Session, GivesNoMoreThanIsFetched) {
   EXPECT_TRUE(served.session.HasOutput());
 }
 
+TEST(Session, AStreamThatIsNotReadFromStopsAndKeepsNobodyElse) {
+  Served served;
+  served.site.holds = true;
+  Client client;
+  const std::string body(600'000, 'b');  // more than its window and less than all that is shared
+  const StreamId held = client.Post("/0", body);
+  Hear(served, client);
+  Site::Visit& visit = served.site.visit(held);
+  Session::HoldWindow(visit);
+  const std::size_t before = visit.body.size();
+  client.Talk(served);
+  EXPECT_LE(visit.body.size(), before + Settings().stream_window);
+  EXPECT_LT(visit.body.size(), body.size());
+  const StreamId other = client.Post("/0", std::string(900'000, 'c'));
+  client.Talk(served);
+  EXPECT_TRUE(served.site.visit(other).ended);
+  for (std::size_t taken = before; !visit.ended;) {
+    ASSERT_LT(taken, visit.body.size());
+    served.session.Consume(held, visit.body.size() - taken);
+    taken = visit.body.size();
+    client.Talk(served);
+  }
+  EXPECT_EQ(visit.body, body);
+}
+
+TEST(Session, OffersWebSocketsWhereItIsTold) {
+  for (const bool offers : {false, true}) {
+    Served served({.offers_websockets = offers});
+    Client client;
+    client.Talk(served);
+    EXPECT_EQ(
+        nghttp2_session_get_remote_settings(client.raw(), NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL),
+        offers ? 1U : 0U);
+  }
+}
+
 TEST(Session, AStreamWithoutAWindowKeepsNobodyElse) {
   Served served;
   Client client({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}});

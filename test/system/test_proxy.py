@@ -1,10 +1,12 @@
 """Does another server's answer reach the client whole, and does a server that fails cost no request?"""
+import base64
 import contextlib
 import json
 import threading
 
 import pytest
 
+from http2_client import Http2
 from onebox import Onebox, onebox
 from upstreams import Process, Server, certificate, gunicorn
 from wire import Closed, until
@@ -154,7 +156,8 @@ def test_a_slow_client_does_not_hold_the_server(behind):
 
 # --- tunnels
 
-UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 
 
 def test_a_websocket_goes_through(behind):
@@ -163,7 +166,7 @@ def test_a_websocket_goes_through(behind):
         assert status == 101
         fields = {key.lower(): value for key, value in fields}
         assert fields["upgrade"] == "websocket" and fields["connection"] == "Upgrade"
-        assert fields["sec-websocket-accept"] == "yes"
+        assert fields["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         assert connection.exactly(5) == b"hello"
         for message in (b"ping", b"y" * 1_000_000):
             threading.Thread(target=connection.send, args=(message,)).start()
@@ -172,6 +175,51 @@ def test_a_websocket_goes_through(behind):
         connection.finish()
         assert connection.rest() == b""
     until(lambda: behind.box.metric("onebox_upstream_tunnels") == 0, "the tunnel is closed")
+
+
+def ask_for_websocket(client, path, protocol="websocket"):
+    return client.ask(pseudo=[(":method", "CONNECT"), (":protocol", protocol), (":scheme", "http"),
+                              (":path", path), (":authority", "test"), ("sec-websocket-version", "13")],
+                      ends=False)
+
+
+def test_a_websocket_goes_through_http_2(behind):
+    with Http2(behind.box.address) as client:
+        stream = ask_for_websocket(client, "/echo/q")
+        answer = client.answers[stream]
+        client.until(lambda: answer.body == b"hello")
+        assert client.h2.remote_settings.enable_connect_protocol == 1 and answer.status == 200
+        assert not {"upgrade", "connection", "sec-websocket-accept"} & dict(answer.fields).keys()
+        seen = behind.server.requests[-1]
+        fields = seen["fields"]
+        assert (seen["method"], seen["target"]) == ("GET", "/echo/q")
+        assert (fields["connection"], fields["upgrade"]) == ("Upgrade", "websocket")
+        assert len(base64.b64decode(fields["sec-websocket-key"], validate=True)) == 16
+        assert fields["sec-websocket-version"] == "13" and fields["via"] == "2 onebox"
+        client.send(stream, b"y" * 1_000_000, ends=False)
+        client.until(lambda: len(answer.body) == 1_000_005)
+        assert client.get("/bytes/10").body == b"x" * 10
+        assert behind.box.metric("onebox_upstream_tunnels") == 1 and not answer.ended
+        client.send(stream, b"")
+        assert client.answer(stream).ended
+        until(lambda: behind.box.metric("onebox_upstream_tunnels") == 0, "the tunnel is closed")
+        given_up = ask_for_websocket(client, "/echo")
+        client.until(lambda: client.answers[given_up].body == b"hello")
+        client.reset(given_up)
+        until(lambda: behind.box.metric("onebox_upstream_tunnels") == 0, "the tunnel is given up")
+
+
+@pytest.mark.parametrize("path, protocol, status", [
+    ("/echo", "connect-udp", 501), ("/bytes/5", "websocket", 502),
+    ("/raw/" + b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               b"Sec-WebSocket-Accept: yes\r\n\r\n".hex(), "websocket", 502),
+    ("/raw/" + b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".hex(), "websocket", 403),
+])
+def test_what_is_no_websocket_is_none_over_http_2(behind, path, protocol, status):
+    """A 2xx would be one for the client, whoever has answered it."""
+    with Http2(behind.box.address) as client:
+        assert client.answer(ask_for_websocket(client, path, protocol)).status == status
+        assert client.get("/bytes/5").status == 200
 
 
 def test_another_protocol_than_a_websocket_is_not_passed_on(behind):

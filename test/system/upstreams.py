@@ -10,6 +10,8 @@
 /slow          the answer waits until release()
 /echo          the connection becomes an echo, by Upgrade
 """
+import base64
+import hashlib
 import json
 import os
 import socket
@@ -152,8 +154,10 @@ class Server:
         if fields.get("upgrade", "").lower() != "websocket":
             connection.sendall(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
             return True
+        proof = hashlib.sha1((fields["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode())
+        accept = base64.b64encode(proof.digest())
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                           b"Upgrade: websocket\r\nSec-WebSocket-Accept: yes\r\n\r\nhello")
+                           b"Upgrade: websocket\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\nhello")
         while data := reader.read1(65536):
             connection.sendall(data)
         return False
