@@ -394,6 +394,8 @@ TEST(FrontEnd, RefusesWhatNoWorkerSends) {
   const auto size = static_cast<HeadSize>(encoded.size());
   const std::string head = Frame(2, 0, 1, 0, HeadOf(size, encoded));
   const std::string whole(kBodyFrameBytesMax, 'x');
+  const std::vector<std::string> hints(kEarlyHintsMax, Frame(6, 0, 1, 0, encoded));
+  const std::vector<std::string> more_hints(kEarlyHintsMax + 1, hints.front());
   const std::string misplaced = "the worker sends a frame that has no place there";
   const std::string other_size = "the worker sends a head of another size than it says";
   const std::string no_slot = "the worker answers on a slot that is not there";
@@ -422,7 +424,18 @@ TEST(FrontEnd, RefusesWhatNoWorkerSends) {
       {"an old generation", {Frame(5, 0, 0, 2)}, nobody},
       {"a later generation", {Frame(5, 0, 2, 2)}, nobody},
       {"more behind the end", {Frame(5, 0, 1, 2), Frame(5, 0, 1, 2)}, nobody},
-      {"an unknown kind", {Frame(6, 0, 1, 0)}, misplaced},
+      {"early hints, and a head", {Frame(6, 0, 1, 0, encoded), head}, ""},
+      {"early hints behind the head", {head, Frame(6, 0, 1, 0, encoded)}, misplaced},
+      {"early hints that end it", {Frame(6, 0, 1, 1, encoded)}, misplaced},
+      {"as many early hints as may be", hints, ""},
+      {"more early hints", more_hints, "the worker sends too many early hints"},
+      {"early hints above the limit",
+       {Frame(6, 0, 1, 0, std::string(kEarlyHintsBytesMax + 1, 'x'))},
+       "the worker sends too many early hints"},
+      {"early hints of no size",
+       {Frame(6, 0, 1, 0)},
+       "a response's head in a channel has another size than it says"},
+      {"an unknown kind", {Frame(7, 0, 1, 0)}, misplaced},
       {"no kind", {Frame(0, 0, 1, 0)}, misplaced},
       {"a request", {Frame(1, 0, 1, 0)}, misplaced},
       {"an unknown end", {Frame(5, 0, 1, 3)}, no_end},

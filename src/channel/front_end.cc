@@ -256,6 +256,14 @@ Status FrontEnd::DecodeContent(std::string_view bytes, Use& use, ResponseFrame& 
       if (use.head_came) return BrokenWorker("the worker sends a second head");
       use.head_came = true;
       return DecodeHeadFrame(bytes, frame);
+    case FrameKind::kEarlyHints:
+      if (use.head_came || frame.end != End::kNotYet) break;
+      if (bytes.size() > kEarlyHintsBytesMax || ++use.early_hints > kEarlyHintsMax) {
+        return BrokenWorker("the worker sends too many early hints");
+      }
+      head_ = bytes;  // the copy, as of a head
+      frame.head = TRY(DecodeResponseHead(head_));
+      return Done();
     case FrameKind::kBody:
       if (!use.head_came || bytes.size() > kBodyFrameBytesMax) break;
       frame.body = bytes;

@@ -97,6 +97,7 @@ class FrontEnd final {
     std::uint32_t generation = 0;
     bool busy = false;
     bool head_came = false;
+    std::uint32_t early_hints = 0;  // that came
     std::uint64_t acknowledged = 0;
   };
 

@@ -9,7 +9,7 @@
 
 namespace onebox::channel {
 
-inline constexpr std::uint32_t kVersion = 2;        // of messages, page and frames together
+inline constexpr std::uint32_t kVersion = 3;        // of messages, page and frames together
 inline constexpr std::uint32_t kThreadsMax = 1024;  // of one worker
 inline constexpr std::uint32_t kAheadMax = 64;      // of one worker, beyond its threads
 inline constexpr std::uint32_t kSlotsMax = kThreadsMax + kAheadMax;

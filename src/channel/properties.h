@@ -156,7 +156,10 @@ inline void CheckFrame(const ResponseFrame& frame, std::array<Expected, kSlots>&
   CHECK(frame.body.size() <= kBodyFrameBytesMax);
   CHECK(frame.file.valid() == (frame.kind == FrameKind::kFile));
   CHECK(frame.offset <= kFileBytesMax && frame.length <= kFileBytesMax);
-  CHECK(slot.head_came != (frame.kind == FrameKind::kHead) || frame.kind == FrameKind::kEnd);
+  const bool hints = frame.kind == FrameKind::kEarlyHints;
+  CHECK(!hints || (!slot.head_came && frame.end == End::kNotYet && frame.body.empty()));
+  CHECK(slot.head_came != (frame.kind == FrameKind::kHead) || frame.kind == FrameKind::kEnd ||
+        hints);
   slot.head_came = slot.head_came || frame.kind == FrameKind::kHead;
   CHECK(frame.end != End::kNotYet || frame.kind != FrameKind::kEnd);
   CHECK(frame.end != End::kComplete || slot.head_came);
@@ -275,6 +278,9 @@ inline void CheckWorkerEnd(std::string_view bytes) {
       case 5: {
         if (!taken) break;
         std::string_view body = steps.Bytes();
+        if (body.size() <= kEarlyHintsBytesMax) {
+          worker.SendEarlyHints(taken->ticket, body, IfFull::kReturn);
+        }
         worker.SendHead(taken->ticket, body, body, End::kNotYet, IfFull::kReturn);
         worker.SendBody(taken->ticket, body, End::kNotYet, IfFull::kReturn);
         break;

@@ -21,7 +21,14 @@ struct ResponseHead {
 };
 
 // In shared memory between versions: append, never renumber. See docs/internals/channel.md
-enum class FrameKind : std::uint32_t { kRequest = 1, kHead = 2, kBody = 3, kFile = 4, kEnd = 5 };
+enum class FrameKind : std::uint32_t {
+  kRequest = 1,
+  kHead = 2,
+  kBody = 3,
+  kFile = 4,
+  kEnd = 5,
+  kEarlyHints = 6,
+};
 
 enum class End : std::uint8_t {
   kNotYet,     // more frames of this response follow
@@ -29,12 +36,12 @@ enum class End : std::uint8_t {
   kBrokenOff,  // the app failed: what was sent is not a whole response
 };
 
-// One step of a response. The order for one slot: kHead, then kBody and kFile in any number, then
+// One step of a response. The order for one slot: kEarlyHints up to kEarlyHintsMax times, kHead, then kBody and kFile in any number, then
 // one frame with an end; a response that failed before its head is a kEnd alone (kBrokenOff).
 struct ResponseFrame {
   FrameKind kind = FrameKind::kEnd;
   std::uint32_t slot = 0;
-  ResponseHead head;           // kHead
+  ResponseHead head;           // kHead; kEarlyHints, of which the fields alone count
   std::string_view body = {};  // kHead (may be empty), kBody
   os::Fd file;                 // kFile, at most once a response; reading it may fail
   std::uint64_t offset = 0;
@@ -43,6 +50,8 @@ struct ResponseFrame {
 };
 
 inline constexpr std::size_t kResponseHeadBytesMax = 63ULL << 10;  // encoded
+inline constexpr std::size_t kEarlyHintsBytesMax = 8ULL << 10;     // encoded
+inline constexpr std::uint32_t kEarlyHintsMax = 16;                // of one response
 inline constexpr std::uint64_t kFileBytesMax = 1ULL << 62;
 inline constexpr std::size_t kBodyFrameBytesMax = 64ULL << 10;  // of body in one frame
 

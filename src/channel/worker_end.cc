@@ -170,6 +170,12 @@ void WorkerEnd::WakeFront() {
   if (page_.front_sleeps.exchange(0, std::memory_order_acq_rel) != 0) os::Wake(front_wakeup_);
 }
 
+Delivery WorkerEnd::SendEarlyHints(const Ticket& ticket, std::string_view head, IfFull if_full) {
+  CHECK(head.size() <= kEarlyHintsBytesMax);
+  if (Cancelled(ticket)) return Delivery::kCancelled;
+  return Push(ticket, FrameKind::kEarlyHints, End::kNotYet, head, {}, if_full);
+}
+
 Delivery WorkerEnd::SendHead(Ticket& ticket,
                              std::string_view head,
                              std::string_view& body,

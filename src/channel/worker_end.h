@@ -91,6 +91,8 @@ class WorkerEnd final {
   // REQUIRES: it is cancelled.
   CancelReason ReasonOf(const Ticket& ticket) const;
 
+  // `head`: of EncodeResponseHead(), up to kEarlyHintsBytesMax; before the head, kEarlyHintsMax times at most.
+  Delivery SendEarlyHints(const Ticket& ticket, std::string_view head, IfFull if_full);
   // `head`: of EncodeResponseHead(), up to kResponseHeadBytesMax. Takes from `body` what went along;
   // where nothing is left of it, `end` went along too, else SendBody() is to follow.
   Delivery SendHead(Ticket& ticket,

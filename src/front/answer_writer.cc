@@ -34,7 +34,9 @@ bool VariesByEncoding(const channel::ResponseHead& head) {
   });
 }
 
-bool OursToSay(std::string_view name) {
+}  // namespace
+
+bool IsOursToSay(std::string_view name) {
   constexpr std::array<std::string_view, 7> kNames = {"Connection",
                                                       "Keep-Alive",
                                                       "Transfer-Encoding",
@@ -46,8 +48,6 @@ bool OursToSay(std::string_view name) {
     return EqualsIgnoreCase(name, ours);
   });
 }
-
-}  // namespace
 
 AnswerWriter::AnswerWriter(Shard& shard,
                            Responder& responder,
@@ -100,7 +100,7 @@ bool AnswerWriter::WriteFields(std::string& out,
   bool vary = !negotiated.may_be_coded || VariesByEncoding(head);
   for (const channel::Field& field : head.fields) {
     if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) return false;
-    if (OursToSay(field.name)) continue;
+    if (IsOursToSay(field.name)) continue;
     if (!responder_.records() && webcache::IsForTheCache(field.name)) {
       if (EqualsIgnoreCase(field.name, webcache::kOptInField)) {
         shard_.OptIn(responder_, request_.head_bytes);

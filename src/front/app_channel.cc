@@ -125,6 +125,9 @@ void AppChannel::Deliver(channel::ResponseFrame frame) {
   if (exchange != nullptr) {
     if (ended) exchange->channel_ = nullptr;
     switch (frame.kind) {
+      case channel::FrameKind::kEarlyHints:
+        exchange->OnEarlyHints(frame.head);
+        break;
       case channel::FrameKind::kHead:
         exchange->OnHead(frame.head, frame.body, frame.end);
         break;

@@ -134,16 +134,10 @@ void AppExchange::Begin(const http::RequestHead* head) {
   if (encoded_.size() > channel::kRequestHeadBytesMax) {
     return Fail(431, EndStep::kRoute, "the request head is too large for the app");
   }
-  SendEarlyHints();
+  if (!rules_.early_hints.empty() && method_ == http::Method::kGet) {
+    responder_.SendInterim(103, rules_.early_hints);
+  }
   Enter(Dispatch::Position::kBack);
-}
-
-// RFC 8297. Clients of HTTP/1.1 are known that take an interim answer for the answer.
-void AppExchange::SendEarlyHints() {
-  if (rules_.early_hints.empty() || method_ != http::Method::kGet) return;
-  const Protocol protocol = responder_.protocol();
-  if (protocol == Protocol::kHttp11 && !shard_.settings().early_hints_http1) return;
-  if (protocol != Protocol::kHttp10) responder_.SendInterim(103, rules_.early_hints);
 }
 
 void AppExchange::Enter(Dispatch::Position position) {
@@ -279,6 +273,17 @@ void AppExchange::Leave(int status) {
 }
 
 // --- write
+
+// A worker that has let a wrong field through says no hints; what it answers is checked by itself.
+void AppExchange::OnEarlyHints(const channel::ResponseHead& head) {
+  if (step_ != Step::kRunning) return;
+  std::string fields;
+  for (const channel::Field& field : head.fields) {
+    if (!http::IsValidFieldName(field.name) || !http::IsValidFieldValue(field.value)) return;
+    if (!IsOursToSay(field.name)) http::AppendField(fields, field.name, field.value);
+  }
+  if (!fields.empty()) responder_.SendInterim(103, fields);
+}
 
 void AppExchange::OnHead(const channel::ResponseHead& head,
                          std::string_view body,

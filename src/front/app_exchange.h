@@ -42,6 +42,7 @@ class AppExchange final : public Exchange, public Ticket {
   bool cancel_disconnected() const { return rules_.cancel_disconnected; }
 
   // From the AppChannel; views are valid during the call.
+  void OnEarlyHints(const channel::ResponseHead& head);
   void OnHead(const channel::ResponseHead& head, std::string_view body, channel::End end);
   void OnBody(std::string_view bytes, channel::End end);
   void OnFile(os::Fd file, std::uint64_t offset, std::uint64_t size, channel::End end);
@@ -57,7 +58,6 @@ class AppExchange final : public Exchange, public Ticket {
   void Describe(Ended& ended) const override;
 
   void Encode(const http::RequestHead& head);
-  void SendEarlyHints();
   void Enter(Dispatch::Position position);
   void FailBroken();
   void RefuseToWait(Dispatch::Entered refused);

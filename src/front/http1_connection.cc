@@ -265,6 +265,8 @@ void Http1Connection::Write(std::string_view bytes) {
 
 void Http1Connection::SendInterim(int status, std::string_view fields) {
   if (protocol_ == Protocol::kHttp10) return;
+  // Clients are known that take it for the answer.
+  if (status == 103 && !shard_.settings().early_hints_http1) return;
   answer_begun_ = true;
   std::string& out = shard_.wire_buffer();
   out.clear();

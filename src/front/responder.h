@@ -68,7 +68,8 @@ class Responder {
   // Of the connection; null without TLS.
   virtual const tls::Session* tls() const = 0;
 
-  // RFC 9110 15.2: 100, 103. Not to a client of HTTP/1.0.
+  // RFC 9110 15.2, RFC 8297: 100, 103. Not to a client of HTTP/1.0, and 103 to one of HTTP/1.1 where the
+  // operator wants that alone.
   virtual void SendInterim(int status, std::string_view fields) = 0;
   virtual void SendHead(const AnswerHead& head, std::string_view body, Last last) = 0;
   virtual void Send(std::string_view body, Last last) = 0;

@@ -50,6 +50,7 @@ bool EnvironMaker::Prepare(bool multithread, bool multiprocess, const std::strin
       {"wsgi.input", keys_.input},
       {"wsgi.errors", keys_.errors},
       {"onebox.disconnected", keys_.disconnected},
+      {"wsgi.early_hints", keys_.early_hints},
   };
   for (const auto& name : names) {
     name.key = PyUnicode_InternFromString(name.name);
@@ -171,6 +172,7 @@ Ref EnvironMaker::Make(const channel::Request& request, const os::Fd& file, cons
       Set(environ, keys_.input, Input(request, file)) &&
       PyDict_SetItem(environ.get(), keys_.errors, added.errors) == 0 &&
       PyDict_SetItem(environ.get(), keys_.disconnected, added.disconnected) == 0 &&
+      PyDict_SetItem(environ.get(), keys_.early_hints, added.early_hints) == 0 &&
       SetFields(environ, request);
   if (!made) return {};
   return environ;

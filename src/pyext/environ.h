@@ -24,6 +24,7 @@ class EnvironMaker final {
   struct Added {
     PyObject* errors = nullptr;        // wsgi.errors
     PyObject* disconnected = nullptr;  // onebox.disconnected
+    PyObject* early_hints = nullptr;   // wsgi.early_hints
   };
   // A new dict, or empty with an exception. `file`: the body, with BodyPlace::kFile.
   Ref Make(const channel::Request& request, const os::Fd& file, const Added& added);
@@ -55,6 +56,7 @@ class EnvironMaker final {
   struct Keys {
     PyObject *method, *path, *query, *raw_uri, *request_uri, *protocol, *scheme;
     PyObject *server_name, *server_port, *remote_addr, *remote_port, *input, *errors, *disconnected;
+    PyObject* early_hints;
   };
   Keys keys_{};
   Ref template_;  // what is the same in every request

@@ -33,6 +33,8 @@ class Head final {
  public:
   // False with an exception, and as before.
   bool Set(PyObject* status, PyObject* fields);
+  // Of a 103, encoded likewise; false with an exception.
+  static bool EncodeEarlyHints(PyObject* fields, std::string& out);
 
   bool is_set() const { return status_ != 0; }
   bool may_have_body() const { return http::StatusHasBody(status_); }
@@ -46,6 +48,7 @@ class Head final {
  private:
   static bool ParseStatus(std::string_view line, channel::ResponseHead& head);
   static bool ParseField(PyObject* pair, std::vector<Ref>& copies, channel::ResponseHead& head);
+  static bool ParseFields(PyObject* fields, std::vector<Ref>& copies, channel::ResponseHead& head);
   static bool TakeLength(std::string_view value, channel::ResponseHead& head);
 
   int status_ = 0;  // none yet
@@ -110,6 +113,30 @@ bool Head::ParseField(PyObject* pair, std::vector<Ref>& copies, channel::Respons
   return true;
 }
 
+bool Head::ParseFields(PyObject* fields, std::vector<Ref>& copies, channel::ResponseHead& head) {
+  if (PyList_Check(fields) == 0) {
+    PyErr_SetString(PyExc_TypeError, "the headers are a list of tuples");
+    return false;
+  }
+  const Py_ssize_t count = PyList_Size(fields);
+  head.fields.reserve(static_cast<std::size_t>(count));
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (!ParseField(PyList_GetItem(fields, i), copies, head)) return false;
+  }
+  return true;
+}
+
+bool Head::EncodeEarlyHints(PyObject* fields, std::string& out) {
+  channel::ResponseHead head{.status = 103};
+  std::vector<Ref> copies;  // what the views need
+  if (!ParseFields(fields, copies, head)) return false;
+  channel::EncodeResponseHead(out, head);
+  if (!head.content_length && out.size() <= channel::kEarlyHintsBytesMax) return true;
+  PyErr_SetString(PyExc_ValueError,
+                  "early hints are up to 8 KiB of headers, without a Content-Length");
+  return false;
+}
+
 bool Head::Set(PyObject* status, PyObject* fields) {
   channel::ResponseHead head;
   std::vector<Ref> copies;  // what the views need
@@ -120,15 +147,7 @@ bool Head::Set(PyObject* status, PyObject* fields) {
     return false;
   }
   if (!Latin1View(status, line, line_copy) || !ParseStatus(line, head)) return false;
-  if (PyList_Check(fields) == 0) {
-    PyErr_SetString(PyExc_TypeError, "the headers are a list of tuples");
-    return false;
-  }
-  const Py_ssize_t count = PyList_Size(fields);
-  head.fields.reserve(static_cast<std::size_t>(count));
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    if (!ParseField(PyList_GetItem(fields, i), copies, head)) return false;
-  }
+  if (!ParseFields(fields, copies, head)) return false;
   std::string encoded;
   channel::EncodeResponseHead(encoded, head);
   if (encoded.size() > channel::kResponseHeadBytesMax) {
@@ -163,6 +182,7 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
   // Of the app, with its exceptions.
   bool StartResponse(PyObject* status, PyObject* fields, PyObject* exc_info);
   bool Write(PyObject* data);
+  bool SendEarlyHints(PyObject* fields);
   bool Disconnected() const { return taken_.Cancelled(); }
 
  private:
@@ -198,6 +218,7 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
   Running* running_ = nullptr;
   const bool is_head_;
   Head head_;
+  std::uint32_t early_hints_ = 0;  // sent so far
   bool head_sent_ = false;
   bool busy_ = false;    // somebody waits for the front, in the middle of a part
   bool nobody_ = false;  // the client has left, or the front has
@@ -263,6 +284,16 @@ PyMethodDef disconnected_method = {
     METH_NOARGS,
     "Whether nobody waits for the response: the client has left, or has had its 504."};
 
+PyObject* CallEarlyHints(PyObject* self, PyObject* fields) {
+  if (!IsUsable(Of(self)) || !Of(self)->SendEarlyHints(fields)) return nullptr;
+  Py_RETURN_NONE;
+}
+PyMethodDef early_hints_method = {"early_hints",
+                                  CallEarlyHints,
+                                  METH_O,
+                                  "early_hints([(name, value), ...]): sends a 103 before the "
+                                  "response, where the client takes one."};
+
 void Delete(PyObject* self) {
   Held(self).~shared_ptr();
   PyTypeObject* type = Py_TYPE(self);
@@ -317,6 +348,25 @@ bool Exchange::Write(PyObject* data) {
   }
   if (SendPart(data, End::kNotYet)) return true;
   if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_BrokenPipeError, "the client has left");
+  return false;
+}
+
+bool Exchange::SendEarlyHints(PyObject* fields) {
+  if (head_sent_ || busy_) {
+    PyErr_SetString(PyExc_RuntimeError, "early hints come before the response");
+    return false;
+  }
+  if (early_hints_ == channel::kEarlyHintsMax) {
+    PyErr_SetString(PyExc_RuntimeError, "16 early hints are as many as a request may have");
+    return false;
+  }
+  std::string encoded;
+  if (!Head::EncodeEarlyHints(fields, encoded)) return false;
+  if (nobody_) return true;
+  ++early_hints_;
+  Deliver([&](IfFull if_full) { return taken_.SendEarlyHints(encoded, if_full); });
+  if (PyErr_Occurred() == nullptr) return true;
+  failed_ = false;  // what is missing is no part of the response
   return false;
 }
 
@@ -572,12 +622,14 @@ void Exchange::CallApp(const Runner& runner) {
   const Ref start = Ref::Take(PyCFunction_New(&start_response_method, self_));
   const Ref errors = NewErrorStream(request().id);
   const Ref disconnected = Ref::Take(PyCFunction_New(&disconnected_method, self_));
-  Ref environ =
-      start && errors && disconnected
-          ? runner.environ_maker.Make(request(),
-                                      taken_.TakeBodyFile(),
-                                      {.errors = errors.get(), .disconnected = disconnected.get()})
-          : Ref();
+  const Ref early_hints = Ref::Take(PyCFunction_New(&early_hints_method, self_));
+  Ref environ = start && errors && disconnected && early_hints
+                    ? runner.environ_maker.Make(request(),
+                                                taken_.TakeBodyFile(),
+                                                {.errors = errors.get(),
+                                                 .disconnected = disconnected.get(),
+                                                 .early_hints = early_hints.get()})
+                    : Ref();
   const Ref result =
       environ
           ? Ref::Take(PyObject_CallFunctionObjArgs(runner.app, environ.get(), start.get(), nullptr))

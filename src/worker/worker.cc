@@ -28,6 +28,10 @@ TakenRequest::~TakenRequest() {
   if (end_ != nullptr && !ended_) SendEnd(End::kBrokenOff, IfFull::kWait);
 }
 
+Delivery TakenRequest::SendEarlyHints(std::string_view head, IfFull if_full) {
+  return Note(end_->SendEarlyHints(taken_.ticket, head, if_full), End::kNotYet, false);
+}
+
 Delivery TakenRequest::SendHead(std::string_view head,
                                 std::string_view& body,
                                 End end,

@@ -54,6 +54,7 @@ class TakenRequest final {
   bool HeldBack() const { return end_->HeldBack(taken_.ticket); }
 
   // As WorkerEnd's of the same names.
+  Delivery SendEarlyHints(std::string_view head, IfFull if_full);
   Delivery SendHead(std::string_view head, std::string_view& body, End end, IfFull if_full);
   Delivery SendBody(std::string_view& body, End end, IfFull if_full);
   Delivery SendFile(const os::Fd& file, const channel::FileRange& range, End end, IfFull if_full);

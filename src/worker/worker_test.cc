@@ -105,6 +105,9 @@ class Front {
       if (!next.ok()) return text + " !";
       const ResponseFrame& frame = next.value();
       if (frame.kind == channel::FrameKind::kHead) text += fmt::format("{} ", frame.head.status);
+      if (frame.kind == channel::FrameKind::kEarlyHints) {
+        text += fmt::format("[{}] ", frame.head.fields.at(0).value);
+      }
       text += frame.body;
       if (frame.file.valid()) {
         text += os::ReadAt(frame.file, frame.length, frame.offset).value();
@@ -138,6 +141,12 @@ void Answer(TakenRequest& taken, std::string_view body, End end = End::kComplete
 void RunApp(TakenRequest taken) {
   const channel::Request& request = taken.request();
   if (request.path == "/echo") return Answer(taken, request.body);
+  if (request.path == "/hinted") {
+    std::string hints;
+    channel::EncodeResponseHead(hints, {.status = 103, .fields = {{"Link", "</a.css>"}}});
+    taken.SendEarlyHints(hints, IfFull::kWait);
+    return Answer(taken, "hinted");
+  }
   if (request.path == "/large") return Answer(taken, std::string(5'000'000, 'x'));
   if (request.path == "/file") {
     std::string_view none;
@@ -215,6 +224,15 @@ TEST(Worker, AnswersRequestsOfEverySize) {
     EXPECT_EQ(front.Response(), "200 " + body + " ok");
     EXPECT_EQ(front.end().free_slots(), 2U);
   }
+}
+
+TEST(Worker, SendsEarlyHintsBeforeItsHead) {
+  const std::string name = NewName();
+  Front front(name);
+  App app(name, 1);
+  front.Accept();
+  ASSERT_EQ(front.Send(0, "/hinted", ""), Sent::kSent);
+  EXPECT_EQ(front.Response(), "[</a.css>] 200 hinted ok");
 }
 
 TEST(Worker, CarriesManyRequestsWithoutLosingAWakeup) {

@@ -373,6 +373,30 @@ def wrapped_file(environ, start_response, name):
 
 # --- what the tests ask afterwards ---------------------------------------------
 
+def hinted(environ, start_response):
+    """103s before the answer, whose body says which of them were refused."""
+    hint, refused = environ["wsgi.early_hints"], []
+
+    def try_to(hints, error):
+        try:
+            hint(hints)
+        except error:
+            refused.append(error.__name__)
+
+    hint([("Link", "</a.css>; rel=preload"), ("Connection", "close"), ("X-Request-ID", "mine")])
+    for wrong in ([("Link", "a\r\nB: c")], [("a b", "c")], [("Content-Length", "1")], [("Link", "x" * 9000)]):
+        try_to(wrong, ValueError)
+    for wrong in ("Link", [("Link", b"bytes")]):
+        try_to(wrong, TypeError)
+    write = start_response("200 OK", TEXT)
+    for _ in range(15):
+        hint([("X-More", "yes")])
+    try_to([("X-More", "no")], RuntimeError)
+    write(b"head, ")
+    try_to([("X-More", "no")], RuntimeError)
+    return [" ".join(refused).encode()]
+
+
 def set_event(environ, start_response, name):
     event(name).set()
     start_response("200 OK", TEXT)
@@ -401,7 +425,7 @@ PATHS = {
     "raises_in_body": raises_in_body, "raises_in_close": raises_in_close, "replaced": replaced,
     "too_late": too_late, "twice": twice, "never": never, "not_bytes": not_bytes,
     "not_iterable": not_iterable, "head": head, "hop_by_hop": hop_by_hop, "body": body,
-    "file": wrapped_file, "set": set_event, "remembered": remembered, "log": log,
+    "file": wrapped_file, "set": set_event, "remembered": remembered, "log": log, "hinted": hinted,
 }
 
 

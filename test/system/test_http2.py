@@ -146,6 +146,19 @@ def test_an_answer_that_breaks_off_is_reset_and_no_other(answers):
         assert client.get("/iterable/list").body == b"one two three"
 
 
+def test_an_app_says_hints_before_its_answer(answers):
+    """To those who take them: HTTP/1.1 is not asked for them here."""
+    refused = b"head, " + b" ".join(4 * [b"ValueError"] + 2 * [b"TypeError"] + 2 * [b"RuntimeError"])
+    with Http2(answers.address) as client:
+        answer = client.get("/hinted")
+        assert answer.interim == [[(":status", "103"), ("link", "</a.css>; rel=preload")]] \
+            + 15 * [[(":status", "103"), ("x-more", "yes")]]
+        assert answer.status == 200 and answer["x-more"] is None and answer.body == refused
+    with answers.connect() as connection:
+        answer = connection.get("/hinted")
+        assert (answer.status, answer.body) == (200, refused)
+
+
 def test_an_app_cannot_speak_for_the_connection(answers):
     with Http2(answers.address) as client:
         answer = client.get("/hop_by_hop")
