@@ -730,12 +730,13 @@ void CheckRedis(const Settings& settings, Mistakes& mistakes) {
 std::vector<std::string> CacheWarnings(const Settings& settings) {
   std::vector<std::string> warnings;
   const bool keeps = *ParseBytes(TextOf(settings, "front.response_cache")) > 0;
-  for (const Element* route : AllRoutes(settings)) {
+  for (const PlacedRoute& placed : AllRoutes(settings)) {
+    const Element* const route = placed.route;
     const auto cache = ElementsOf(route->more, "cache");
     if (cache.empty()) continue;
     const auto warn = [&](std::string_view what) {
       warnings.push_back(fmt::format(
-          "{}: [[route]] cache of \"{}\": {}", cache.front().source, route->text, what));
+          "{}: {} cache of \"{}\": {}", cache.front().source, placed.table, route->text, what));
     };
     if (!keeps) warn("front.response_cache is 0, so nothing is kept");
     const auto methods = ElementsOf(route->more, "methods");

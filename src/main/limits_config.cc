@@ -163,8 +163,8 @@ Mistakes CheckLimits(const Settings& settings) {
     }
   };
   check("[front]", ElementsOf(settings, "front.limits"));
-  for (const Element* route : AllRoutes(settings))
-    check("[[route]]", ElementsOf(route->more, kLimits));
+  for (const PlacedRoute& placed : AllRoutes(settings))
+    check(placed.table, ElementsOf(placed.route->more, kLimits));
   const std::uint64_t rate_min = ParseBytes(TextOf(settings, "front.write_rate_min")).value_or(0);
   const auto check_pace = [&](std::string_view place, const Settings& keys, std::string_view name) {
     const auto elements = ElementsOf(keys, name);
@@ -177,8 +177,8 @@ Mistakes CheckLimits(const Settings& settings) {
                     FormatBytes(rate_min)));
   };
   check_pace("[front]", settings, "front.bytes_per_second");
-  for (const Element* route : AllRoutes(settings))
-    check_pace("[[route]]", route->more, "bytes_per_second");
+  for (const PlacedRoute& placed : AllRoutes(settings))
+    check_pace(placed.table, placed.route->more, "bytes_per_second");
   if (const auto access = MakeAccess(settings); !access.ok()) {
     mistakes.push_back(fmt::format("{}: {}: {}",
                                    SourceOf(settings, kDenyFile),
@@ -196,11 +196,12 @@ Status AddLimits(const Settings& settings, front::Settings& made) {
   CHECK(routes.size() == made.routes.size());
   for (std::size_t i = 0; i < routes.size(); ++i) {
     front::RouteRules& rules = made.routes[i].rules;
+    const Settings& said = routes[i].route->more;
     rules.limits = made.rest.limits;
-    rules.pace = MakePace(routes[i]->more, "", made.rest.pace);
-    AddTo(rules, ElementsOf(routes[i]->more, kLimits), made.limits);
-    limits::AccessList access(NetworksOf(ElementsOf(routes[i]->more, "allow")),
-                              NetworksOf(ElementsOf(routes[i]->more, "deny")));
+    rules.pace = MakePace(said, "", made.rest.pace);
+    AddTo(rules, ElementsOf(said, kLimits), made.limits);
+    limits::AccessList access(NetworksOf(ElementsOf(said, "allow")),
+                              NetworksOf(ElementsOf(said, "deny")));
     if (!access.empty()) {
       rules.access = std::make_shared<const limits::AccessList>(std::move(access));
     }

@@ -41,6 +41,8 @@ std::string OfMount(const Element& mount, std::string_view key) {
 
 constexpr std::string_view kElseApp = "@app";
 constexpr std::string_view kTriedPath = "$path";
+constexpr std::string_view kRouteTable = "[[route]]";
+constexpr std::string_view kSiteRouteTable = "[[site.route]]";
 
 std::vector<std::string> Texts(std::span<const Element> elements) {
   std::vector<std::string> texts;
@@ -307,7 +309,7 @@ void Number(front::Settings& made) {
 // One table of routes, with its place for messages.
 struct Table {
   std::span<const Element> routes;
-  std::string_view place;  // "[[route]]"
+  std::string_view place;  // kRouteTable or kSiteRouteTable
 };
 
 void CheckFiles(const Element& files, const std::string& place, Mistakes& mistakes) {
@@ -417,14 +419,18 @@ void CheckTable(const Table& table, const HeaderLayers& layers, Mistakes& mistak
 }
 
 // Parts of a key, tags and names of cookies that are none.
-void CheckCaches(const std::vector<const Element*>& routes, Mistakes& mistakes) {
-  const auto mistake = [&](const Element& at, std::string_view key, std::string_view expected) {
-    mistakes.push_back(fmt::format(
-        "{}: [[route]] cache.{}: expected {}, got \"{}\"", at.source, key, expected, at.text));
-  };
+void CheckCaches(const std::vector<PlacedRoute>& routes, Mistakes& mistakes) {
   const auto is_name = [](std::string_view text) { return http::IsToken(text); };
-  for (const Element* route : routes) {
-    for (const Element& cache : ElementsOf(route->more, "cache")) {
+  for (const PlacedRoute& placed : routes) {
+    const auto mistake = [&](const Element& at, std::string_view key, std::string_view expected) {
+      mistakes.push_back(fmt::format("{}: {} cache.{}: expected {}, got \"{}\"",
+                                     at.source,
+                                     placed.table,
+                                     key,
+                                     expected,
+                                     at.text));
+    };
+    for (const Element& cache : ElementsOf(placed.route->more, "cache")) {
       for (const Element& part : ElementsOf(cache.more, "key")) {
         const std::string_view text = part.text;
         const auto name = KeyPart(text, kCookiePart);
@@ -461,13 +467,13 @@ void CheckHosts(std::span<const Element> sites, Mistakes& mistakes) {
 
 }  // namespace
 
-std::vector<const Element*> AllRoutes(const Settings& settings) {
-  std::vector<const Element*> routes;
+std::vector<PlacedRoute> AllRoutes(const Settings& settings) {
+  std::vector<PlacedRoute> routes;
   for (const Element& route : ElementsOf(settings, "route"))
-    routes.push_back(&route);
+    routes.push_back({&route, kRouteTable});
   for (const Element& site : ElementsOf(settings, "site")) {
     for (const Element& route : ElementsOf(site.more, "route"))
-      routes.push_back(&route);
+      routes.push_back({&route, kSiteRouteTable});
   }
   return routes;
 }
@@ -518,14 +524,14 @@ void CheckRoutes(const Settings& settings, Mistakes& mistakes) {
     CheckFiles(folder, place, mistakes);
   }
   CheckHosts(ElementsOf(settings, "site"), mistakes);
-  std::vector<Table> tables = {{ElementsOf(settings, "route"), "[[route]]"}};
+  std::vector<Table> tables = {{ElementsOf(settings, "route"), kRouteTable}};
   CheckTable(tables.front(), layers, mistakes);
   for (const Element& site : ElementsOf(settings, "site")) {
     const HeaderLayers its = layers.With(site.more, "security_headers", "headers");
     CheckHeaders(its.rules(), site.source, "[[site]] headers", mistakes);
     for (const Element& mount : ElementsOf(site.more, "static"))
       CheckFiles(mount, fmt::format("[[site]] static {}", Quoted(mount.name)), mistakes);
-    tables.push_back({ElementsOf(site.more, "route"), "[[site.route]]"});
+    tables.push_back({ElementsOf(site.more, "route"), kSiteRouteTable});
     CheckTable(tables.back(), its, mistakes);
   }
   CheckCaches(AllRoutes(settings), mistakes);

@@ -14,8 +14,14 @@ namespace onebox::main {
 // had nothing to say.
 void AddRoutes(const Settings& settings, front::Settings& made);
 
+// A route, and its table as messages name it: "[[route]]" or "[[site.route]]".
+struct PlacedRoute {
+  const Element* route;
+  std::string_view table;
+};
+
 // Those of all tables, in the order of front::Settings::routes.
-std::vector<const Element*> AllRoutes(const Settings& settings);
+std::vector<PlacedRoute> AllRoutes(const Settings& settings);
 
 // Routes that never match, more of them than there may be, and keys that do not go together.
 void CheckRoutes(const Settings& settings, Mistakes& mistakes);

@@ -258,6 +258,12 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
               ElementsAre("onebox.toml:8: [[site.route]] path: \"/a/b\" never matches: \"/a/*\" "
                           "(onebox.toml:6) stands before it"));
   EXPECT_THAT(
+      mistakes_of("[[site]]\nhosts = ['a']\n[[site.route]]\npath = '/a/*'\nproxy = 'nobody'\n"
+                  "cache = { ttl = '1s', key = ['nothing'] }\n"),
+      ElementsAre("onebox.toml:6: [[site.route]] cache.key: expected path, query, host, "
+                  "cookie:NAME or header:NAME, got \"nothing\"",
+                  testing::StartsWith("onebox.toml:5: [[site.route]] proxy: ")));
+  EXPECT_THAT(
       mistakes_of("[[route]]\npath = '/a'\nredirect = 'new.example'\n"),
       ElementsAre("onebox.toml:3: [[route]] \"/a\" redirect: it must begin with \"http://\", "
                   "\"https://\", \"/\" or \"$path\", got \"new.example\""));

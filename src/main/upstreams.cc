@@ -206,9 +206,9 @@ void CheckUpstreams(const Settings& settings, Mistakes& mistakes) {
           fmt::format("{}: [[upstream]] \"{}\": it is there twice", table->source, table->text));
     }
   }
-  for (const Element* route : AllRoutes(settings)) {
-    for (const Element& proxy : ElementsOf(route->more, "proxy"))
-      CheckName(proxy, proxy.text, "[[route]] proxy", settings, mistakes);
+  for (const PlacedRoute& placed : AllRoutes(settings)) {
+    for (const Element& proxy : ElementsOf(placed.route->more, "proxy"))
+      CheckName(proxy, proxy.text, fmt::format("{} proxy", placed.table), settings, mistakes);
   }
   const auto all = ElementsOf(settings, "app.proxy");
   for (const Element& proxy : all) {
