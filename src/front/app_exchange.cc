@@ -108,6 +108,7 @@ void AppExchange::Encode(const http::RequestHead& head) {
     const bool host = field.known == http::KnownField::kHost && !origin.host.empty();
     request.fields.push_back({field.name, host ? origin.host : field.value});
   }
+  rules_.request_headers.Apply(request.fields);
   request.fields.push_back({"X-Request-ID", id_});
   const std::optional<tls::PeerCertificate> certificate =
       responder_.tls() == nullptr ? std::nullopt : responder_.tls()->peer();

@@ -23,6 +23,20 @@ constexpr std::array<std::string_view, 10> kNotForRules = {"connection",
                                                            "upgrade",
                                                            "x-request-id"};
 
+// What is written anew for who is asked, or was agreed on with him.
+constexpr std::array<std::string_view, 6> kNotForRequestRules = {"expect",
+                                                                 "host",
+                                                                 "http2-settings",
+                                                                 "proxy-authenticate",
+                                                                 "proxy-authorization",
+                                                                 "sec-websocket-key"};
+
+bool IsOneOf(std::span<const std::string_view> names, std::string_view name) {
+  return std::any_of(names.begin(), names.end(), [name](std::string_view other) {
+    return EqualsIgnoreCase(name, other);
+  });
+}
+
 struct SecurityField {
   std::string_view name;
   std::string_view value;
@@ -77,10 +91,16 @@ void Move(std::string& out, std::size_t begin, std::size_t end, std::size_t to) 
 }  // namespace
 
 bool IsFieldForRules(std::string_view name) {
-  if (!http::IsValidFieldName(name)) return false;
-  return std::none_of(kNotForRules.begin(), kNotForRules.end(), [name](std::string_view other) {
-    return EqualsIgnoreCase(name, other);
-  });
+  return http::IsValidFieldName(name) && !IsOneOf(kNotForRules, name);
+}
+
+bool IsFieldForRequestRules(std::string_view name) {
+  return IsFieldForRules(name) && !IsOneOf(kNotForRequestRules, name);
+}
+
+std::string_view HeaderRules::Rule::value() const {
+  constexpr std::size_t kColonAndCrlf = 4;  // ": " and "\r\n"
+  return std::string_view(line).substr(name.size() + 2, line.size() - name.size() - kColonAndCrlf);
 }
 
 HeaderRules::HeaderRules(SecurityHeaders security) {
@@ -121,9 +141,8 @@ void HeaderRules::Put(Kind kind, std::string_view name, std::string_view value, 
   rules_.push_back({kind, std::string(name), std::move(line), secure_only});
 }
 
-// Whether the line goes; which defaults it stands for is added to `present`.
-bool HeaderRules::Takes(std::string_view line, std::uint64_t& present) const {
-  const std::string_view name = line.substr(0, line.find(':'));
+// Whether the field goes; which defaults it stands for is added to `present`.
+bool HeaderRules::Takes(std::string_view name, std::uint64_t& present) const {
   bool takes = false;
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     if (!EqualsIgnoreCase(rules_[i].name, name)) continue;
@@ -140,7 +159,8 @@ void HeaderRules::Apply(std::string& out, std::size_t begin, bool secure) const 
   std::size_t kept = begin;
   for (std::size_t at = begin; at < out.size();) {
     const std::size_t end = std::min(out.find('\n', at), out.size() - 1) + 1;
-    if (!Takes(std::string_view(out).substr(at, end - at), present)) {
+    const std::string_view line = std::string_view(out).substr(at, end - at);
+    if (!Takes(line.substr(0, line.find(':')), present)) {
       if (kept != at) Move(out, at, end, kept);
       kept += end - at;
     }
@@ -151,6 +171,18 @@ void HeaderRules::Apply(std::string& out, std::size_t begin, bool secure) const 
     const Rule& rule = rules_[i];
     const bool there = rule.kind == Kind::kDefault && (present >> i & 1) != 0;
     if (!there && (secure || !rule.secure_only)) out += rule.line;
+  }
+}
+
+void HeaderRules::Apply(std::vector<channel::Field>& fields) const {
+  CHECK(rules_.size() <= kHeaderRulesMax);
+  if (rules_.empty()) return;
+  std::uint64_t present = 0;  // a bit for each rule whose field the request has
+  std::erase_if(fields, [&](const channel::Field& field) { return Takes(field.name, present); });
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    const Rule& rule = rules_[i];
+    const bool there = rule.kind == Kind::kDefault && (present >> i & 1) != 0;
+    if (!there && rule.kind != Kind::kRemove) fields.push_back({rule.name, rule.value()});
   }
 }
 

@@ -16,6 +16,31 @@ std::string Applied(const HeaderRules& rules, std::string lines, bool secure = f
   return lines.substr(before.size());
 }
 
+TEST(HeaderRules, ChangeTheFieldsOfARequestAsLinesOfAnAnswer) {
+  const HeaderRules rules =
+      HeaderRules().Under({.remove = {"x-a"},
+                           .set = {{"Server", "other"}, {"X-Empty", ""}},
+                           .add = {{"Content-Type", "text/plain"}},
+                           .defaults = {{"CONTENT-TYPE", "no"}, {"X-B", "b: c"}}});
+  std::vector<channel::Field> fields = {
+      {"Content-Type", "text/html"}, {"Server", "onebox"}, {"X-A", "1"}, {"x-a", "2"}};
+  rules.Apply(fields);
+  std::string lines;
+  for (const channel::Field& field : fields)
+    lines.append(field.name).append(": ").append(field.value).append("\r\n");
+  EXPECT_EQ(lines, Applied(rules, std::string(kAnswer)));
+  EXPECT_EQ(lines,
+            "Content-Type: text/html\r\nServer: other\r\nX-Empty: \r\n"
+            "Content-Type: text/plain\r\nX-B: b: c\r\n");
+}
+
+TEST(HeaderRules, OfRequestsAreNotAboutWhoIsAsked) {
+  for (const char* name : {"Host", "Connection", "te", "Content-Length", "Expect", "X-Request-ID"})
+    EXPECT_FALSE(IsFieldForRequestRules(name)) << name;
+  for (const char* name : {"Cookie", "X-Forwarded-Proto", "Accept-Encoding", "Authorization"})
+    EXPECT_TRUE(IsFieldForRequestRules(name)) << name;
+}
+
 TEST(HeaderRules, ChangeWhatTheyAreAbout) {
   const struct {
     const char* why;

@@ -38,6 +38,14 @@ std::string_view VersionOf(Protocol protocol) {
   return "2";
 }
 
+// `head`: a whole one, which keeps its first and its empty line.
+void ChangeFields(std::string& head, const HeaderRules& rules) {
+  if (rules.empty()) return;
+  head.resize(head.size() - 2);
+  rules.Apply(head, head.find('\n') + 1, false);
+  head += "\r\n";
+}
+
 // What the server said to us alone is left out.
 void PassFields(const http::ResponseHead& head, channel::ResponseHead& made) {
   made.status = static_cast<std::uint16_t>(head.status);
@@ -146,6 +154,7 @@ void ProxyExchange::Send(upstream::Server& server, const http::RequestHead& head
        .upgrade = upgrade_,
        .websocket_key = websocket_key_,
        .close = settings.keepalive == 0});
+  ChangeFields(out, rules_.request_headers);
   server_ = &server;
   ++tries_;
   asked_ = shard_.now();

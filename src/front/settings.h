@@ -87,9 +87,10 @@ struct RouteRules {
   std::vector<std::uint32_t> limits = {};      // places in Settings::limits, asked in this order
   // Which clients may ask at all, beside Settings::access; null: all.
   std::shared_ptr<const limits::AccessList> access = {};
-  limits::Pace pace = {};     // of each answer
-  HeaderRules headers{};      // of its answers, whatever their status
-  std::string early_hints{};  // lines of a 103 before its answers; empty: none
+  limits::Pace pace = {};         // of each answer
+  HeaderRules headers{};          // of its answers, whatever their status
+  HeaderRules request_headers{};  // as the app or the upstream sees its requests
+  std::string early_hints{};      // lines of a 103 before its answers; empty: none
 
   // Who answers in the app's place: one of these at most.
   std::optional<StaticMount> files{};

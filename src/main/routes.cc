@@ -100,39 +100,47 @@ front::SecurityHeaders MakeSecurity(std::string_view text) {
   return text == "true" ? front::SecurityHeaders::kOn : front::SecurityHeaders::kOff;
 }
 
-// What each of the tables says that hold for an answer, the widest first.
+// What each of the tables says that hold for an answer and for its request, the widest first.
 class HeaderLayers {
  public:
-  // `table` has the keys `security` and `headers`, or not.
-  HeaderLayers With(const Settings& table,
-                    std::string_view security,
-                    std::string_view headers) const {
+  // `table` has the keys security_headers, headers and request_headers behind `prefix`, or not.
+  HeaderLayers With(const Settings& table, std::string_view prefix = {}) const {
     HeaderLayers both = *this;
-    if (const std::string text = TextOf(table, security); !text.empty()) {
+    const auto key = [prefix](std::string_view name) { return fmt::format("{}{}", prefix, name); };
+    if (const std::string text = TextOf(table, key("security_headers")); !text.empty()) {
       both.security_ = MakeSecurity(text);
     }
-    const auto said = ElementsOf(table, headers);
-    if (said.empty()) return both;
+    Add(ElementsOf(table, key("headers")), both.answers_);
+    Add(ElementsOf(table, key("request_headers")), both.requests_);
+    return both;
+  }
+
+  void Make(front::RouteRules& rules) const {
+    rules.headers = front::HeaderRules(security_);
+    for (const front::HeaderChanges& layer : answers_)
+      rules.headers = rules.headers.Under(layer);
+    rules.request_headers = {};
+    for (const front::HeaderChanges& layer : requests_)
+      rules.request_headers = rules.request_headers.Under(layer);
+  }
+
+ private:
+  using Layers = std::vector<front::HeaderChanges>;
+
+  static void Add(std::span<const Element> said, Layers& layers) {
+    if (said.empty()) return;
     const Settings& changes = said.front().more;
-    front::HeaderChanges& layer = both.layers_.emplace_back();
+    front::HeaderChanges& layer = layers.emplace_back();
     for (const Element& name : ElementsOf(changes, "remove"))
       layer.remove.push_back(name.text);
     layer.set = Pairs(ElementsOf(changes, "set"));
     layer.add = Pairs(ElementsOf(changes, "add"));
     layer.defaults = Pairs(ElementsOf(changes, "default"));
-    return both;
   }
 
-  front::HeaderRules rules() const {
-    front::HeaderRules rules(security_);
-    for (const front::HeaderChanges& layer : layers_)
-      rules = rules.Under(layer);
-    return rules;
-  }
-
- private:
   front::SecurityHeaders security_ = front::SecurityHeaders::kOff;
-  std::vector<front::HeaderChanges> layers_;
+  Layers answers_;
+  Layers requests_;
 };
 
 // A key of a route's cache: what is set, or its default.
@@ -229,7 +237,7 @@ front::Route MakeRoute(const Element& route,
           [&](const std::string& text) { rules.queue_timeout = *ParseDuration(text); });
   if_said("cancel_disconnected",
           [&](const std::string& text) { rules.cancel_disconnected = text == "true"; });
-  rules.headers = layers.With(route.more, "security_headers", "headers").rules();
+  layers.With(route.more).Make(rules);
   for (const Element& hint : ElementsOf(route.more, "early_hints"))
     http::AppendField(rules.early_hints, "Link", hint.text);
   for (const Element& cache : ElementsOf(route.more, "cache"))
@@ -239,24 +247,48 @@ front::Route MakeRoute(const Element& route,
 }
 
 front::RouteRules RulesWith(front::RouteRules rules, const HeaderLayers& layers) {
-  rules.headers = layers.rules();
+  layers.Make(rules);
   return rules;
 }
 
 HeaderLayers LayersOf(const Settings& settings) {
-  return HeaderLayers().With(settings, "front.security_headers", "front.headers");
+  return HeaderLayers().With(settings, "front.");
 }
 
-void CheckHeaders(const front::HeaderRules& rules,
+void CheckRequestHeaders(std::span<const Element> said,
+                         const std::string& place,
+                         Mistakes& mistakes) {
+  if (said.empty()) return;
+  const auto check = [&](const Element& at, std::string_view key, const std::string& name) {
+    if (front::IsFieldForRequestRules(name)) return;
+    mistakes.push_back(fmt::format(
+        "{}: {} request_headers {}: expected the name of a field that is not the connection's own "
+        "or says who is asked, got {}",
+        at.source,
+        place,
+        key,
+        Quoted(name)));
+  };
+  const Settings& changes = said.front().more;
+  for (const Element& name : ElementsOf(changes, "remove"))
+    check(name, "remove", name.text);
+  for (const std::string_view key : {"set", "add", "default"}) {
+    for (const Element& field : ElementsOf(changes, key))
+      check(field, key, field.name);
+  }
+}
+
+void CheckHeaders(const front::RouteRules& rules,
                   const std::string& source,
                   std::string_view place,
                   Mistakes& mistakes) {
-  if (rules.size() <= front::kHeaderRulesMax) return;
+  const std::size_t most = std::max(rules.headers.size(), rules.request_headers.size());
+  if (most <= front::kHeaderRulesMax) return;
   mistakes.push_back(fmt::format("{}: {}: expected at most {} fields in header rules, got {}",
                                  source,
                                  place,
                                  front::kHeaderRulesMax,
-                                 rules.size()));
+                                 most));
 }
 
 // Of one table of mounts, the longest first: it is the narrowest.
@@ -371,6 +403,7 @@ void CheckRoute(const Element& route, const std::string& place, Mistakes& mistak
     CheckFiles(files, place + " static", mistakes);
   for (const Element& redirect : ElementsOf(route.more, "redirect"))
     CheckRedirect(route, redirect, place, mistakes);
+  CheckRequestHeaders(ElementsOf(route.more, "request_headers"), place, mistakes);
   for (const Element& hint : ElementsOf(route.more, "early_hints")) {
     if (hint.text.starts_with('<') && hint.text.find('>') != hint.text.npos) continue;
     mistakes.push_back(fmt::format(
@@ -404,7 +437,7 @@ void CheckTable(const Table& table, const HeaderLayers& layers, Mistakes& mistak
     CheckRoute(later, place, mistakes);
     if (mistakes.size() > before) return;  // what cannot be made
     routes.push_back(MakeRoute(later, {}, layers));
-    CheckHeaders(routes.back().rules.headers, later.source, place, mistakes);
+    CheckHeaders(routes.back().rules, later.source, place, mistakes);
     for (std::size_t i = 0; i + 1 < routes.size(); ++i) {
       if (!front::Covers(routes[i], routes.back())) continue;
       mistakes.push_back(fmt::format("{}: {} path: {} never matches: {} ({}) stands before it",
@@ -485,12 +518,12 @@ void AddRoutes(const Settings& settings, front::Settings& made) {
   made.rest.timeout = made.request_timeout;
   made.rest.body_bytes_max = made.body_bytes_max;
   made.rest.cancel_disconnected = TextOf(settings, "app.cancel_disconnected") == "true";
-  made.rest.headers = layers.rules();
+  layers.Make(made.rest);
   AddMounts(ElementsOf(settings, "static"), made.rest, front::kEverySite, made.mounts);
   AddRoutesOf(ElementsOf(settings, "route"), made.rest, layers, front::kEverySite, made.routes);
   std::uint32_t number = 0;
   for (const Element& site : ElementsOf(settings, "site")) {
-    const HeaderLayers its = layers.With(site.more, "security_headers", "headers");
+    const HeaderLayers its = layers.With(site.more);
     const front::RouteRules rest = RulesWith(made.rest, its);
     AddMounts(ElementsOf(site.more, "static"), rest, number, made.mounts);
     AddRoutesOf(ElementsOf(site.more, "route"), rest, its, number, made.routes);
@@ -513,7 +546,9 @@ void AddRoutes(const Settings& settings, front::Settings& made) {
 
 void CheckRoutes(const Settings& settings, Mistakes& mistakes) {
   const HeaderLayers layers = LayersOf(settings);
-  CheckHeaders(layers.rules(), SourceOf(settings, "front.headers"), "[front] headers", mistakes);
+  CheckRequestHeaders(ElementsOf(settings, "front.request_headers"), "[front]", mistakes);
+  CheckHeaders(
+      RulesWith({}, layers), SourceOf(settings, "front.headers"), "[front] headers", mistakes);
   for (const Element& mount : ElementsOf(settings, "static"))
     CheckFiles(mount, fmt::format("[static] {}", Quoted(mount.name)), mistakes);
   for (const Element& folder : ElementsOf(settings, "front.protected")) {
@@ -527,8 +562,9 @@ void CheckRoutes(const Settings& settings, Mistakes& mistakes) {
   std::vector<Table> tables = {{ElementsOf(settings, "route"), kRouteTable}};
   CheckTable(tables.front(), layers, mistakes);
   for (const Element& site : ElementsOf(settings, "site")) {
-    const HeaderLayers its = layers.With(site.more, "security_headers", "headers");
-    CheckHeaders(its.rules(), site.source, "[[site]] headers", mistakes);
+    const HeaderLayers its = layers.With(site.more);
+    CheckRequestHeaders(ElementsOf(site.more, "request_headers"), "[[site]]", mistakes);
+    CheckHeaders(RulesWith({}, its), site.source, "[[site]] headers", mistakes);
     for (const Element& mount : ElementsOf(site.more, "static"))
       CheckFiles(mount, fmt::format("[[site]] static {}", Quoted(mount.name)), mistakes);
     tables.push_back({ElementsOf(site.more, "route"), kSiteRouteTable});

@@ -264,6 +264,12 @@ TEST(CheckTogether, NamesWhatDoesNotFit) {
                   "cookie:NAME or header:NAME, got \"nothing\"",
                   testing::StartsWith("onebox.toml:5: [[site.route]] proxy: ")));
   EXPECT_THAT(
+      mistakes_of("[[route]]\npath = '/a'\nrequest_headers = { set = { Host = 'b' } }\n"),
+      ElementsAre("onebox.toml:3: [[route]] \"/a\" request_headers set: expected the name of a "
+                  "field that is not the connection's own or says who is asked, got \"Host\""));
+  EXPECT_THAT(mistakes_of("[front.request_headers]\nremove = ['Expect']\n"),
+              ElementsAre(testing::HasSubstr("[front] request_headers remove: expected the name")));
+  EXPECT_THAT(
       mistakes_of("[[route]]\npath = '/a'\nredirect = 'new.example'\n"),
       ElementsAre("onebox.toml:3: [[route]] \"/a\" redirect: it must begin with \"http://\", "
                   "\"https://\", \"/\" or \"$path\", got \"new.example\""));

@@ -23,6 +23,7 @@ def app(environ, start_response):
     if path == "/sendfile":
         start_response("200 OK", [("X-Sendfile", wanted["file"]), ("Content-Type", "text/x-own")])
         return []
+    fields += [("X-Seen", environ[key]) for key in ("HTTP_X_AREA", "HTTP_COOKIE") if key in environ]
     environ["wsgi.input"].read()
     start_response("200 OK", fields)
     return [f"app {environ['HTTP_HOST']} {path}".encode()]

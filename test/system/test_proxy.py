@@ -42,6 +42,11 @@ class Behind:
         self.server = self.stack.enter_context(Server())
         toml = '[app]\nproxy = ["one"]\n' + upstream(
             "one", self.server.url, head_timeout="1s", read_timeout="1s", max_fails=0, retries=1)
+        toml += route("/ruled", "one") + """[route.request_headers]
+set = { X-Area = "api" }
+add = { Accept = "text/plain" }
+remove = ["Cookie", "X-Forwarded-Host"]
+"""
         self.box = self.stack.enter_context(Onebox(folder, toml=toml, workers=None, threads=None))
 
 
@@ -69,6 +74,16 @@ def test_the_server_sees_the_request_and_who_sent_it(behind):
     assert not {"x-hop", "connection", "x_forwarded_for"} & fields.keys()
     assert answer.all("Set-Cookie") == ["a=1", "b=2"]
     assert answer["X-Secret"] is None and answer["Connection"] is None
+
+
+def test_the_server_sees_requests_as_the_rules_change_them(behind):
+    body = b"it stays"
+    answer = behind.box.ask("POST", "/ruled", "Cookie: a=b", "x-area: 1", "Accept: image/png", body=body)
+    seen = json.loads(answer.body)
+    fields = seen["fields"]
+    assert (seen["method"], seen["target"], seen["body"]) == ("POST", "/ruled", "it stays")
+    assert fields["x-area"] == "api" and fields["accept"] == "text/plain" and fields["host"] == "test"
+    assert not {"cookie", "x-forwarded-host"} & fields.keys()
 
 
 @pytest.mark.parametrize("path", ["/bytes/0", "/bytes/2048", "/bytes/3000000", "/chunks/300000",

@@ -32,6 +32,8 @@ early_hints_http1 = true
 [front.headers]
 set = {{ X-Frame-Options = "{DENY}", X-Everywhere = "yes" }}
 remove = ["Server"]
+[front.request_headers]
+default = {{ X-Area = "all" }}
 
 [static]
 "/files/" = "{folder}/files"
@@ -45,6 +47,9 @@ redirect = {{ to = "/new/$rest$query", status = 301 }}
 
 [[site]]
 hosts = ["app.example", "*.app.example"]
+[[site.route]]
+path = "/ruled"
+request_headers = {{ set = {{ X-Area = "site" }}, remove = ["Cookie"], default = {{ X-Area = "never" }} }}
 [[site.route]]
 path = "/gone"
 respond = 410
@@ -229,6 +234,13 @@ def test_the_app_can_have_no_other_file_sent(server, folder, path, status):
     rules_hold(answer)
     if status == 502:
         server.wait_for_line("that is in no folder of front.protected")
+
+
+@pytest.mark.parametrize("path, seen", [("/ruled", ["site"]), ("/other", ["said", "a=b"])])
+def test_the_app_sees_requests_as_the_rules_change_them(server, path, seen):
+    answer = get(server, "app.example", path, ("X-Area", "said"), ("Cookie", "a=b"))
+    assert answer.all("X-Seen") == seen
+    assert get(server, "app.example", "/other").all("X-Seen") == ["all"]
 
 
 def test_a_103_goes_before_the_apps_answer(server):
