@@ -279,6 +279,10 @@ void ProxyExchange::OnAnswer(const http::ResponseHead& head, std::string_view bo
   shard_.InvalidateIfChanged(responder_, head_bytes_, method_, status_);
   channel::ResponseHead& made = shard_.response();
   PassFields(head, made);
+  // RFC 9110 7.6.3 leaves it to a gateway; who hides the name of the server hides this one too.
+  if (!shard_.settings().server_name.empty()) {
+    made.fields.push_back({"Via", head.minor_version == 0 ? "1.0 onebox" : "1.1 onebox"});
+  }
   // The parser has let nothing through that the writer refuses.
   CHECK(writer_.Begin(
       made, body, end == End::kComplete ? channel::End::kComplete : channel::End::kNotYet));

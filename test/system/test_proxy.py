@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
+import certificates
 from http2_client import Http2
 from onebox import Onebox, onebox
 from upstreams import Process, Server, certificate, gunicorn
-from wire import Closed, until
+from wire import Closed, Connection, until
 
 TABLE = """
 [[upstream]]
@@ -47,7 +48,11 @@ set = { X-Area = "api" }
 add = { Accept = "text/plain" }
 remove = ["Cookie", "X-Forwarded-Host"]
 """
-        self.box = self.stack.enter_context(Onebox(folder, toml=toml, workers=None, threads=None))
+        own = certificates.issue(folder)
+        self.trust = own.trusting()
+        self.box = self.stack.enter_context(Onebox(
+            folder, toml=toml, listen=("http://127.0.0.1:0", "https://127.0.0.1:0"),
+            arguments=own.arguments, workers=None, threads=None))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +78,7 @@ def test_the_server_sees_the_request_and_who_sent_it(behind):
     assert fields["via"] == "1.1 onebox" and fields["x-request-id"] == answer["X-Request-ID"]
     assert not {"x-hop", "connection", "x_forwarded_for"} & fields.keys()
     assert answer.all("Set-Cookie") == ["a=1", "b=2"]
-    assert answer["X-Secret"] is None and answer["Connection"] is None
+    assert answer["X-Secret"] is None and answer["Connection"] is None and answer["Via"] == "1.1 onebox"
 
 
 def test_the_server_sees_requests_as_the_rules_change_them(behind):
@@ -84,6 +89,14 @@ def test_the_server_sees_requests_as_the_rules_change_them(behind):
     assert (seen["method"], seen["target"], seen["body"]) == ("POST", "/ruled", "it stays")
     assert fields["x-area"] == "api" and fields["accept"] == "text/plain" and fields["host"] == "test"
     assert not {"cookie", "x-forwarded-host"} & fields.keys()
+
+
+def test_the_server_is_told_of_https(behind):
+    address = behind.box.address_of(behind.box.urls[1])
+    with Connection(address, tls=behind.trust) as connection:
+        fields = json.loads(connection.get("/").body)["fields"]
+    assert fields["x-forwarded-proto"] == "https" and fields["x-forwarded-port"] == str(address[1])
+    assert fields["forwarded"] == "for=127.0.0.1;host=test;proto=https"
 
 
 @pytest.mark.parametrize("path", ["/bytes/0", "/bytes/2048", "/bytes/3000000", "/chunks/300000",
