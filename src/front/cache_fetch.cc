@@ -241,7 +241,9 @@ void CacheFetch::Renew(const AnswerHead& head) {
 // RFC 5861 4: the app cannot answer, what is kept can.
 void CacheFetch::StandIn(int status) {
   shard_.lane().Add(Cached::kStoodIn);
-  Land(Landed::kAnswer, plan_.known);
+  // What was purged meanwhile is right for who asked before, as in Complete().
+  const bool held = cache_.shared().store.Holds(plan_.key, *plan_.known);
+  Land(held ? Landed::kAnswer : Landed::kNotShared, plan_.known);
   CacheExchange* const client = std::exchange(client_, nullptr);
   End();
   if (client == nullptr) return;

@@ -151,31 +151,41 @@ Store::Place Store::ReplaceVariants(Part& part,
   return place;
 }
 
+// Null where it is not kept any more; under the lock of its part.
+Store::Slot* Store::SlotOf(Part& part, std::uint64_t hash, const Answer& answer) {
+  const auto found = part.index.find(hash);
+  Slot* slot = found == part.index.end() ? nullptr : found->second;
+  while (slot != nullptr && slot->answer.get() != &answer)
+    slot = slot->next;
+  return slot;
+}
+
 void Store::Recharge(const Key& key, const Answer& answer, const Form& form) {
   const std::uint64_t hash = Hash(key.target());
   Part& part = PartOf(hash);
   const std::lock_guard lock(part.mutex);
-  const auto found = part.index.find(hash);
-  if (found == part.index.end()) return;
-  for (Slot* slot = found->second; slot != nullptr; slot = slot->next) {
-    if (slot->answer.get() != &answer) continue;
-    const std::uint64_t more = Answer::ChargeOf(form);
-    slot->charge += more;
-    (slot->queue == Queue::kSmall ? part.small_bytes : part.main_bytes) += more;
-    bytes_.fetch_add(more, std::memory_order_relaxed);
-    return Evict(part);
-  }
+  Slot* const slot = SlotOf(part, hash, answer);
+  if (slot == nullptr) return;
+  const std::uint64_t more = Answer::ChargeOf(form);
+  slot->charge += more;
+  (slot->queue == Queue::kSmall ? part.small_bytes : part.main_bytes) += more;
+  bytes_.fetch_add(more, std::memory_order_relaxed);
+  Evict(part);
 }
 
 void Store::Erase(const Key& key, const Answer& answer) {
   const std::uint64_t hash = Hash(key.target());
   Part& part = PartOf(hash);
   const std::lock_guard lock(part.mutex);
-  const auto found = part.index.find(hash);
-  if (found == part.index.end()) return;
-  for (Slot* slot = found->second; slot != nullptr; slot = slot->next) {
-    if (slot->answer.get() == &answer) return Remove(part, *slot);
-  }
+  Slot* const slot = SlotOf(part, hash, answer);
+  if (slot != nullptr) Remove(part, *slot);
+}
+
+bool Store::Holds(const Key& key, const Answer& answer) {
+  const std::uint64_t hash = Hash(key.target());
+  Part& part = PartOf(hash);
+  const std::lock_guard lock(part.mutex);
+  return SlotOf(part, hash, answer) != nullptr && !Purged(answer);
 }
 
 void Store::Remove(Part& part, Slot& slot) {

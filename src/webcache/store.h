@@ -53,6 +53,8 @@ class Store {
   // After a form was added to it.
   void Recharge(const Key& key, const Answer& answer, const Form& form);
   void Erase(const Key& key, const Answer& answer);
+  // Whether it is still kept: neither purged nor replaced nor evicted.
+  bool Holds(const Key& key, const Answer& answer);
 
   // Hold for all threads when they return. A URL with or without scheme and host; a query is part of it.
   // How many answers went; for a tag how many had it.
@@ -102,6 +104,7 @@ class Store {
   std::uint64_t Hash(std::string_view text) const;
   Part& PartOf(std::uint64_t hash) { return parts_[(hash >> 32) % parts_.size()]; }
   bool Purged(const Answer& answer) const;
+  static Slot* SlotOf(Part& part, std::uint64_t hash, const Answer& answer);
   void Remove(Part& part, Slot& slot);
   void Evict(Part& part);
   void EvictFromSmall(Part& part);

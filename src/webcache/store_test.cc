@@ -194,6 +194,24 @@ TEST(Store, KeepsNothingThatWasAskedForBeforeItsPurge) {
   }
 }
 
+TEST(Store, SaysWhetherItHoldsAnAnswerStill) {
+  Store store({}, 1);
+  const Key key = KeyOf("/p");
+  const auto kept = AnswerOf(store, "one", {.tags = {"tag"}});
+  EXPECT_FALSE(store.Holds(key, *kept));
+  ASSERT_TRUE(store.Add(key, kept));
+  EXPECT_TRUE(store.Holds(key, *kept));
+  EXPECT_FALSE(store.Holds(KeyOf("/q"), *kept));
+  store.PurgeTag("tag");
+  EXPECT_FALSE(store.Holds(key, *kept));
+  const auto next = AnswerOf(store, "two");
+  ASSERT_TRUE(store.Add(key, next));
+  EXPECT_TRUE(store.Holds(key, *next));
+  EXPECT_FALSE(store.Holds(key, *kept));
+  store.PurgePrefix("/");
+  EXPECT_FALSE(store.Holds(key, *next));
+}
+
 TEST(Store, CountsTheFormsThatAreAdded) {
   Store store({}, 1);
   const Key key = KeyOf("/");

@@ -381,6 +381,22 @@ def test_nothing_of_before_a_purge_is_given_after_it(serve, kind):
     assert not wrong
 
 
+def test_what_was_purged_stands_in_for_nobody_who_asks_later(serve, hold):
+    running = serve("kept:app", toml=TOML, environment={"HOLD": str(hold)})
+    path, gate = path_below("ttl"), hold / "gate"
+    made = running.get(path, say("Cache-Control: max-age=60", "Age: 60"))
+    with running.connect() as before, running.connect() as after:
+        before.request("GET", path, f"X-Hold: {gate}")
+        until(lambda: list(hold.glob("gate.begun*")), "it runs")
+        assert running.ask("PURGE", path, "Authorization: Bearer open sesame").status == 200
+        after.request("GET", path)  # waits for the same run
+        assert running.get(path, "Cache-Control: only-if-cached").status == 504  # and was read before this
+        (hold / "fails").touch()
+        gate.touch()
+        assert before.response().body == made.body
+        assert after.response().status == 500
+
+
 @pytest.mark.parametrize("target", ["kept_views:flask_app()", "kept_views:django_app()"])
 def test_a_view_says_itself_that_its_answers_may_be_kept(serve, target):
     running = serve(target)
