@@ -217,6 +217,8 @@ void CacheFetch::Renew(const AnswerHead& head) {
   webcache::ForEachLine(renewed.fields, [&](std::string_view name, std::string_view value) {
     fields.Take(name, value, wall);
   });
+  // Of a cache before us that has not asked the app itself: its answer is not as young as this.
+  fields.Take("Age", webcache::ValueIn(head.fields, "Age"), wall);
   const http::Judgement judged = http::Judge(fields, plan_.asked, rules_.cache->policy, wall);
   renewed.lifetime = judged.lifetime;
   renewed.received = shard_.now();

@@ -397,6 +397,15 @@ def test_what_was_purged_stands_in_for_nobody_who_asks_later(serve, hold):
         assert after.response().status == 500
 
 
+@pytest.mark.parametrize("age, hit", [(0, True), (60, False)])
+def test_a_renewed_answer_is_as_old_as_the_cache_behind_says(server, age, hit):
+    path, tag = path_below("headers"), 'ETag: "a"'
+    server.get(path, say("Cache-Control: max-age=60", "Age: 60", tag))
+    renewed = server.get(path, say("Cache-Control: max-age=60", f"Age: {age}", tag))
+    assert "fwd-status=304" in renewed["Cache-Status"] and renewed["Age"] == str(age)
+    assert ("hit" in server.get(path, say(tag))["Cache-Status"]) == hit
+
+
 @pytest.mark.parametrize("target", ["kept_views:flask_app()", "kept_views:django_app()"])
 def test_a_view_says_itself_that_its_answers_may_be_kept(serve, target):
     running = serve(target)
