@@ -49,11 +49,16 @@ class Answer:
 
 
 class Http2:
-    """One connection; answers are asked for by the id of their stream."""
+    """One connection, over TLS where a context is given; answers are asked for by the id of their stream."""
 
-    def __init__(self, address, window=None, widens=True):
+    def __init__(self, address, window=None, widens=True, tls=None, name="localhost"):
         self.socket = socket.create_connection(address, timeout=ANSWER_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            tls.set_alpn_protocols(["h2"])
+            self.socket = tls.wrap_socket(self.socket, server_hostname=name)
+            assert self.socket.selected_alpn_protocol() == "h2"
         self.h2 = h2.connection.H2Connection(config=h2.config.H2Configuration(
             client_side=True, header_encoding="latin-1", validate_outbound_headers=False,
             normalize_outbound_headers=False, validate_inbound_headers=True))
@@ -78,7 +83,7 @@ class Http2:
         stream = self.h2.get_next_available_stream_id()
         self.answers[stream] = Answer()
         head = pseudo if pseudo is not None else [
-            (":method", method), (":scheme", "http"), (":authority", "test"), (":path", path)]
+            (":method", method), (":scheme", self.scheme), (":authority", "test"), (":path", path)]
         self.h2.send_headers(stream, [*head, *fields], end_stream=body is None and ends)
         self.flush()
         if body is not None:
