@@ -497,9 +497,7 @@ std::unique_ptr<Exchange> Shard::Route(Responder& responder,
   if (AnswerChallenge(responder, path.path) || RedirectToHttps(responder, bytes, head)) {
     return nullptr;
   }
-  const bool asks_to_purge =
-      responses_ != nullptr && head.method_name == "PURGE" && !settings().purge_token.empty();
-  if (asks_to_purge || service == Service::kPurge) {
+  if (service == Service::kPurge) {
     AnswerPurge(responder, bytes, head);
     return nullptr;
   }
@@ -537,6 +535,10 @@ std::unique_ptr<Exchange> Shard::AnswerAt(Responder& responder,
                                           const Router::Way& way) {
   const RouteRules& rules = *way.rules;
   if (responder.must_switch() && !rules.upstream) return RefuseTunnel(responder, bytes);
+  if (responses_ != nullptr && head.method_name == "PURGE" && !settings().purge_token.empty()) {
+    AnswerPurge(responder, bytes, head);
+    return nullptr;
+  }
   if (rules.pace.bytes_per_second > 0) responder.SetPace(rules.pace);
   if (responder.must_switch()) return ExchangeFor(responder, bytes, head, rules, {});
   if (way.files != nullptr && AnswerStatic(responder, bytes, head, path, way)) return nullptr;

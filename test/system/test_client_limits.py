@@ -172,6 +172,22 @@ def test_denied_networks_change_with_a_reload(serve_client, tmp_path):
     assert not closes(server, "127.0.0.2")
 
 
+def test_a_purge_has_the_lists_and_limits_of_its_url(serve_client):
+    server = serve_client(TRUSTED + 'front.purge_token = "open sesame"\nfront.deny = ["198.51.100.0/24"]\n'
+                          '[[route]]\npath = "/staff/*"\nallow = ["192.0.2.0/24"]\ncache = { ttl = "60s" }\n'
+                          '[[route]]\npath = "/calm"\nlimits = [{ name = "calm", rate = "1/h" }]\n')
+
+    def purge(address, path):
+        return server.ask("PURGE", path, f"X-Forwarded-For: {address}", "Authorization: Bearer open sesame")
+
+    assert purge("192.0.2.1", "/staff/page").status == 200
+    for address, path in (("203.0.113.1", "/staff/page"), ("198.51.100.1", "/staff/page"), ("198.51.100.1", "/")):
+        answer = purge(address, path)
+        assert answer.status == 403 and b"address" in answer.body
+    assert [purge("203.0.113.1", "/calm").status for _ in range(2)] == [200, 429]
+    assert server.tell("purge", "/staff/page").returncode == 0  # the socket has none
+
+
 @pytest.mark.parametrize("toml, mistake", [
     ('front.limits = [{ name = "a", rate = "10/w" }]', 'limits "a": rate: expected a rate like "10/s"'),
     ('front.limits = [{ name = "a" }]', 'limits "a": expected a rate, or at_once'),
