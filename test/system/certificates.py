@@ -56,3 +56,15 @@ def issue(folder, *names, authority=None, kind="ec", days=90, stem=None):
     chain = folder / f"{stem}-chain.pem"
     chain.write_text(leaf.read_text() + ca.read_text())
     return Issued(chain, key, ca, ca_key)
+
+
+def respond(about, status="V"):
+    """What the certificate's authority says of it to OCSP: V, that it is good, or R, that it is revoked. The file."""
+    found = {name: about.chain.with_suffix(f".{status}.{name}") for name in ("index", "der")}
+    serial = openssl("x509", "-in", about.chain, "-noout", "-serial").strip().partition("=")[2]
+    revoked = "250101000000Z" if status == "R" else ""
+    found["index"].write_text(f"{status}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=x\n")
+    openssl("ocsp", "-index", found["index"], "-CA", about.authority, "-rsigner", about.authority,
+            "-rkey", about.authority_key, "-issuer", about.authority, "-cert", about.chain, "-ndays", 1,
+            "-respout", found["der"])
+    return found["der"]

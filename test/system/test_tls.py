@@ -204,6 +204,23 @@ def test_the_end_of_a_certificate_is_a_metric_and_a_warning(secure, own, folder)
     assert len(ends) == 2 and any("soon.example" in key for key in ends)
 
 
+def test_what_the_authority_says_is_sent_where_it_is_good_and_of_this_certificate(secure, own, folder):
+    pairs = {name: certificates.issue(folder, f"{name}.example", authority=own)
+             for name in ("good", "revoked", "stranger")}
+    staples = [certificates.respond(pairs["good"]), certificates.respond(pairs["revoked"], "R"),
+               certificates.respond(own)]
+    server = secure(pairs=list(pairs.values()), toml=f"[tls]\nstaple = {json.dumps([str(one) for one in staples])}\n")
+
+    def sent(name):
+        return certificates.openssl("s_client", "-connect", f"127.0.0.1:{server.address[1]}", "-servername",
+                                    f"{name}.example", "-CAfile", own.authority, "-status")
+
+    assert "Cert Status: good" in sent("good")
+    for name, why in (("revoked", "revoked"), ("stranger", "about another certificate")):
+        assert "OCSP response: no response sent" in sent(name)
+        server.wait_for_line(rf"OCSP response \S+ is not sent: .*{why}")
+
+
 # --- what a box with certificates is told ------------------------------------
 
 @pytest.mark.parametrize("change, said", [
