@@ -28,7 +28,8 @@ std::optional<std::string> HostTable::Normal(std::string_view pattern) {
   const bool below = pattern.starts_with(kBelow);
   const std::string_view host = WithoutLastPoint(below ? pattern.substr(kBelow.size()) : pattern);
   const bool one_name = host.find('*') == host.npos && !host.starts_with('.') &&
-                        host.find("..") == host.npos && WithoutPort(host).size() == host.size();
+                        pattern.find("..") == pattern.npos &&
+                        WithoutPort(host).size() == host.size();
   if (!one_name || host.size() > kHostBytesMax || !http::IsValidHost(host)) return std::nullopt;
   return (below ? std::string(kBelow) : std::string()) + Lowered(host);
 }

@@ -84,6 +84,10 @@ Result<LocationTemplate> LocationTemplate::Parse(std::string_view text) {
     if (in_host && part->second == Part::kRest) {
       return OperatorError("a \"/\" is missing before $rest, which would be a part of the host");
     }
+    // Where a request has none, what follows would be a part of the host.
+    if (in_host && part->second == Part::kQuery && !text.empty()) {
+      return OperatorError("a \"/\" is missing before $query, or something follows it");
+    }
     if (plain.empty() && part->second != Part::kPath) {
       return OperatorError(fmt::format("it must not begin with ${}", name));
     }
