@@ -25,13 +25,13 @@ constexpr int kFramesPerTurn = 256;
 
 }  // namespace
 
-AppChannel::AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end)
-    : shard_(shard), end_(std::move(end)), slots_(end_->slots()) {
-  worker_ = shard_.dispatch().Join(
-      end_->worker_number(),
-      end_->pid(),
-      {.threads = end_->threads(), .ahead_max = end_->slots() - end_->threads()},
-      shard_.now());
+AppChannel::AppChannel(Shard& shard, Dispatch& dispatch, std::unique_ptr<channel::FrontEnd> end)
+    : shard_(shard), dispatch_(dispatch), end_(std::move(end)), slots_(end_->slots()) {
+  worker_ =
+      dispatch_.Join(end_->worker_number(),
+                     end_->pid(),
+                     {.threads = end_->threads(), .ahead_max = end_->slots() - end_->threads()},
+                     shard_.now());
 }
 
 AppChannel::~AppChannel() = default;
@@ -97,12 +97,11 @@ void AppChannel::Abandon(const AppExchange& exchange, channel::CancelReason reas
   const std::uint32_t slot = exchange.slot_;
   if (slot == kBlocked) {
     std::erase(blocked_, &exchange);
-    return shard_.dispatch().Leave(exchange.place_, shard_.now());
+    return dispatch_.Leave(exchange.place_, shard_.now());
   }
   Slot& use = slots_[slot];
   if (use.exchange == nullptr) return;
-  if (end_->Revoke(slot))
-    return shard_.dispatch().Leave(std::exchange(use, {}).place, shard_.now());
+  if (end_->Revoke(slot)) return dispatch_.Leave(std::exchange(use, {}).place, shard_.now());
   end_->Cancel(slot, reason);
   if (reason == channel::CancelReason::kDeadline || exchange.cancel_disconnected()) {
     shard_.lane().Add(telemetry::Counter::kRequestsInterrupted);
@@ -144,7 +143,7 @@ void AppChannel::Deliver(channel::ResponseFrame frame) {
         break;  // Next() refuses it
     }
   }
-  if (ended) shard_.dispatch().Leave(place, shard_.now());
+  if (ended) dispatch_.Leave(place, shard_.now());
 }
 
 void AppChannel::ReadFrames() {
@@ -168,7 +167,7 @@ bool AppChannel::Settle() {
   if (dead_) return false;
   if (!retired_ && end_->draining()) {
     retired_ = true;
-    shard_.dispatch().Retire(worker_);
+    dispatch_.Retire(worker_);
   }
   end_->Flush();
   return !end_->PrepareToSleep() || end_->stuck() != heard_;
@@ -178,7 +177,7 @@ void AppChannel::Suspend(Time now) {
   if (suspended_) return;
   suspended_ = true;
   suspended_since_ = now;
-  shard_.dispatch().Suspend(worker_);
+  dispatch_.Suspend(worker_);
   shard_.log().Warning("worker {} takes no requests; they go to others", worker_->pid);
 }
 
@@ -192,11 +191,11 @@ void AppChannel::CheckAhead() {
     const Slot& use = slots_[slot];
     if (use.exchange == nullptr || end_->Taken(slot)) continue;
     offered = true;
-    if (now - use.since < kAheadTime || !shard_.dispatch().IsAhead(worker_)) continue;
+    if (now - use.since < kAheadTime || !dispatch_.IsAhead(worker_)) continue;
     if (!end_->Revoke(slot)) continue;
     const Slot taken = std::exchange(slots_[slot], {});
     orphans.push_back({taken.exchange, false});
-    shard_.dispatch().TakeBack(taken.place, now);
+    dispatch_.TakeBack(taken.place, now);
   }
   if (offered) shard_.reactor().timers().Arm(ahead_check_, now + kAheadTime);
   Return(std::move(orphans));
@@ -214,7 +213,7 @@ void AppChannel::Return(std::vector<Orphan> orphans) {
 }
 
 void AppChannel::Resume() {
-  if (std::exchange(suspended_, false)) shard_.dispatch().Resume(worker_, shard_.now());
+  if (std::exchange(suspended_, false)) dispatch_.Resume(worker_, shard_.now());
 }
 
 // A worker may write there what it likes, and is believed one thing: that it wants to be replaced.
@@ -223,7 +222,7 @@ void AppChannel::HearStuck() {
   if (said == heard_) return;
   heard_ = said;
   retired_ = true;
-  shard_.dispatch().Retire(worker_);
+  dispatch_.Retire(worker_);
   if (said == channel::Stuck::kThread) {
     shard_.ReportStuck(
         worker_, Replacement::kAfterItsRequests, "a thread of it does not end its request");
@@ -244,7 +243,7 @@ void AppChannel::TakeBackAll() {
   for (AppExchange* const exchange : std::exchange(blocked_, {}))
     orphans.push_back({exchange, false});
   for (const Orphan& orphan : orphans)
-    shard_.dispatch().Leave(orphan.exchange->place_, shard_.now());
+    dispatch_.Leave(orphan.exchange->place_, shard_.now());
   Return(std::move(orphans));
 }
 
@@ -258,7 +257,7 @@ bool AppChannel::Stuck(Time now) {
   const std::int32_t change = static_cast<std::int32_t>(here) - for_nobody_;
   for_nobody_ += change;
   // The threads may be spread over the channels of all reactors.
-  return shard_.dispatch().AddForNobody(worker_, change) >= end_->threads();
+  return dispatch_.AddForNobody(worker_, change) >= end_->threads();
 }
 
 void AppChannel::Check(Time now) {
@@ -270,7 +269,7 @@ void AppChannel::Check(Time now) {
     Suspend(now);
     if (!end_->Revoke(slot)) continue;
     const Slot taken = std::exchange(use, {});
-    shard_.dispatch().Leave(taken.place, now);
+    dispatch_.Leave(taken.place, now);
     taken.exchange->OnLost(AppExchange::Lost::kNotTaken);
   }
   if (!reported_ && Stuck(now)) {
@@ -287,17 +286,17 @@ void AppChannel::Die(std::string_view why) {
     shard_.reactor().Unwatch(end_->socket(), socket_);
     shard_.reactor().Unwatch(end_->wakeup(), wakeup_);
   }
-  shard_.dispatch().Retire(worker_);
+  dispatch_.Retire(worker_);
   std::vector<Orphan> orphans;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const Slot use = std::exchange(slots_[slot], {});
     if (use.exchange == nullptr && !use.abandoned) continue;
-    shard_.dispatch().Leave(use.place, shard_.now());
+    dispatch_.Leave(use.place, shard_.now());
     if (use.exchange == nullptr) continue;
     orphans.push_back({use.exchange, !end_->Revoke(slot)});
   }
   for (AppExchange* const exchange : std::exchange(blocked_, {})) {
-    shard_.dispatch().Leave(exchange->place_, shard_.now());
+    dispatch_.Leave(exchange->place_, shard_.now());
     orphans.push_back({exchange, false});
   }
   Return(std::move(orphans));

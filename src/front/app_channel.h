@@ -18,7 +18,8 @@ class AppExchange;
 // joined -> (suspended <->) -> gone. The Shard owns it and outlives it; streams leave before it goes.
 class AppChannel {
  public:
-  AppChannel(Shard& shard, std::unique_ptr<channel::FrontEnd> end);
+  // `dispatch`: of the app that the worker runs.
+  AppChannel(Shard& shard, Dispatch& dispatch, std::unique_ptr<channel::FrontEnd> end);
   ~AppChannel();
 
   Status Watch();
@@ -86,6 +87,7 @@ class AppChannel {
   void Die(std::string_view why);
 
   Shard& shard_;
+  Dispatch& dispatch_;
   std::unique_ptr<channel::FrontEnd> end_;
   Dispatch::Worker worker_;
   Socket socket_{*this};

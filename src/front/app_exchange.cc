@@ -147,15 +147,16 @@ void AppExchange::Enter(Dispatch::Position position) {
   started_ = Time();
   if (shard_.broken() != nullptr) return FailBroken();
   Place place;
-  const Dispatch::Entered entered = shard_.dispatch().Enter(*this, position, entered_, place);
+  const Dispatch::Entered entered =
+      shard_.dispatch(rules_.app).Enter(*this, position, entered_, place);
   if (entered == Dispatch::Entered::kPlace) return OnGrant(std::move(place));
   if (entered == Dispatch::Entered::kQueued) return responder_.ArmTimer();
   RefuseToWait(entered);
 }
 
 void AppExchange::RefuseToWait(Dispatch::Entered refused) {
-  retry_after_ =
-      static_cast<std::uint8_t>(shard_.dispatch().RetryAfter(*this, refused, shard_.now()).count());
+  retry_after_ = static_cast<std::uint8_t>(
+      shard_.dispatch(rules_.app).RetryAfter(*this, refused, shard_.now()).count());
   const auto refuse = [this](Limit limit, std::string_view why) {
     shard_.lane().Add(limit);
     Fail(503, EndStep::kWait, why);
@@ -184,7 +185,7 @@ void AppExchange::OnGrant(Place place) {
 }
 
 void AppExchange::LeaveApp(channel::CancelReason reason) {
-  if (step_ == Step::kWaiting) shard_.dispatch().Cancel(*this, shard_.now());
+  if (step_ == Step::kWaiting) shard_.dispatch(rules_.app).Cancel(*this, shard_.now());
   if (channel_ != nullptr) std::exchange(channel_, nullptr)->Abandon(*this, reason);
 }
 

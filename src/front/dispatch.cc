@@ -106,13 +106,24 @@ Dispatch::ReactorBits Dispatch::GrantFreed(Time now) {
 }
 
 // What was given ahead waits too, wherever it lies.
-void Dispatch::Tell() const {
-  if (!options_.changed) return;
+Dispatch::Now Dispatch::Count() const {
   std::uint32_t ahead = 0;
   for (const Worker& worker : workers_) {
     ahead += worker->busy > worker->threads ? worker->busy - worker->threads : 0;
   }
-  options_.changed({.queued = queue_.size() + ahead, .busy = busy_ - ahead, .limit = Limit()});
+  return {.queued = queue_.size() + ahead,
+          .busy = busy_ - ahead,
+          .limit = Limit(),
+          .answered = answered_};
+}
+
+void Dispatch::Tell() const {
+  if (options_.changed) options_.changed(Count());
+}
+
+Dispatch::Now Dispatch::Seen() const {
+  const std::lock_guard lock(mutex_);
+  return Count();
 }
 
 void Dispatch::Wake(ReactorBits reactors) const {
@@ -137,6 +148,7 @@ Dispatch::Worker Dispatch::Join(std::uint32_t number,
     } else {
       joined = std::make_shared<AppWorker>(AppWorker{.number = number,
                                                      .pid = pid,
+                                                     .app = options_.app,
                                                      .threads = capacity.threads,
                                                      .ahead_max = capacity.ahead_max,
                                                      .pace = kSlowPace,
@@ -279,6 +291,7 @@ void Dispatch::Leave(const Place& place, Time now) {
     AppWorker& worker = *place.worker;
     const std::uint32_t running = std::min(busy_, places_);
     GiveBack(place);
+    if (place.answered != Time()) ++answered_;
     spent = ++worker.served == worker.served_max;
     if (worker.busy_since) worker.pace += (now - worker.left_at - worker.pace) / 16;
     worker.left_at = now;

@@ -1,5 +1,5 @@
 #pragma once
-// The one queue: which worker runs which stream, and when.
+// The queue of one app: which worker runs which stream, and when.
 
 #include <cstdint>
 #include <functional>
@@ -20,6 +20,7 @@ enum class Replacement : unsigned char { kNone, kAfterItsRequests, kAtOnce };
 struct AppWorker {
   std::uint32_t number = 0;  // the supervisor's, unique among the living
   std::int32_t pid = 0;
+  std::uint32_t app = 0;  // one of Settings::apps
   std::uint32_t threads = 0;
   std::uint32_t ahead_max = 0;  // requests that it may be given beyond its threads
   std::uint32_t busy = 0;
@@ -50,11 +51,13 @@ class Dispatch {
 
   // What may be shown of it.
   struct Now {
-    std::size_t queued = 0;   // requests that wait
-    std::uint32_t busy = 0;   // threads that run one
-    std::uint32_t limit = 0;  // requests that may run at once
+    std::size_t queued = 0;      // requests that wait
+    std::uint32_t busy = 0;      // threads that run one
+    std::uint32_t limit = 0;     // requests that may run at once
+    std::uint64_t answered = 0;  // requests that it has answered
   };
   struct Options {
+    std::uint32_t app = 0;  // of its workers
     std::uint32_t reactors = 1;
     WaitQueue::Options queue;
     ConcurrencySettings concurrency;
@@ -69,6 +72,8 @@ class Dispatch {
     std::function<void(const AppWorker&)> spent = {};
   };
   explicit Dispatch(Options options);
+
+  Now Seen() const;
 
   // One reactor has a channel to the worker; the same object is given to each reactor. Usable when
   // all reactors have one.
@@ -117,6 +122,7 @@ class Dispatch {
   void GiveBack(const Place& place);
   bool IsHopeless(const Ticket& ticket, Time now);
   ReactorBits GrantFreed(Time now);
+  Now Count() const;
   void Tell() const;
   void Wake(ReactorBits reactors) const;
 
@@ -127,6 +133,7 @@ class Dispatch {
   std::vector<TicketList> grants_;  // by reactor
   std::uint32_t busy_ = 0;          // places that are taken, of all workers
   std::uint32_t places_ = 0;        // threads of all workers
+  std::uint64_t answered_ = 0;      // requests
   ConcurrencyLimit adaptive_;
 };
 

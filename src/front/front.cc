@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -98,7 +99,7 @@ class Control final : public event::Watcher {
 struct Lane {
   std::unique_ptr<event::Reactor> reactor;
   std::unique_ptr<Shard> shard;
-  std::unique_ptr<attach::AttachListener> attach;
+  std::vector<std::unique_ptr<attach::AttachListener>> attach;  // one for each app
 };
 
 WaitQueue::Options QueueOf(const Settings& settings) {
@@ -121,23 +122,18 @@ class Front {
         router_(settings),
         budget_(settings.buffer_bytes_max),
         gate_(settings.limits, {os::Random64(), os::Random64()}),
-        dispatch_({.reactors = settings.reactors,
-                   .queue = QueueOf(settings),
-                   .concurrency = settings.concurrency,
-                   .recycle_requests = settings.recycle_requests,
-                   .recycle_jitter = settings.recycle_jitter,
-                   .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
-                   .changed = [this](const Dispatch::Now& now) { Show(now); },
-                   .spent =
-                       [this](const AppWorker& worker) {
-                         control_->Tell(
-                             fmt::format(R"({{"worker":{},"spent":true}})", worker.number));
-                       }}) {}
+        shown_(settings.apps.size()) {
+    for (std::uint32_t app = 0; app < settings.apps.size(); ++app)
+      AddDispatch(app);
+  }
 
   Status Start();
   int Serve();
 
  private:
+  void AddDispatch(std::uint32_t app);
+  bool WatchForWorkers(std::size_t lane);
+  void TakeJoined(std::uint32_t app);
   Status OpenAccessLog();
   Status OpenCertificates();
   bool IsSecure(std::size_t listener) const {
@@ -153,7 +149,7 @@ class Front {
   void Drain(Draining how);
   void ShowBroken(const std::shared_ptr<const BrokenApp>& broken);
   void EndWhenEmpty();
-  void Show(const Dispatch::Now& now);
+  void Show(std::uint32_t app, const Dispatch::Now& now);
 
   const Settings& settings_;
   Handover handover_;
@@ -165,7 +161,10 @@ class Front {
   std::unique_ptr<CertificateStore> certificates_;
   std::unique_ptr<Control> control_;
   std::vector<Lane> lanes_;
-  Dispatch dispatch_;
+  Dispatches dispatches_;
+  std::mutex show_mutex_;             // guards shown_, where there are several apps
+  std::vector<Dispatch::Now> shown_;  // of each app
+  std::set<std::uint32_t> joined_;    // apps that have a worker, where we wait for them
   std::unique_ptr<SharedResponses> responses_;
   std::unique_ptr<Shared> shared_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
@@ -177,12 +176,40 @@ class Front {
   event::CallTimer<&Front::EndWhenEmpty> drain_check_{*this};
 };
 
-// Whoever asks for the status gets what holds at that moment.
-void Front::Show(const Dispatch::Now& now) {
+void Front::AddDispatch(std::uint32_t app) {
+  dispatches_.push_back(std::make_unique<Dispatch>(Dispatch::Options{
+      .app = app,
+      .reactors = settings_.reactors,
+      .queue = QueueOf(settings_),
+      .concurrency = settings_.concurrency,
+      .recycle_requests = settings_.recycle_requests,
+      .recycle_jitter = settings_.recycle_jitter,
+      .wake = [this](std::uint32_t reactor) { lanes_[reactor].shard->GrantsWait(); },
+      .changed = [this, app](const Dispatch::Now& now) { Show(app, now); },
+      .spent =
+          [this](const AppWorker& worker) {
+            control_->Tell(fmt::format(R"({{"worker":{},"spent":true}})", worker.number));
+          }}));
+}
+
+// Whoever asks for the status gets what holds at that moment, of all apps together.
+void Front::Show(std::uint32_t app, const Dispatch::Now& now) {
+  std::unique_lock lock(show_mutex_, std::defer_lock);
+  Dispatch::Now all = now;
+  if (shown_.size() > 1) {
+    lock.lock();
+    shown_[app] = now;
+    all = {};
+    for (const Dispatch::Now& one : shown_) {
+      all.queued += one.queued;
+      all.busy += one.busy;
+      all.limit += one.limit;
+    }
+  }
   telemetry::Lane lane = handover_.metrics.lane(handover_.first_lane);
-  lane.Set(telemetry::Gauge::kQueueLength, now.queued);
-  lane.Set(telemetry::Gauge::kThreadsBusy, now.busy);
-  lane.Set(telemetry::Gauge::kConcurrencyLimit, now.limit);
+  lane.Set(telemetry::Gauge::kQueueLength, all.queued);
+  lane.Set(telemetry::Gauge::kThreadsBusy, all.busy);
+  lane.Set(telemetry::Gauge::kConcurrencyLimit, all.limit);
 }
 
 Status Front::OpenAccessLog() {
@@ -270,15 +297,15 @@ Status Front::Start() {
   TRY(OpenAccessLog());
   TRY(OpenCertificates());
   for (std::uint32_t i = 0; i < settings_.reactors; ++i) {
-    lanes_.push_back({.reactor = TRY(event::Reactor::New(handover_.clock)),
-                      .shard = nullptr,
-                      .attach = nullptr});
+    lanes_.push_back(
+        {.reactor = TRY(event::Reactor::New(handover_.clock)), .shard = nullptr, .attach = {}});
   }
   control_ = std::make_unique<Control>(std::move(handover_.control), *lanes_[0].reactor);
   control_->on_drain = [this](Draining how) { Drain(how); };
   control_->on_end = [this] { lanes_[0].reactor->Stop(); };
   control_->on_retire = [this](std::uint32_t worker) {
-    dispatch_.Retire(worker);
+    for (const auto& dispatch : dispatches_)
+      dispatch->Retire(worker);  // its number is no other's
     control_->Tell(fmt::format(R"({{"worker":{},"retired":true}})", worker));
   };
   control_->on_broken = [this](std::string story) {
@@ -308,7 +335,7 @@ Status Front::Start() {
                  .metrics = handover_.metrics,
                  .more_metrics = handover_.more_metrics,
                  .access_log = access_log_.get(),
-                 .dispatch = dispatch_,
+                 .dispatches = dispatches_,
                  .router = router_,
                  .budget = budget_,
                  .certificates = certificates_.get(),
@@ -318,9 +345,9 @@ Status Front::Start() {
                  .responses = responses_.get(),
                  .tell_supervisor = [this](const std::string& message) { control_->Tell(message); },
                  .worker_joined =
-                     [this] {
+                     [this](std::uint32_t app) {
                        if (handover_.waits_for_worker)
-                         lanes_[0].reactor->Post([this] { Listen(); });
+                         lanes_[0].reactor->Post([this, app] { TakeJoined(app); });
                      },
                  .first_lane = handover_.first_lane});
   return Done();
@@ -365,23 +392,35 @@ void Front::ListenForPurges() {
   }
 }
 
+// Once, when each app has a worker.
+void Front::TakeJoined(std::uint32_t app) {
+  if (joined_.insert(app).second && joined_.size() == settings_.apps.size()) Listen();
+}
+
+bool Front::WatchForWorkers(std::size_t lane) {
+  Lane& its = lanes_[lane];
+  for (std::uint32_t app = 0; app < settings_.apps.size(); ++app) {
+    its.attach.push_back(std::make_unique<attach::AttachListener>(
+        std::move(handover_.attach[app * lanes_.size() + lane]),
+        *its.reactor,
+        handover_.log,
+        [app, shard = its.shard.get()](std::unique_ptr<channel::FrontEnd> end) {
+          shard->AddChannel(app, std::move(end));
+        }));
+    const Status watched = its.attach.back()->Watch();
+    if (watched.ok()) continue;
+    handover_.log.Error("cannot watch for workers: {}", watched.error().message);
+    return false;
+  }
+  return true;
+}
+
 int Front::Serve() {
   // Each shard is made in the thread that runs it, before anybody may speak to it.
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].shard =
         std::make_unique<Shard>(*shared_, static_cast<std::uint32_t>(i), *lanes_[i].reactor);
-    lanes_[i].attach = std::make_unique<attach::AttachListener>(
-        std::move(handover_.attach[i]),
-        *lanes_[i].reactor,
-        handover_.log,
-        [shard = lanes_[i].shard.get()](std::unique_ptr<channel::FrontEnd> end) {
-          shard->AddChannel(std::move(end));
-        });
-    const Status watched = lanes_[i].attach->Watch();
-    if (!watched.ok()) {
-      handover_.log.Error("cannot watch for workers: {}", watched.error().message);
-      return 1;
-    }
+    if (!WatchForWorkers(i)) return 1;
   }
   for (const auto& upstream : upstreams_) {
     probers_.push_back(std::make_unique<upstream::Prober>(
@@ -401,7 +440,7 @@ int Front::Serve() {
   listeners_.clear();
   probers_.clear();
   for (Lane& lane : lanes_) {
-    lane.attach.reset();
+    lane.attach.clear();
     lane.shard.reset();
   }
   return 0;

@@ -15,11 +15,12 @@ namespace onebox::front {
 // What it is given; all of it outlives Run().
 struct Handover {
   std::vector<os::Fd> listeners;
-  os::Fd admin;                   // not valid: off
-  std::vector<os::Fd> attach;     // SEQPACKET listeners for the workers, one for each reactor
-  os::Fd control;                 // to the supervisor; see supervise/heritage.h
+  os::Fd admin;  // not valid: off
+  std::vector<os::Fd>
+      attach;      // SEQPACKET listeners for the workers: of each app one for each reactor
+  os::Fd control;  // to the supervisor; see supervise/heritage.h
   std::size_t first_lane = 1;     // of the metrics: one for each reactor, from this one on
-  bool waits_for_worker = false;  // accepts nothing before the first one is there
+  bool waits_for_worker = false;  // accepts nothing before each app has one
   const Clock& clock;
   telemetry::Log& log;
   telemetry::Metrics& metrics;

@@ -92,6 +92,8 @@ struct RouteRules {
   HeaderRules request_headers{};  // as the app or the upstream sees its requests
   std::string early_hints{};      // lines of a 103 before its answers; empty: none
 
+  std::uint32_t app = 0;  // one of Settings::apps
+
   // Who answers in the app's place: one of these at most.
   std::optional<StaticMount> files{};
   std::optional<Redirect> redirect{};
@@ -199,7 +201,8 @@ struct Settings {
   std::vector<bool> secure;               // of the listeners, in their order: which speak TLS
   TlsSettings tls;
 
-  std::uint32_t queue_max = 2048;  // streams that wait for the app, of all routes; above it 503
+  std::vector<std::string> apps = {"main"};  // by name; each has a queue and workers of its own
+  std::uint32_t queue_max = 2048;  // streams that wait for one app, of all routes; above it 503
   Duration queue_timeout = seconds(15);
   Duration request_timeout = seconds(30);
   std::uint64_t recycle_requests = 0;  // that a worker runs before it is replaced; 0: no limit

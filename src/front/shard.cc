@@ -319,8 +319,9 @@ void Shard::OnTick() {
     // The front lives while all of its reactors do.
     if (std::popcount(ticked) == static_cast<int>(settings().reactors)) {
       shared_.ticked.store(0, std::memory_order_relaxed);
-      shared_.tell_supervisor(
-          fmt::format(R"({{"front":"alive"{}}})", UpstreamNews(shared_.upstreams, now())));
+      shared_.tell_supervisor(fmt::format(R"({{"front":"alive"{}{}}})",
+                                          AppNews(shared_.dispatches),
+                                          UpstreamNews(shared_.upstreams, now())));
     }
   }
   reactor_.timers().Arm(tick_, now() + std::chrono::seconds(1));
@@ -344,16 +345,18 @@ void Shard::GrantsWait() {
 
 void Shard::TakeGrants() {
   Place place;
-  while (Ticket* const ticket = dispatch().TakeGrant(index_, place)) {
-    static_cast<AppExchange*>(ticket)->OnGrant(std::move(place));
+  for (const auto& dispatch : shared_.dispatches) {
+    while (Ticket* const ticket = dispatch->TakeGrant(index_, place)) {
+      static_cast<AppExchange*>(ticket)->OnGrant(std::move(place));
+    }
   }
 }
 
 // --- workers
 
-void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
+void Shard::AddChannel(std::uint32_t app, std::unique_ptr<channel::FrontEnd> end) {
   const channel::Hello hello = end->hello();
-  auto added = std::make_unique<AppChannel>(*this, std::move(end));
+  auto added = std::make_unique<AppChannel>(*this, dispatch(app), std::move(end));
   const Status watched = added->Watch();
   channels_.push_back(std::move(added));
   if (!watched.ok()) log().Error("worker {}: {}", hello.number, watched.error().message);
@@ -364,7 +367,7 @@ void Shard::AddChannel(std::unique_ptr<channel::FrontEnd> end) {
     news += R"(","python":")";
     telemetry::AppendJson(news, hello.python);
     shared_.tell_supervisor(news + "\"}");
-    shared_.worker_joined();
+    shared_.worker_joined(app);
   }
 }
 
@@ -378,7 +381,7 @@ AppChannel* Shard::ChannelTo(const Dispatch::Worker& worker) {
 void Shard::Assign(AppExchange& exchange, const Place& place) {
   AppChannel* const channel = ChannelTo(place.worker);
   if (channel == nullptr) {  // it died meanwhile
-    dispatch().Leave(place, now());
+    dispatch(place.worker->app).Leave(place, now());
     return exchange.OnLost(AppExchange::Lost::kNotTaken);
   }
   channel->Send(exchange);
@@ -387,7 +390,7 @@ void Shard::Assign(AppExchange& exchange, const Place& place) {
 void Shard::ReportStuck(const Dispatch::Worker& worker,
                         Replacement replacement,
                         std::string_view why) {
-  if (!dispatch().AskFor(replacement, worker)) return;
+  if (!dispatch(worker->app).AskFor(replacement, worker)) return;
   lane_.Add(telemetry::Counter::kWorkersStuck);
   log().Error("worker {} is stuck, it is replaced: {}", worker->pid, why);
   shared_.tell_supervisor(fmt::format(R"({{"worker":{},"stuck":true{},"reason":"{}"}})",
@@ -861,6 +864,7 @@ void Shard::AnswerAdmin(Responder& responder, std::string_view path) {
   std::string text = telemetry::Exposition(shared_.metrics, names);
   AppendLimitMetrics(text, shared_.gate);
   if (shared_.certificates != nullptr) text += shared_.certificates->Exposition();
+  AppendAppMetrics(text, settings().apps, shared_.dispatches);
   AppendUpstreamMetrics(text, shared_.upstreams, now());
   if (shared_.more_metrics) text += shared_.more_metrics();
   Answer(responder, {.status = 200, .body = text, .type = telemetry::kExpositionType});

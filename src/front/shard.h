@@ -18,6 +18,7 @@
 #include "event/reactor.h"
 #include "front/address_counts.h"
 #include "front/app_channel.h"
+#include "front/app_metrics.h"
 #include "front/broken_app.h"
 #include "front/budget.h"
 #include "front/certificate_store.h"
@@ -58,17 +59,17 @@ struct Shared {
   telemetry::Metrics& metrics;
   const std::function<std::string()>& more_metrics;
   telemetry::LogWriter* access_log;  // null: off
-  Dispatch& dispatch;
+  const Dispatches& dispatches;      // as in the settings
   const Router& router;
   Budget& budget;
   CertificateStore* certificates;                                     // null: no address speaks TLS
   const std::vector<std::unique_ptr<upstream::Upstream>>& upstreams;  // as in the settings
   AddressCounts addresses;
   limits::Gate& gate;
-  SharedResponses* responses;                        // null: no answers are kept
-  std::function<void(std::string)> tell_supervisor;  // from any thread
-  std::function<void()> worker_joined;               // likewise
-  std::size_t first_lane = 1;                        // of the metrics
+  SharedResponses* responses;                            // null: no answers are kept
+  std::function<void(std::string)> tell_supervisor;      // from any thread
+  std::function<void(std::uint32_t app)> worker_joined;  // likewise
+  std::size_t first_lane = 1;                            // of the metrics
   std::atomic<std::uint32_t> connections{0};
   std::atomic<Draining> draining{Draining::kNo};
   std::string https_port = {};           // that http is redirected to: "" for 443, or ":8443"
@@ -150,7 +151,7 @@ class Shard final : public event::TurnEnd {
   // What a proxy has said who it speaks for.
   void AdoptBehindProxy(os::Fd socket, const Peer& client);
   void WarnOfProxyHeader(const Peer& peer, std::string_view why);
-  void AddChannel(std::unique_ptr<channel::FrontEnd> end);
+  void AddChannel(std::uint32_t app, std::unique_ptr<channel::FrontEnd> end);
   void EnterThread() { thread_ = std::this_thread::get_id(); }  // before the reactor runs
   void GrantsWait();                                            // from any thread
   void Drain(Draining how);                                     // not kNo
@@ -166,7 +167,7 @@ class Shard final : public event::TurnEnd {
   std::uint32_t index() const { return index_; }
   telemetry::Lane& lane() { return lane_; }
   telemetry::Log& log() { return shared_.log; }
-  Dispatch& dispatch() { return shared_.dispatch; }
+  Dispatch& dispatch(std::uint32_t app) { return *shared_.dispatches[app]; }
   Duration timeout_max() const { return shared_.router.timeout_max(); }
   const BrokenApp* broken() const { return broken_.get(); }
   Budget& budget() { return shared_.budget; }
