@@ -237,12 +237,14 @@ std::string DescribeUser(const Config& config) {
                             : "";
 }
 
-std::string DescribePlan(const supervise::BoxSettings& box) {
-  return fmt::format("plan      {} workers x {} {} ({})",
-                     box.workers,
-                     box.threads,
-                     supervise::NameOfUnits(box.worker_class),
-                     box.workers_reason);
+std::string DescribePlan(const supervise::AppSettings& app) {
+  return fmt::format("plan      {}{}{} workers x {} {} ({})",
+                     app.name,
+                     app.name.empty() ? "" : ": ",
+                     app.workers,
+                     app.threads,
+                     supervise::NameOfUnits(app.worker_class),
+                     app.workers_reason);
 }
 
 // Where there is no app.
@@ -264,12 +266,8 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
   const bool has_app = !config.target.empty();
   const unsigned workers =
       has_app ? std::clamp(config.workers.value_or(planned.workers), scaling.min, scaling.max) : 0;
-  supervise::BoxSettings box{
-      .version = std::string(kVersion),
-      .state = config.state,
-      .listen = {config.listen, config.admin, config.front.secure},
-      .reactors = config.front.reactors,
-      .drain_timeout = config.front.drain_timeout,
+  supervise::AppSettings app{
+      .name = {},
       .workers = workers,
       .workers_reason = WorkersReason(config, planned, scaling),
       .scaling = has_app ? scaling : supervise::ScalingLimits{.min = 0, .max = 0},
@@ -282,7 +280,6 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .boot_timeout = config.boot_timeout,
       .recycle_age = config.recycle_age,
       .memory = config.memory,
-      .memory_max = config.memory_max,
       .health = config.health,
       .warm_up = config.warm_up,
       .python = config.python,
@@ -291,7 +288,16 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .chdir = config.chdir,
       .worker_words = {},
       .environment = caller.environment,
-      .confinement = {},
+  };
+  supervise::BoxSettings box{
+      .version = std::string(kVersion),
+      .state = config.state,
+      .listen = {config.listen, config.admin, config.front.secure},
+      .reactors = config.front.reactors,
+      .drain_timeout = config.front.drain_timeout,
+      .apps = {},
+      .memory_max = config.memory_max,
+      .confinement = config.confinement,
       .logs = {},
       .watch = {},
       .start_lines = {},
@@ -308,23 +314,26 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
       .acme_print = {},
   };
   for (const char* name : kOfTheService) {
-    box.environment.erase(name);
+    app.environment.erase(name);
   }
-  box.confinement = config.confinement;
   if (const auto& user = config.confinement.user) {
     box.logs = LogFiles(config);
-    box.environment["HOME"] = user->home.empty() ? "/" : user->home;
-    box.environment["USER"] = box.environment["LOGNAME"] =
+    app.environment["HOME"] = user->home.empty() ? "/" : user->home;
+    app.environment["USER"] = app.environment["LOGNAME"] =
         user->name.empty() ? std::to_string(user->id) : user->name;
   }
   for (const auto& [name, value] : config.tasks_variables) {
-    box.environment[name] = value;
+    app.environment[name] = value;
   }
   for (const auto& [name, value] : config.app_variables) {
-    box.environment[name] = value;
+    app.environment[name] = value;
   }
+  box.apps = {std::move(app)};
   box.start_lines = {fmt::format("machine   {}", plan::DescribeMachine(facts))};
-  box.start_lines.push_back(has_app ? DescribePlan(box) : DescribeProxy(config.front));
+  if (!has_app) box.start_lines.push_back(DescribeProxy(config.front));
+  for (const supervise::AppSettings& one : box.apps) {
+    if (has_app) box.start_lines.push_back(DescribePlan(one));
+  }
   if (std::string user = DescribeUser(config); !user.empty()) {
     box.start_lines.push_back(std::move(user));
   }
@@ -486,17 +495,20 @@ supervise::WatchSettings WatchOf(const Config& config, const RunLine& line, cons
 supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   supervise::BoxSettings box = MakeBoxSettings(decided.config, place.caller, place.python_side);
   if (const std::vector<Peak>& peaks = decided.config.peaks; !peaks.empty()) {
-    box.workers_by_clock = [peaks, &place] { return WorkersAt(peaks, place.clock.WallNow()); };
+    box.apps.front().workers_by_clock = [peaks, &place] {
+      return WorkersAt(peaks, place.clock.WallNow());
+    };
   }
   if (decided.all.gunicorn) {
-    box.hooks = true;
-    box.worker_words = GunicornWords(place.line, decided.all, place.caller);
+    box.apps.front().hooks = true;
+    box.apps.front().worker_words = GunicornWords(place.line, decided.all, place.caller);
   }
   const auto lines = GunicornLines(place.line, decided.all, place.caller);
   box.start_lines.insert(box.start_lines.end(), lines.begin(), lines.end());
   box.watch = WatchOf(decided.config, place.line, place.caller);
   if (box.watch.on) {
-    box.start_lines.push_back(fmt::format("watch     {}: a change reloads the app", box.chdir));
+    box.start_lines.push_back(
+        fmt::format("watch     {}: a change reloads the app", decided.config.chdir));
   }
   box.front_print = FrontPrint(decided.all.settings, decided.config);
   box.broker_print = BrokerPrint(decided.all.settings);

@@ -52,18 +52,25 @@ Status Box::Open() {
   notifier_.Open(outside_.notify);
   watch_.Follow(settings().watch);
   now_->front = &AddFront(now_);
-  TRY(OpenAttachSockets(*now_->front, settings().reactors));
+  TRY(OpenAttachSockets(*now_->front, settings()));
   OpenBrokerSocket();
   FollowAcme({});
-  if (NeedsZygote(settings())) now_->zygote = &AddZygote(now_);
+  AddZygotes(now_);
   return Done();
 }
 
-Status Box::OpenAttachSockets(Process& process, unsigned count) {
+// Of a front: in the order of the apps.
+Status Box::OpenAttachSockets(Process& process, const BoxSettings& settings) {
   process.attach_name = fmt::format("@onebox-{:016x}", os::Random64());
+  for (const AppSettings& app : settings.apps) {
+    TRY(OpenAttachSockets(process, AttachNameOf(process.attach_name, app), settings.reactors));
+  }
+  return Done();
+}
+
+Status Box::OpenAttachSockets(Process& process, const std::string& name, unsigned count) {
   for (unsigned reactor = 0; reactor < count; ++reactor) {
-    const auto address =
-        TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", process.attach_name, reactor)));
+    const auto address = TRY(os::SocketAddress::Parse(fmt::format("unix:{}.{}", name, reactor)));
     process.attach.push_back(TRY(os::Listen(address, {.type = SOCK_SEQPACKET})));
   }
   return Done();
@@ -214,30 +221,38 @@ std::optional<Duration> Box::UntilNextDeadline() const {
 
 // --- time --------------------------------------------------------------------
 
-std::string Box::DescribeApp() const {
-  if (!HasApp(settings())) return {};
-  std::string app = fmt::format("  app       {}", settings().target);
-  if (!now_->app.empty()) app += fmt::format(", {}", now_->app);
-  app += now_->python.empty() ? fmt::format(", {}", settings().python)
-                              : fmt::format(", Python {}", now_->python);
-  if (!now_->preloaded.empty()) app += fmt::format(", {}", now_->preloaded);
-  return app + '\n';
+std::string Box::DescribeApps() const {
+  std::string text;
+  if (!HasApp(settings())) return text;
+  for (std::size_t i = 0; i < now_->apps.size(); ++i) {
+    const LoadedApp& loaded = now_->apps[i];
+    text += fmt::format("  app       {}", TargetOf(settings().apps[i]));
+    if (!loaded.app.empty()) text += fmt::format(", {}", loaded.app);
+    text += loaded.python.empty() ? fmt::format(", {}", settings().apps[i].python)
+                                  : fmt::format(", Python {}", loaded.python);
+    if (!loaded.preloaded.empty()) text += fmt::format(", {}", loaded.preloaded);
+    text += '\n';
+  }
+  return text;
 }
 
 void Box::CheckBooted() {
   if (phase_ != Phase::kBooting) return;
-  const bool booted = CountWorkers().ready == Wanted() && front().life == Life::kReady;
+  const bool booted = AllReady() && front().life == Life::kReady;
   if (booted) {
     phase_ = Phase::kServing;
     outside_.print(
-        fmt::format("{}  ready in {:.1f} s\n", DescribeApp(), SecondsOf(Now() - began_)));
+        fmt::format("{}  ready in {:.1f} s\n", DescribeApps(), SecondsOf(Now() - began_)));
     notifier_.Ready();
     return;
   }
   if (boot_noticed_ || Now() < began_ + kBootNotice) return;
   boot_noticed_ = true;
+  std::size_t late = 0;  // the first; or it is the front that is waited for
+  while (late + 1 < now_->apps.size() && CountReady(late) == Wanted(late))
+    ++late;
   outside_.print(fmt::format("  waiting for {} to load; its output is shown when it has\n",
-                             settings().target));
+                             TargetOf(settings().apps[late])));
 }
 
 void Box::CheckHeartbeat(Process& process) {
@@ -266,7 +281,7 @@ void Box::CheckDeadlines() {
     } else if (!process->dumped) {
       outside_.log.Error("{} was not ready within {:.0f} s (app.boot_timeout); it is killed",
                          process->name(),
-                         SecondsOf(process->generation->settings.boot_timeout));
+                         SecondsOf(AppOf(*process).boot_timeout));
       if (process->alive()) {
         process->dumped = true;
         process->Signal(os::DumpSignal());

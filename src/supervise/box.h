@@ -55,12 +55,13 @@ inline constexpr std::initializer_list<int> kSignals =
 // Draining: the listeners are closed and the front finishes what it holds. Ending: SIGTERM to all.
 enum class Phase : unsigned char { kBooting, kBroken, kServing, kDraining, kEnding, kGone };
 
-// reading settings -> (zygote loads) -> first worker boots -> taken over -> all wanted are ready.
+// reading settings -> (zygotes load) -> the first worker of each app boots -> taken over -> all wanted are
+// ready.
 // Until it is taken over, whatever fails in it ends it, and the generation before serves on.
 struct Reload {
   std::optional<os::Asked<Result<BoxSettings>>> settings;  // while they are read
   std::shared_ptr<Generation> generation;                  // from then on
-  Process* first = nullptr;                                // worker
+  std::vector<Process*> first;                             // worker of each app, in their order
   bool taken_over = false;
   std::vector<ControlSocket::Client> askers;
   Time began{};
@@ -75,7 +76,7 @@ class Box {
         began_(outside.clock.Now()),
         notifier_(outside.clock, outside.log),
         watch_(outside.clock, outside.log) {
-    BeginScaling(this->settings().workers);
+    BeginScaling(app().workers);
   }
 
   // Once, before Run(), one of the two.
@@ -87,6 +88,8 @@ class Box {
 
  private:
   const BoxSettings& settings() const { return now_->settings; }
+  const AppSettings& app() const { return now_->first(); }
+  Process* zygote() const { return now_->apps.front().zygote; }  // of the first app
   std::string StartLines() const;
 
   void Turn();
@@ -118,7 +121,7 @@ class Box {
   void TakeDeath(Process& process);
   void TakeLastOutput(Process& process);
   void AfterDeath(Process& process, const os::ExitStatus& status, const std::string& name);
-  void LoseAwaited(const Generation& generation);
+  void LoseAwaited(const Process& zygote);
   void AfterFrontDeath(Process& front);
   void ContinueDrain();
   void FailBoot(Process& process, const std::string& reason);
@@ -127,10 +130,15 @@ class Box {
 
   // The pool.
   void BalancePool();
+  unsigned BalanceAppWorkers(std::size_t app, unsigned spare);
   void BalanceTaskWorkers();
-  void Apply(const Moves& moves, Role role);
-  unsigned Wanted() const { return scaling_->wanted(); }
-  bool NumberChanges() const { return !settings().scaling.fixed() || settings().workers_by_clock; }
+  void Apply(const Moves& moves, Role role, std::size_t app);
+  // Workers: of one app, of all.
+  unsigned Wanted(std::size_t app) const {
+    return app == 0 ? scaling_->wanted() : settings().apps[app].workers;
+  }
+  unsigned Wanted() const;
+  bool NumberChanges() const { return !app().scaling.fixed() || app().workers_by_clock; }
   MemoryRoom Room() const;
   void Replace(Process& worker, std::string reason);
   void EndWorker(Process& worker);
@@ -139,15 +147,19 @@ class Box {
   bool IsNearItsLimit(const Process& worker) const;
   void CheckLoad();
   void BeginScaling(unsigned workers) {
-    scaling_.emplace(settings().scaling, workers, settings().workers_reason);
+    scaling_.emplace(app().scaling, workers, app().workers_reason);
   }
   void TellWorkers();
   WorkersNow CountWorkers() const;
+  unsigned CountReady(std::size_t app) const;
+  bool AllReady() const;
+  bool IsOfApp(const Process& worker, std::size_t app) const;
 
   // Starts.
   Process& AddFront(const std::shared_ptr<Generation>& generation);
-  Process& AddZygote(const std::shared_ptr<Generation>& generation);
-  Process& AddWorker(Role role, const std::shared_ptr<Generation>& generation);
+  Process& AddZygote(const std::shared_ptr<Generation>& generation, std::size_t app);
+  void AddZygotes(const std::shared_ptr<Generation>& generation);
+  Process& AddWorker(Role role, const std::shared_ptr<Generation>& generation, std::size_t app);
   void AddBroker();
   void FollowAcme(const std::string& print_before);
   Process* Acme() const;
@@ -164,7 +176,8 @@ class Box {
   FrontHeritage BecomeFront(Process& front, os::Fd control);
   BrokerHeritage BecomeBroker(Process& broker, os::Fd control);
   void ForgetTheOthers();
-  static Status OpenAttachSockets(Process& process, unsigned count);
+  static Status OpenAttachSockets(Process& process, const BoxSettings& settings);
+  static Status OpenAttachSockets(Process& process, const std::string& name, unsigned count);
   void MakeDataFolder();
   void OpenBrokerSocket();
   ControlSocket::Answered AnswerBroker() const;
@@ -173,7 +186,7 @@ class Box {
   const Process* ForkerOf(const Process& worker) const;
 
   // Time.
-  std::string DescribeApp() const;
+  std::string DescribeApps() const;
   void CheckBooted();
   void CheckHeartbeat(Process& process);
   void CheckDeadlines();
@@ -188,11 +201,15 @@ class Box {
   void BeginGeneration(BoxSettings its_settings);
   void WaitForFront();
   void ContinueReload();
+  void AddFirst(std::size_t app);
+  void TakeOverWhenReady();
   void TakeOver();
   void EndZygote(Process& zygote);
   void TellOfTakeOver();
   bool DiesAgainAndAgain() const;
   void CheckReloaded();
+  unsigned CountServing(std::size_t app) const;  // workers of the generation that serves
+  std::string StoryOfMissing(std::size_t app) const;
   void FailReload(const std::string& reason, Process* culprit);
   std::string EndReload(const std::string& reason, Process* culprit);
   // Files are watched.
@@ -207,6 +224,7 @@ class Box {
   void TakeCheck();
   void Succeed();
   Succession WhatIsLeft() const;
+  std::size_t PlaceOfInherited(const std::string& app);
   void FailUpgrade(const std::string& reason);
   void AnswerReload(const nlohmann::json& answer, const std::vector<ControlSocket::Client>& askers);
   bool IsOfReload(const Process& process) const {
@@ -229,6 +247,7 @@ class Box {
   void TellService();
   std::string StatusText() const;
   nlohmann::json CertificatesStatus() const;
+  nlohmann::json AppsStatus() const;
   nlohmann::json ProcessStatus(const Process& process) const;
   nlohmann::json StandbyStatus(const Process& zygote) const;
 
@@ -292,11 +311,16 @@ inline double SecondsOf(Duration duration) {
 
 // Without one other servers answer: there is a front, and nobody that it waits for.
 inline bool HasApp(const BoxSettings& settings) {
-  return !settings.target.empty();
+  return !settings.apps.front().target.empty();
 }
 
-inline bool NeedsZygote(const BoxSettings& settings) {
-  return HasApp(settings) && (settings.preload != Preload::kOff || settings.hooks);
+inline bool NeedsZygote(const AppSettings& app) {
+  return !app.target.empty() && (app.preload != Preload::kOff || app.hooks);
+}
+
+// Where the workers of one app find a front that has this name.
+inline std::string AttachNameOf(const std::string& front, const AppSettings& app) {
+  return app.name.empty() ? front : front + "-" + app.name;
 }
 
 }  // namespace onebox::supervise

@@ -39,7 +39,7 @@ void Box::TakeDeath(Process& process) {
   }
   const std::string name = process.name();
   if (process.role == Role::kAppWorker) {
-    TellHooks(IsOfReload(process) ? reload_->generation->zygote : now_->zygote,
+    TellHooks(IsOfReload(process) ? LoadedFor(process).zygote : zygote(),
               {{"ended", process.child->pid()}, {"worker", process.number}});
   }
   if (process.role == Role::kTaskWorker) {
@@ -61,11 +61,9 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
   if (IsOfReload(process) && process.life != Life::kEnding) {
     const bool unwell = status.signal == 0 && status.status == kHealthFailed;
     const bool unloaded = status.signal == 0 && status.status == kImportFailed;
-    const std::string& target = process.generation->settings.target;
+    const std::string target = TargetOf(AppOf(process));
     return FailReload(
-        unwell
-            ? fmt::format(
-                  "{} does not answer {} as it should", target, process.generation->settings.health)
+        unwell ? fmt::format("{} does not answer {} as it should", target, AppOf(process).health)
         : unloaded ? fmt::format("{} could not be loaded", target)
                    : fmt::format("{} ended before it was ready: {}", name, status.text()),
         &process);
@@ -80,16 +78,16 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
     process.goes = true;
     return ContinueDrain();
   }
-  if (process.role == Role::kZygote) LoseAwaited(*process.generation);
+  if (process.role == Role::kZygote) LoseAwaited(process);
   TellOfTakeOver();
   if (process.goes) return;
   const bool never_served =
-      process.role == Role::kFront ? process.life == Life::kBooting : !worker_was_ready_;
+      process.role == Role::kFront ? process.life == Life::kBooting : !LoadedFor(process).was_ready;
   if (phase_ == Phase::kBooting && never_served && !IsBeside(process.role)) {
     const bool import_failed =
         process.role != Role::kFront && status.signal == 0 && status.status == kImportFailed;
     FailBoot(process,
-             import_failed ? fmt::format("{} could not be loaded", settings().target)
+             import_failed ? fmt::format("{} could not be loaded", TargetOf(AppOf(process)))
                            : fmt::format("{} ended before it was ready: {}", name, status.text()));
     return;
   }
@@ -97,9 +95,10 @@ void Box::AfterDeath(Process& process, const os::ExitStatus& status, const std::
 }
 
 // It may have forked them all the same: whoever joins the front in time is one of them, and is ended.
-void Box::LoseAwaited(const Generation& generation) {
+void Box::LoseAwaited(const Process& zygote) {
   for (const auto& worker : processes_) {
-    const bool of_it = IsWorker(worker->role) && worker->generation.get() == &generation;
+    const bool of_it = IsWorker(worker->role) && worker->generation == zygote.generation &&
+                       worker->app == zygote.app;
     if (!of_it || !worker->awaited()) continue;
     worker->lost = worker->goes = true;
     worker->leaves_because = "its zygote has ended";
@@ -137,10 +136,9 @@ void Box::FailBoot(Process& process, const std::string& reason) {
   if (!story.empty()) outside_.print(story + '\n');
   outside_.print(fmt::format("onebox: {}\n", reason));
   if (process.role != Role::kFront) {
-    outside_.print(fmt::format("  app     {}\n  folder  {}\n  python  {}\n",
-                               settings().target,
-                               settings().chdir,
-                               settings().python));
+    const AppSettings& app = AppOf(process);
+    outside_.print(fmt::format(
+        "  app     {}\n  folder  {}\n  python  {}\n", TargetOf(app), app.chdir, app.python));
     if (settings().watch.on) {
       return AwaitChange(story, reason);
     }
@@ -185,8 +183,9 @@ void Box::PlanRestart(Process& process, const os::ExitStatus& status, const std:
 void Box::BuryTheDead() {
   std::erase_if(processes_, [this](const auto& process) {
     const bool gone = process->goes && !process->alive() && !process->awaited();
-    return gone && process.get() != now_->front && process.get() != now_->zygote &&
-           process.get() != broker_;
+    const bool is_zygote = process->role == Role::kZygote && process->generation == now_ &&
+                           LoadedFor(*process).zygote == process.get();
+    return gone && process.get() != now_->front && !is_zygote && process.get() != broker_;
   });
   std::vector<pid_t> ours;
   bool awaited = false;  // a worker that the zygote has forked or will: its pid is not known yet

@@ -74,7 +74,7 @@ void Box::TakeSignal(int number) {
     outside_.log.Warning("{} again: ending at once", os::SignalName(number));
     const bool hooks_had_time = phase_ == Phase::kEnding;
     SignalAll(SIGKILL);
-    if (hooks_had_time && now_->zygote != nullptr) now_->zygote->Signal(SIGKILL);
+    if (hooks_had_time && zygote() != nullptr) zygote()->Signal(SIGKILL);
     BeginEnd();
     return;
   }
@@ -112,6 +112,7 @@ void Box::Take(Process& speaker, const News& news) {
       return;
     case News::Kind::kAlive:
       speaker.upstreams = news.upstreams;
+      speaker.apps = news.apps;
       return;
     case News::Kind::kCertificate:
       if (&speaker == Acme()) certificates_[news.name] = json::parse(news.told);
@@ -137,7 +138,7 @@ void Box::Take(Process& speaker, const News& news) {
 // Where there is no app, the front is all that is waited for.
 void Box::ServeWithoutApp(const Process& front) {
   if (HasApp(front.generation->settings)) return;
-  worker_was_ready_ = true;
+  worker_was_ready_ = front.generation->apps.front().was_ready = true;
   if (reload_ != nullptr && !reload_->taken_over && reload_->generation->front == &front)
     TakeOver();
 }
@@ -151,20 +152,20 @@ void Box::TakeWorkerReady(const News& news) {
   if (worker->life != Life::kBooting) return;
   worker->life = Life::kReady;
   worker->end_by = Time::max();
-  if (worker->role == Role::kAppWorker) worker_was_ready_ = true;
+  LoadedApp& loaded = LoadedFor(*worker);
+  if (worker->role == Role::kAppWorker) worker_was_ready_ = loaded.was_ready = true;
   // The front may be faster than the zygote, or the zygote gone.
   if (!worker->alive()) Adopt(*worker, news.pid);
-  Generation& generation = *worker->generation;
-  if (!news.app.empty()) generation.app = news.app;
-  if (!news.python.empty()) generation.python = news.python;
+  if (!news.app.empty()) loaded.app = news.app;
+  if (!news.python.empty()) loaded.python = news.python;
   ReleaseHeld(*worker);
-  if (const Duration age = generation.settings.recycle_age; age > Duration()) {
+  if (const Duration age = AppOf(*worker).recycle_age; age > Duration()) {
     // Not all at the same time.
     const auto most = static_cast<std::uint64_t>(age.count()) / kAgeJitter;
     const Duration jitter(static_cast<Duration::rep>(os::Random64() % (most + 1)));
     worker->recycle_at = Now() + age + jitter;
   }
-  if (reload_ != nullptr && reload_->first == worker) TakeOver();
+  if (IsOfReload(*worker)) TakeOverWhenReady();
 }
 
 // Its successor is started at once; it finishes what can end, or where nothing in it runs is killed.
@@ -177,9 +178,10 @@ void Box::TakeWorkerStuck(const News& news) {
   worker->leaves_because = news.reason;
   EndWorker(*worker);
   // One request of it would not let it end; the others have their own deadlines.
-  const BoxSettings& its = worker->generation->settings;
   const bool tasks = worker->role == Role::kTaskWorker;
-  worker->end_by = Now() + (tasks ? its.task_timeout : its.request_timeout) + kWorkerGrace;
+  worker->end_by =
+      Now() + kWorkerGrace +
+      (tasks ? worker->generation->settings.task_timeout : AppOf(*worker).request_timeout);
   if (!ends_already) outside_.died(worker->role);
   if (news.gil) worker->Signal(SIGKILL);
 }
@@ -203,7 +205,8 @@ void Box::TakeZygoteNews(Process& zygote) {
 }
 
 void Box::Take(Process& zygote, const ZygoteNews& news) {
-  Generation& generation = *zygote.generation;
+  const AppSettings& app = AppOf(zygote);
+  LoadedApp& loaded = LoadedFor(zygote);
   if (news.kind == ZygoteNews::Kind::kForked || news.kind == ZygoteNews::Kind::kForkFailed) {
     return TakeForked(zygote, news);
   }
@@ -215,45 +218,44 @@ void Box::Take(Process& zygote, const ZygoteNews& news) {
   }
   if (zygote.life != Life::kBooting) return;
   zygote.end_by = Time::max();
-  generation.app = news.app;
-  generation.python = news.python;
+  loaded.app = news.app;
+  loaded.python = news.python;
   if (news.kind == ZygoteNews::Kind::kReady) {
     zygote.life = Life::kReady;
     ReleaseHeld(zygote);
     wanted_told_ = 0;
     TellOfTakeOver();
-    const bool preloads = generation.settings.preload != Preload::kOff;
+    const bool preloads = app.preload != Preload::kOff;
     if (preloads) {
-      generation.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
-                                         SecondsOf(Now() - zygote.started),
-                                         news.bytes >> 20U);
+      loaded.preloaded = fmt::format("preloaded in {:.1f} s, {} MiB shared",
+                                     SecondsOf(Now() - zygote.started),
+                                     news.bytes >> 20U);
     }
     if (preloads && phase_ != Phase::kBooting) {
-      outside_.log.Info(
-          "{}: {} is {}", zygote.name(), generation.settings.target, generation.preloaded);
+      outside_.log.Info("{}: {} is {}", zygote.name(), app.target, loaded.preloaded);
     }
   } else {
     ReleaseHeld(zygote);
     outside_.log.Warning(
         "{} cannot be forked after its import: {}; each worker imports it by itself",
-        generation.settings.target,
+        TargetOf(app),
         news.reason);
-    generation.zygote = nullptr;
+    loaded.zygote = nullptr;
     zygote.goes = true;
     zygote.life = Life::kEnding;
     zygote.Signal(SIGKILL);
-    if (generation.settings.hooks) {  // which another runs, that does not import the app
-      generation.settings.preload = Preload::kOff;
-      generation.zygote = &AddZygote(zygote.generation);
+    if (app.hooks) {  // which another runs, that does not import the app
+      zygote.generation->settings.apps[zygote.app].preload = Preload::kOff;
+      loaded.zygote = &AddZygote(zygote.generation, zygote.app);
     }
   }
-  if (IsOfReload(zygote) && reload_->first == nullptr) ContinueReload();
+  if (IsOfReload(zygote)) AddFirst(zygote.app);
 }
 
 void Box::TakeForked(const Process& zygote, const ZygoteNews& news) {
   Process* worker = FindWorker(news.worker);
-  const bool awaited =
-      worker != nullptr && worker->awaited() && worker->generation == zygote.generation;
+  const bool awaited = worker != nullptr && worker->awaited() &&
+                       worker->generation == zygote.generation && worker->app == zygote.app;
   const bool forked = news.kind == ZygoteNews::Kind::kForked;
   if (awaited) return forked ? Adopt(*worker, news.pid) : FailFork(*worker, news.reason);
   if (forked) EndStray(news.worker, news.pid);
@@ -284,7 +286,7 @@ void Box::FailFork(Process& worker, const std::string& reason) {
   worker.end_by = Time::max();
   const std::string story = fmt::format("{} cannot be forked: {}", worker.name(), reason);
   if (IsOfReload(worker)) return FailReload(story, &worker);
-  if (phase_ == Phase::kBooting && !worker_was_ready_) return FailBoot(worker, story);
+  if (phase_ == Phase::kBooting && !LoadedFor(worker).was_ready) return FailBoot(worker, story);
   ReleaseHeld(worker);
   worker.start_at = Now() + worker.backoff.Died();
   outside_.log.Error("{}", story);

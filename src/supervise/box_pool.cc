@@ -43,19 +43,33 @@ std::optional<MemoryReading> ReadMemory(pid_t pid,
 
 void Box::BalancePool() {
   if (phase_ >= Phase::kEnding || phase_ == Phase::kBroken || boot_failed_) return;
+  unsigned spare = SpareWorkers(Room());
+  for (std::size_t app = 0; app < now_->apps.size(); ++app) {
+    spare -= std::min(spare, BalanceAppWorkers(app, spare));  // what starts is not measured yet
+  }
+  BalanceTaskWorkers();
+}
+
+// The same app is another in each generation, and has its name. One that is no more goes with its front.
+bool Box::IsOfApp(const Process& worker, std::size_t app) const {
+  return worker.role == Role::kAppWorker && AppOf(worker).name == settings().apps[app].name;
+}
+
+// How many it starts.
+unsigned Box::BalanceAppWorkers(std::size_t app, unsigned spare) {
   std::vector<Member> members;
   for (const auto& process : processes_) {
     // The first worker of a reload is nobody's member yet.
-    if (process->role != Role::kAppWorker || IsOfReload(*process)) continue;
+    if (!IsOfApp(*process, app) || IsOfReload(*process)) continue;
     members.push_back({.number = process->number,
                        .life = process->life,
                        .leaves = !process->leaves_because.empty(),
                        .started = process->started,
                        .drains = process->generation->front != now_->front});
   }
-  Apply(Balance(members, {.wanted = Wanted(), .spare_max = SpareWorkers(Room())}),
-        Role::kAppWorker);
-  BalanceTaskWorkers();
+  const Moves moves = Balance(members, {.wanted = Wanted(app), .spare_max = spare});
+  Apply(moves, Role::kAppWorker, app);
+  return moves.start;
 }
 
 // As many as are set, as soon as there is anything for them to do.
@@ -70,10 +84,11 @@ void Box::BalanceTaskWorkers() {
                        .started = process->started});
   }
   Apply(Balance(members, {.wanted = settings().task_workers, .spare_max = SpareWorkers(Room())}),
-        Role::kTaskWorker);
+        Role::kTaskWorker,
+        /*app=*/0);
 }
 
-void Box::Apply(const Moves& moves, Role role) {
+void Box::Apply(const Moves& moves, Role role, std::size_t app) {
   if (moves.no_room) {
     outside_.log.Info("{} goes before its successor comes: memory has no room for both",
                       FindWorker(moves.end.back())->name());
@@ -82,7 +97,7 @@ void Box::Apply(const Moves& moves, Role role) {
     EndWorker(*FindWorker(number));
   }
   for (unsigned i = 0; i < moves.start; ++i) {
-    AddWorker(role, now_);
+    AddWorker(role, now_, app);
   }
 }
 
@@ -116,9 +131,10 @@ void Box::EndWorker(Process& worker) {
   worker.life = Life::kEnding;
   Tell(GiverOf(worker), {{"retire", worker.number}});
   if (worker.role == Role::kAppWorker) {
-    const BoxSettings& its =
-        worker.generation->settings;  // an answer that has begun has no deadline
-    worker.end_by = Now() + std::max(its.request_timeout, its.drain_timeout) + kWorkerGrace;
+    // An answer that has begun has no deadline.
+    const Duration most =
+        std::max(AppOf(worker).request_timeout, worker.generation->settings.drain_timeout);
+    worker.end_by = Now() + most + kWorkerGrace;
   } else {
     worker.end_by = Time::max();  // a task has, and the broker keeps it
   }
@@ -133,7 +149,7 @@ void Box::CheckAges() {
 
 // Twice as far as half of the limit may be a matter of seconds.
 bool Box::IsNearItsLimit(const Process& worker) const {
-  const MemoryLimits& limits = worker.generation->settings.memory;
+  const MemoryLimits& limits = AppOf(worker).memory;
   const std::uint64_t limit = limits.soft > 0 ? limits.soft : limits.hard;
   return limit > 0 && worker.memory.bytes() > limit / 2;
 }
@@ -143,7 +159,7 @@ void Box::CheckMemory() {
   bool near = false;
   for (const auto& process : processes_) {
     if (!IsWorker(process->role) || process->life != Life::kReady || !process->alive()) continue;
-    const MemoryLimits& limits = process->generation->settings.memory;
+    const MemoryLimits& limits = AppOf(*process).memory;
     const auto reading = ReadMemory(process->child->pid(), limits, outside_.memory_name);
     if (!reading) continue;  // it has just died
     process->memory.Take(*reading, limits);
@@ -177,33 +193,33 @@ void Box::CheckLoad() {
   const os::CpuTimes before = std::exchange(cpu_before_, cpu);
   const std::uint64_t ticks = cpu.all - before.all;
   const Traffic traffic = outside_.traffic();
-  const unsigned wanted = Wanted();
+  const unsigned wanted = Wanted(0);
   const std::string reason = scaling_->reason();
   const WorkersByClock by_clock =
-      settings().workers_by_clock ? settings().workers_by_clock() : WorkersByClock();
+      app().workers_by_clock ? app().workers_by_clock() : WorkersByClock();
   scaling_->Take({.waiting = traffic.queue,
                   .busy = traffic.workers_busy,
-                  .threads = settings().threads,
+                  .threads = app().threads,
                   .requests = traffic.requests,
                   .cpu_idle = ticks == 0 ? 0
                                          : static_cast<double>(cpu.idle - before.idle) /
                                                static_cast<double>(ticks),
-                  .settled = CountWorkers().ready == wanted && reload_ == nullptr,
+                  .settled = CountReady(0) == wanted && reload_ == nullptr,
                   .memory_allows = SpareWorkers(Room()) > 0,
                   .by_clock = by_clock.count,
                   .clock_reason = by_clock.reason},
                  Now());
-  if (Wanted() != wanted) {
-    outside_.log.Info("{} workers instead of {}: {}", Wanted(), wanted, scaling_->reason());
+  if (Wanted(0) != wanted) {
+    outside_.log.Info("{} workers instead of {}: {}", Wanted(0), wanted, scaling_->reason());
   } else if (scaling_->reason() != reason) {
     outside_.log.Warning("{} workers and no more: {}", wanted, scaling_->reason());
   }
 }
 
 void Box::TellWorkers() {
-  if (Wanted() != wanted_told_) {
-    wanted_told_ = Wanted();
-    TellHooks(now_->zygote, {{"workers", wanted_told_}});
+  if (Wanted(0) != wanted_told_) {
+    wanted_told_ = Wanted(0);
+    TellHooks(zygote(), {{"workers", wanted_told_}});
   }
   const WorkersNow now = CountWorkers();
   if (now == workers_told_) return;
@@ -218,9 +234,30 @@ WorkersNow Box::CountWorkers() const {
     if (process->life == Life::kBooting) ++now.starting;
     if (process->life != Life::kReady) continue;
     ++now.ready;
-    now.threads += process->generation->settings.threads;
+    now.threads += AppOf(*process).threads;
   }
   return now;
+}
+
+unsigned Box::Wanted() const {
+  unsigned wanted = 0;
+  for (std::size_t app = 0; app < now_->apps.size(); ++app)
+    wanted += Wanted(app);
+  return wanted;
+}
+
+unsigned Box::CountReady(std::size_t app) const {
+  return static_cast<unsigned>(
+      std::count_if(processes_.begin(), processes_.end(), [&](const auto& process) {
+        return process->life == Life::kReady && IsOfApp(*process, app);
+      }));
+}
+
+bool Box::AllReady() const {
+  for (std::size_t app = 0; app < now_->apps.size(); ++app) {
+    if (CountReady(app) != Wanted(app)) return false;
+  }
+  return true;
 }
 
 }  // namespace onebox::supervise

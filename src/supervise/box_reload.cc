@@ -87,18 +87,15 @@ void Box::BeginGeneration(BoxSettings its_settings) {
       return FailReload(opened.error().message, nullptr);
     }
     next.front = &AddFront(reload_->generation);
-    const Status attached = OpenAttachSockets(*next.front, next.settings.reactors);
+    const Status attached = OpenAttachSockets(*next.front, next.settings);
     if (!attached.ok()) {
       return FailReload(attached.error().message, nullptr);
     }
   }
   outside_.log.Info("reload: generation {} is loaded", next.number);
-  TellHooks(now_->zygote, {{"reload", true}});
-  if (NeedsZygote(next.settings)) {
-    next.zygote = &AddZygote(reload_->generation);
-  } else {
-    ContinueReload();
-  }
+  TellHooks(zygote(), {{"reload", true}});
+  AddZygotes(reload_->generation);
+  ContinueReload();
 }
 
 // There are no more than two: it begins anew when the one that drains has gone.
@@ -110,24 +107,45 @@ void Box::WaitForFront() {
   notifier_.Ready();
 }
 
-// The app is loaded, or each worker loads it: one shows that it works.
 void Box::ContinueReload() {
-  if (!HasApp(reload_->generation->settings)) {
-    if (reload_->generation->front == now_->front) TakeOver();
+  const Generation& next = *reload_->generation;
+  if (!HasApp(next.settings)) {
+    if (next.front == now_->front) TakeOver();
     return;  // else its front says when
   }
-  reload_->first = &AddWorker(Role::kAppWorker, reload_->generation);
+  reload_->first.assign(next.apps.size(), nullptr);
+  for (std::size_t app = 0; app < next.apps.size(); ++app) {
+    if (next.apps[app].zygote == nullptr) AddFirst(app);  // else when that has loaded it
+  }
+}
+
+// The app is loaded, or each worker loads it: one shows that it works.
+void Box::AddFirst(std::size_t app) {
+  if (reload_->first[app] != nullptr) return;
+  reload_->first[app] = &AddWorker(Role::kAppWorker, reload_->generation, app);
+}
+
+// All apps or none: what one of them says of another, and how they are asked, is of one moment.
+void Box::TakeOverWhenReady() {
+  const auto& first = reload_->first;
+  const bool all = std::all_of(first.begin(), first.end(), [](const Process* worker) {
+    return worker != nullptr && worker->life == Life::kReady;
+  });
+  if (all) TakeOver();
 }
 
 void Box::TakeOver() {
   const std::shared_ptr<Generation> before = std::exchange(now_, reload_->generation);
   reload_->taken_over = true;
-  reload_->give_up_at = Now() + reload_->generation->settings.boot_timeout;
+  Duration longest{};
+  for (const AppSettings& one : settings().apps)
+    longest = std::max(longest, one.boot_timeout);
+  reload_->give_up_at = Now() + longest;
   if (phase_ == Phase::kBroken) phase_ = Phase::kServing;
   watch_.Follow(settings().watch);
-  const bool as_before = before->settings.workers == settings().workers &&
-                         before->settings.scaling == settings().scaling;
-  BeginScaling(as_before && NumberChanges() ? Wanted() : settings().workers);
+  const bool as_before =
+      before->first().workers == app().workers && before->first().scaling == app().scaling;
+  BeginScaling(as_before && NumberChanges() ? Wanted(0) : app().workers);
   for (const auto& process : processes_) {
     if (process->generation != before) continue;
     if (IsWorker(process->role)) process->leaves_because = "a reload";
@@ -189,7 +207,7 @@ void Box::TellOfTakeOver() {
   });
   if (others) return;
   hooks_serve_ = true;
-  TellHooks(now_->zygote, {{"serves", true}});
+  TellHooks(zygote(), {{"serves", true}});
 }
 
 // A worker of the generation that serves.
@@ -200,30 +218,41 @@ bool Box::DiesAgainAndAgain() const {
   });
 }
 
+unsigned Box::CountServing(std::size_t app) const {
+  return static_cast<unsigned>(
+      std::count_if(processes_.begin(), processes_.end(), [&](const auto& process) {
+        return process->role == Role::kAppWorker && process->generation == now_ &&
+               process->app == app && process->life == Life::kReady;
+      }));
+}
+
+std::string Box::StoryOfMissing(std::size_t app) const {
+  const std::string& name = settings().apps[app].name;
+  return fmt::format("generation {} serves with {} of {} workers{}: the others do not get ready",
+                     now_->number,
+                     CountServing(app),
+                     Wanted(app),
+                     name.empty() ? "" : " of " + name);
+}
+
 void Box::CheckReloaded() {
   if (reload_ == nullptr || !reload_->taken_over) return;
-  const auto ready =
-      std::count_if(processes_.begin(), processes_.end(), [this](const auto& process) {
-        return process->role == Role::kAppWorker && process->generation == now_ &&
-               process->life == Life::kReady;
-      });
+  std::size_t app = 0;  // the first that is short of workers
+  while (app < now_->apps.size() && CountServing(app) >= Wanted(app))
+    ++app;
   const bool old_ones_serve =
       std::any_of(processes_.begin(), processes_.end(), [this](const auto& process) {
         return process->role == Role::kAppWorker && process->generation != now_ &&
                process->generation->front == now_->front && process->alive() && !process->retired;
       });
-  const bool whole = static_cast<unsigned>(ready) >= Wanted() && !old_ones_serve;
+  const bool whole = app == now_->apps.size() && !old_ones_serve;
   // Whoever wants another may have the cure.
   const bool hopeless = Now() >= reload_->give_up_at || (reload_wanted_ && DiesAgainAndAgain());
   if (!whole && !hopeless) return;
   const auto done = std::move(reload_);
   const double took = SecondsOf(Now() - done->began);
   if (!whole) {
-    const std::string reason =
-        fmt::format("generation {} serves with {} of {} workers: the others do not get ready",
-                    now_->number,
-                    ready,
-                    Wanted());
+    const std::string reason = StoryOfMissing(std::min(app, now_->apps.size() - 1));
     outside_.log.Error("reload: {}", reason);
     notifier_.Ready();
     return AnswerReload({{"error", reason}, {"generation", now_->number}}, done->askers);
@@ -294,7 +323,8 @@ void Box::AwaitChange(const std::string& story, const std::string& reason) {
     if (process->alive()) process->life = Life::kEnding;
     process->Signal(SIGKILL);
   }
-  now_->zygote = nullptr;
+  for (LoadedApp& loaded : now_->apps)
+    loaded.zygote = nullptr;
   outside_.print("  watching its files: a change of them begins anew\n");
   ShowBroken(story, reason);
 }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "os/random.h"
 #include "supervise/box.h"
 #include "supervise/zygote.h"
 
@@ -18,29 +19,27 @@ using std::chrono::seconds;
 constexpr Duration kHookTimeout = seconds(30);  // for any other, and boot_timeout at most
 
 // What a process that runs the app is told, whatever it runs.
-std::vector<std::string> CommonWords(const Generation& generation,
-                                     std::string_view role,
-                                     int memory) {
-  const BoxSettings& settings = generation.settings;
-  std::vector<std::string> words = {settings.python,
-                                    settings.python_side,
+std::vector<std::string> CommonWords(const Process& process, std::string_view role, int memory) {
+  const AppSettings& app = AppOf(process);
+  std::vector<std::string> words = {app.python,
+                                    app.python_side,
                                     std::string(role),
                                     "--workers",
-                                    std::to_string(settings.workers),
+                                    std::to_string(app.workers),
                                     "--generation",
-                                    std::to_string(generation.number),
+                                    std::to_string(process.generation->number),
                                     "--target",
-                                    settings.target,
+                                    app.target,
                                     "--chdir",
-                                    settings.chdir};
+                                    app.chdir};
   if (memory >= 0) words.insert(words.end(), {"--memory", std::to_string(os::kMemoryFd)});
   return words;
 }
 
-std::vector<std::string> TaskWords(const Generation& generation,
+std::vector<std::string> TaskWords(const Process& worker,
                                    const std::string& attach_name,
                                    int memory) {
-  std::vector<std::string> words = CommonWords(generation, "worker", memory);
+  std::vector<std::string> words = CommonWords(worker, "worker", memory);
   words.insert(words.end(),
                {"--tasks",
                 "--attach",
@@ -48,28 +47,29 @@ std::vector<std::string> TaskWords(const Generation& generation,
                 "--reactors",
                 "1",
                 "--threads",
-                std::to_string(generation.settings.task_threads)});
+                std::to_string(worker.generation->settings.task_threads)});
   return words;
 }
 
-std::vector<std::string> AppWords(const Generation& generation, std::string_view role, int memory) {
-  const BoxSettings& settings = generation.settings;
-  std::vector<std::string> words = CommonWords(generation, role, memory);
+std::vector<std::string> AppWords(const Process& process, std::string_view role, int memory) {
+  const AppSettings& app = AppOf(process);
+  const Generation& generation = *process.generation;
+  std::vector<std::string> words = CommonWords(process, role, memory);
   words.insert(words.end(),
                {"--attach",
-                generation.front->attach_name,
+                AttachNameOf(generation.front->attach_name, app),
                 "--reactors",
-                std::to_string(settings.reactors),
+                std::to_string(generation.settings.reactors),
                 "--threads",
-                std::to_string(settings.threads)});
-  if (settings.worker_class == WorkerClass::kGevent) {
+                std::to_string(app.threads)});
+  if (app.worker_class == WorkerClass::kGevent) {
     words.insert(words.end(), {"--worker-class", "gevent"});
   }
-  if (!settings.health.empty()) words.insert(words.end(), {"--health", settings.health});
-  for (const std::string& path : settings.warm_up) {
+  if (!app.health.empty()) words.insert(words.end(), {"--health", app.health});
+  for (const std::string& path : app.warm_up) {
     words.insert(words.end(), {"--warm-up", path});
   }
-  words.insert(words.end(), settings.worker_words.begin(), settings.worker_words.end());
+  words.insert(words.end(), app.worker_words.begin(), app.worker_words.end());
   return words;
 }
 
@@ -86,16 +86,27 @@ Process& Box::AddFront(const std::shared_ptr<Generation>& generation) {
   return front;
 }
 
-Process& Box::AddZygote(const std::shared_ptr<Generation>& generation) {
+// Where there are any: each loads its app.
+void Box::AddZygotes(const std::shared_ptr<Generation>& generation) {
+  for (std::size_t app = 0; app < generation->apps.size(); ++app) {
+    if (!NeedsZygote(generation->settings.apps[app])) continue;
+    generation->apps[app].zygote = &AddZygote(generation, app);
+  }
+}
+
+Process& Box::AddZygote(const std::shared_ptr<Generation>& generation, std::size_t app) {
   Process& zygote = *processes_.emplace_back(
       std::make_unique<Process>(Role::kZygote, generation, outside_.clock));
+  zygote.app = app;
   zygote.holds = true;
   return zygote;
 }
 
 void Box::AddBroker() {
   auto broker = std::make_unique<Process>(Role::kBroker, now_, outside_.clock);
-  if (const Status opened = OpenAttachSockets(*broker, 1); !opened.ok()) {
+  broker->attach_name = fmt::format("@onebox-{:016x}", os::Random64());
+  const Status opened = OpenAttachSockets(*broker, broker->attach_name, 1);
+  if (!opened.ok()) {
     outside_.log.Error("there is no broker: {}", opened.error().message);
     broker_socket_.Reset();
     return;
@@ -124,12 +135,13 @@ void Box::FollowAcme(const std::string& print_before) {
   processes_.push_back(std::make_unique<Process>(Role::kAcme, now_, outside_.clock));
 }
 
-Process& Box::AddWorker(Role role, const std::shared_ptr<Generation>& generation) {
+Process& Box::AddWorker(Role role, const std::shared_ptr<Generation>& generation, std::size_t app) {
   int number = 1;
   while (FindWorker(number) != nullptr)
     ++number;
   Process& worker =
       *processes_.emplace_back(std::make_unique<Process>(role, generation, outside_.clock));
+  worker.app = app;
   worker.number = number;
   worker.holds = role == Role::kAppWorker && (phase_ == Phase::kBooting || IsOfReload(worker));
   return worker;
@@ -147,10 +159,10 @@ bool Box::IsDue(const Process& process) const {
 // is patched for greenlets has not, and hooks are about workers that serve.
 const Process* Box::ForkerOf(const Process& worker) const {
   if (!IsWorker(worker.role)) return nullptr;
-  const Generation& generation = *worker.generation;
-  const bool fits = generation.settings.worker_class == WorkerClass::kThreads &&
-                    generation.settings.preload != Preload::kOff && !generation.settings.hooks;
-  return worker.role == Role::kAppWorker || fits ? generation.zygote : nullptr;
+  const AppSettings& app = AppOf(worker);
+  const bool fits =
+      app.worker_class == WorkerClass::kThreads && app.preload != Preload::kOff && !app.hooks;
+  return worker.role == Role::kAppWorker || fits ? LoadedFor(worker).zygote : nullptr;
 }
 
 void Box::StartWhatIsDue() {
@@ -175,7 +187,7 @@ void Box::Start(Process& process) {
   if (launched.ok()) {
     process.life = Life::kBooting;
     if (!IsFork(process.role)) {
-      process.end_by = process.started + process.generation->settings.boot_timeout;
+      process.end_by = process.started + AppOf(process).boot_timeout;
     }
     if (process.awaited()) process.end_by += kWorkerGrace;  // a hook that hangs shows its stack
     if (again) ++process.restarts;
@@ -186,7 +198,7 @@ void Box::Start(Process& process) {
   if (IsOfReload(process)) {
     return FailReload(fmt::format("{} cannot be started: {}", process.name(), failure), &process);
   }
-  if (phase_ == Phase::kBooting && !worker_was_ready_ && !IsBeside(process.role)) {
+  if (phase_ == Phase::kBooting && !LoadedFor(process).was_ready && !IsBeside(process.role)) {
     FailBoot(process, fmt::format("{} cannot be started: {}", process.name(), failure));
     return;
   }
@@ -313,8 +325,8 @@ FrontHeritage Box::BecomeFront(Process& front, os::Fd control) {
 
 Status Box::LaunchZygote(Process& zygote) {
   os::Pair control = TRY(os::NewSocketPair(SOCK_SEQPACKET));
-  std::vector<std::string> words = AppWords(*zygote.generation, "zygote", outside_.memory);
-  const BoxSettings& settings = zygote.generation->settings;
+  std::vector<std::string> words = AppWords(zygote, "zygote", outside_.memory);
+  const AppSettings& settings = AppOf(zygote);
   constexpr std::array<std::string_view, 3> kPreloads = {"off", "auto", "on"};
   words.insert(words.end(),
                {"--preload", std::string(kPreloads[static_cast<std::size_t>(settings.preload)])});
@@ -329,7 +341,7 @@ Status Box::LaunchZygote(Process& zygote) {
                                        .environment = settings.environment,
                                        .control = std::move(control.theirs),
                                        .memory = outside_.memory,
-                                       .confinement = settings.confinement}));
+                                       .confinement = zygote.generation->settings.confinement}));
   zygote.child.emplace(std::move(spawned.child));
   zygote.output = std::move(spawned.output);
   zygote.control = std::move(control.ours);
@@ -338,23 +350,22 @@ Status Box::LaunchZygote(Process& zygote) {
 
 Status Box::LaunchWorker(Process& worker) {
   const bool tasks = worker.role == Role::kTaskWorker;
-  const BoxSettings& settings = worker.generation->settings;
+  const BoxSettings& box = worker.generation->settings;
   if (const Process* zygote = ForkerOf(worker)) {
     os::OutputPipe output = TRY(os::NewOutputPipe());
     std::optional<TaskPlace> place;
-    if (tasks) place = {broker_->attach_name, settings.task_threads};
+    if (tasks) place = {broker_->attach_name, box.task_threads};
     TRY(AskForWorker(zygote->control, worker.number, place, output.writer));
     worker.output = std::move(output.reader);
     return Done();  // TakeForked() has the rest
   }
-  std::vector<std::string> words =
-      tasks ? TaskWords(*worker.generation, broker_->attach_name, outside_.memory)
-            : AppWords(*worker.generation, "worker", outside_.memory);
+  std::vector<std::string> words = tasks ? TaskWords(worker, broker_->attach_name, outside_.memory)
+                                         : AppWords(worker, "worker", outside_.memory);
   words.insert(words.end(), {"--number", std::to_string(worker.number)});
   os::Spawned spawned = TRY(os::Spawn({.words = std::move(words),
-                                       .environment = settings.environment,
+                                       .environment = AppOf(worker).environment,
                                        .memory = outside_.memory,
-                                       .confinement = settings.confinement}));
+                                       .confinement = box.confinement}));
   worker.child.emplace(std::move(spawned.child));
   worker.output = std::move(spawned.output);
   return Done();

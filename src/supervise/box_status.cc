@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/json.h"
 #include "supervise/box.h"
 
 namespace onebox::supervise {
@@ -53,18 +54,19 @@ std::string Box::StatusText() const {
                        {"reloading", reload_ != nullptr},
                        {"state", settings().state},
                        {"data", settings().data},
-                       {"target", settings().target},
-                       {"chdir", settings().chdir},
+                       {"target", app().target},
+                       {"chdir", app().chdir},
                        {"listen", listeners_.Shown(settings().listen)},
                        {"admin", listeners_.ShownAdmin(settings().listen)},
                        {"workers",
                         {{"total", Wanted()},
                          {"reason", scaling_->reason()},
                          {"ready", CountWorkers().ready},
-                         {"threads", settings().threads},
-                         {"units", NameOfUnits(settings().worker_class)},
+                         {"threads", app().threads},
+                         {"units", NameOfUnits(app().worker_class)},
                          {"busy", traffic.workers_busy},
                          {"concurrency", traffic.limit}}},
+                       {"apps", AppsStatus()},
                        {"queue", traffic.queue},
                        {"connections", traffic.connections},
                        {"requests", traffic.requests},
@@ -89,12 +91,34 @@ json Box::CertificatesStatus() const {
   return all;
 }
 
+// Beside the first, each of the others; where there are none, none.
+json Box::AppsStatus() const {
+  json all = json::array();
+  if (now_->apps.size() == 1) return all;
+  const json front_says = json::parse(front().apps, nullptr, /*allow_exceptions=*/false);
+  for (std::size_t i = 0; i < now_->apps.size(); ++i) {
+    const AppSettings& its = settings().apps[i];
+    const json& now = front_says.is_array() && i < front_says.size() ? front_says[i] : json();
+    all.push_back({{"name", its.name.empty() ? kFirstAppName : its.name},
+                   {"target", its.target},
+                   {"workers", Wanted(i)},
+                   {"ready", CountReady(i)},
+                   {"threads", its.threads},
+                   {"reason", i == 0 ? scaling_->reason() : its.workers_reason},
+                   {"busy", Number(At(now, "busy"))},
+                   {"queue", Number(At(now, "queue"))},
+                   {"requests", Number(At(now, "requests"))}});
+  }
+  return all;
+}
+
 json Box::ProcessStatus(const Process& process) const {
   return {{"role", NameOf(process.role)},
           {"number", process.number},
           {"pid", process.alive() ? json(process.child->pid()) : json()},
           {"state", NameOf(process.life)},
           {"generation", process.generation->number},
+          {"app", AppOf(process).name},
           {"leaves_because", process.leaves_because},
           {"memory", process.memory.bytes()},
           {"uptime", process.alive() ? SecondsOf(Now() - process.started) : 0.0},
@@ -108,6 +132,7 @@ json Box::StandbyStatus(const Process& zygote) const {
           {"pid", zygote.standby->child.pid()},
           {"state", NameOf(Life::kReady)},
           {"generation", zygote.generation->number},
+          {"app", AppOf(zygote).name},
           {"leaves_because", ""},
           {"memory", 0},
           {"uptime", SecondsOf(Now() - zygote.standby->since)},

@@ -32,6 +32,7 @@ Succession Box::WhatIsLeft() const {
     one.pid = process->child->pid();
     one.goes = process->goes || !process->leaves_because.empty();
     one.hooks = process->hooks;
+    one.app = AppOf(*process).name;
     one.control = process->control.get();
     one.output = process->output.get();
     one.attach_name = process->attach_name;
@@ -89,7 +90,7 @@ void Box::Succeed() {
   }
   std::for_each(kept.begin(), kept.end(), os::KeepAtExecute);
   outside_.log.Info("upgrade: another program takes our place");
-  TellHooks(now_->zygote, {{"execute", true}});
+  TellHooks(zygote(), {{"execute", true}});
   const Error failed = outside_.succeed(file.value());
   std::for_each(kept.begin(), kept.end(), os::CloseAtExecute);
   FailUpgrade(failed.message);
@@ -103,6 +104,21 @@ void Box::FailUpgrade(const std::string& reason) {
                                  reason.substr(0, line)),
                      reason.substr(std::min(line + 1, reason.size())));
   AnswerReload({{"error", reason}}, std::exchange(upgrade_askers_, {}));
+}
+
+// Its place among our apps; one that we do not have any more is as the first is, and has no successor.
+std::size_t Box::PlaceOfInherited(const std::string& app) {
+  auto& apps = now_->settings.apps;
+  const auto found = std::find_if(
+      apps.begin(), apps.end(), [&](const AppSettings& one) { return one.name == app; });
+  const auto place = static_cast<std::size_t>(found - apps.begin());
+  if (found != apps.end()) return place;
+  AppSettings left = apps.front();
+  left.name = app;
+  left.workers = 0;
+  apps.push_back(std::move(left));
+  now_->apps.emplace_back();
+  return place;
 }
 
 // The generation that we find serves until ours does.
@@ -132,7 +148,8 @@ Status Box::Inherit(const os::Fd& left_behind) {
   now_->settings.acme_print.clear();
   now_->number = left.generation;
   now_->settings.front_print.clear();  // what that front was told is not known: it gets a successor
-  unsigned serving = 0;
+  for (AppSettings& app : now_->settings.apps)
+    app.workers = 0;
   for (const Succession::Left& one : left.processes) {
     auto child = os::Adopt(one.pid);
     if (!child.ok()) continue;  // it ended a moment ago
@@ -141,6 +158,7 @@ Status Box::Inherit(const os::Fd& left_behind) {
     process.child.emplace(std::move(child).value());
     process.life = one.life;
     process.number = one.number;
+    process.app = PlaceOfInherited(one.app);
     process.goes = one.goes && one.life == Life::kEnding;
     process.hooks = one.hooks;
     if (one.goes && !process.goes) process.leaves_because = "an upgrade";
@@ -154,20 +172,23 @@ Status Box::Inherit(const os::Fd& left_behind) {
     process.started = process.spoke_at = Now();
     process.backoff.Started();
     if (process.life == Life::kEnding) {
-      process.end_by = Now() + settings().request_timeout + kWorkerGrace;
+      process.end_by = Now() + AppOf(process).request_timeout + kWorkerGrace;
     }
     if (one.role == Role::kFront && !process.goes) now_->front = &process;
-    if (one.role == Role::kZygote && one.life == Life::kReady) now_->zygote = &process;
+    if (one.role == Role::kZygote && one.life == Life::kReady) LoadedFor(process).zygote = &process;
     if (one.role == Role::kBroker) {
       broker_ = &process;
       broker_was_ready_ = tasks_wanted_ = true;
     }
-    if (one.role == Role::kAppWorker && one.life != Life::kEnding) ++serving;
+    if (one.role == Role::kAppWorker && one.life != Life::kEnding) {
+      ++now_->settings.apps[process.app].workers;
+    }
   }
   if (now_->front == nullptr) return OperatorError("the program before has left no front");
-  now_->settings.workers = std::max(serving, 1U);
-  now_->settings.scaling = {now_->settings.workers, now_->settings.workers};
-  BeginScaling(now_->settings.workers);
+  AppSettings& first = now_->settings.apps.front();
+  first.workers = std::max(first.workers, 1U);
+  first.scaling = {first.workers, first.workers};
+  BeginScaling(first.workers);
   phase_ = Phase::kServing;
   worker_was_ready_ = true;
   reload_wanted_ = true;

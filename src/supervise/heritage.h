@@ -29,10 +29,12 @@ namespace onebox::supervise {
 struct FrontHeritage {
   std::vector<os::Fd> listeners;  // in the order of front.listen
   os::Fd admin;                   // a listener, or not valid: off
-  std::vector<os::Fd> attach;     // SEQPACKET listeners for the workers, one for each reactor
+  std::vector<os::Fd>
+      attach;  // SEQPACKET listeners for the workers: of each app one for each reactor
   os::Fd control;
-  std::size_t first_lane = 0;     // of the metrics; as many are its own as attach has
-  bool waits_for_worker = false;  // accepts nothing before a worker is there: another front serves
+  std::size_t first_lane = 0;  // of the metrics; as many are its own as it has reactors
+  bool waits_for_worker =
+      false;  // accepts nothing before each app has a worker: another front serves
 };
 
 inline constexpr std::size_t kControlBytesMax = 64 << 10;

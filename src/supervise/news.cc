@@ -14,6 +14,7 @@ std::optional<News> ParseNews(std::string_view message) {
       if (const auto& upstreams = At(object, "upstreams"); upstreams.is_array()) {
         news.upstreams = upstreams.dump();
       }
+      if (const auto& apps = At(object, "apps"); apps.is_array()) news.apps = apps.dump();
       return news;
     }
     if (said != "ready") continue;

@@ -27,6 +27,7 @@ struct News {
   std::string app;             // of kWorkerReady: "Flask 2.2.2", may be empty
   std::string python;          // "3.11.2", may be empty
   std::string upstreams = {};  // of kAlive: what the front knows of other servers, a JSON array
+  std::string apps = {};       // of kAlive: how it is with each app, likewise
   std::string name = {};       // of kCertificate: what it is for
   std::string told = {};       // of kCertificate: all that was said of it, a JSON object
 };

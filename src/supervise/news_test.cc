@@ -11,6 +11,7 @@ TEST(ParseNews, ReadsWhatTheFrontSays) {
   EXPECT_EQ(ParseNews(R"({"front":"alive","upstreams":[{"server":"http://a"}]})")->upstreams,
             R"([{"server":"http://a"}])");
   EXPECT_EQ(ParseNews(R"({"front":"alive","upstreams":5})")->upstreams, "");
+  EXPECT_EQ(ParseNews(R"({"front":"alive","apps":[{"busy":1}]})")->apps, R"([{"busy":1}])");
   EXPECT_EQ(ParseNews(R"({"broker":"ready"})")->kind, News::Kind::kReady);
   EXPECT_EQ(ParseNews(R"({"tasks":true})")->kind, News::Kind::kTasksWanted);
 

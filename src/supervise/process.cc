@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "supervise/generation.h"
 
 namespace onebox::supervise {
 
@@ -41,7 +42,9 @@ std::string_view NameOf(Life life) {
 }
 
 std::string Process::name() const {
-  const std::string pid = child ? fmt::format(" [{}]", child->pid()) : "";
+  const std::string& its_app = AppOf(*this).name;
+  const std::string of_app = its_app.empty() ? "" : fmt::format(" of {}", its_app);
+  const std::string pid = of_app + (child ? fmt::format(" [{}]", child->pid()) : "");
   if (role == Role::kAppWorker) return fmt::format("worker {}{}", number, pid);
   if (role == Role::kTaskWorker) return fmt::format("task worker {}{}", number, pid);
   return fmt::format("{}{}", NameOf(role), pid);

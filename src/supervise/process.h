@@ -88,7 +88,8 @@ struct Process {
   bool hooks = false;              // of a zygote: it runs those of a gunicorn.conf.py
   std::optional<Standby> standby;  // of a zygote
 
-  int number = 0;              // of a worker: from 1, unique among the living
+  std::size_t app = 0;  // of a zygote or a worker: its place among the apps of its generation
+  int number = 0;       // of a worker: from 1, unique among the living
   std::string leaves_because;  // of a worker: why another is to take its place; empty: it stays
   Time recycle_at = Time::max();
   bool retired = false;  // the front, or the broker, gives it no more
@@ -97,6 +98,7 @@ struct Process {
 
   Time spoke_at{};                  // of a fork: when it was heard last
   std::string upstreams = {};       // of a front: what it said of other servers, as JSON; or empty
+  std::string apps = {};            // likewise of its apps, where there are several
   std::string attach_name;          // of a front or a broker: where its workers find it
   std::vector<os::Fd> attach = {};  // and the sockets behind it
   std::size_t first_lane = 0;       // of the metrics, within those of all fronts

@@ -1,5 +1,6 @@
 #include "supervise/status.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -42,18 +43,26 @@ std::string DescribeCertificate(const json& one) {
                             error);
 }
 
-std::string DescribeProcess(const json& process) {
+std::string NameOfProcess(const json& process) {
   const std::string role = Text(At(process, "role"));
-  const std::string name =
+  std::string name =
       role.ends_with(" worker") ? fmt::format("{} {}", role, Number(At(process, "number"))) : role;
+  if (const std::string app = Text(At(process, "app")); !app.empty()) {
+    name += fmt::format(" of {}", app);
+  }
+  return name;
+}
+
+std::string DescribeProcess(const json& process, std::size_t width) {
   const bool has_pid = At(process, "pid").is_number();
   const std::uint64_t restarts = Number(At(process, "restarts"));
   const std::uint64_t memory = Number(At(process, "memory"));
   const std::string leaves = Text(At(process, "leaves_because"));
   std::string notes = restarts == 0 ? "" : fmt::format("restarted {}x", restarts);
   if (!leaves.empty()) notes += fmt::format("{}leaves: {}", notes.empty() ? "" : ", ", leaves);
-  return fmt::format("  {:<14} {:>8}  {:<8} {:>10}  {:>9}  {}\n",
-                     name,
+  return fmt::format("  {:<{}} {:>8}  {:<8} {:>10}  {:>9}  {}\n",
+                     NameOfProcess(process),
+                     width,
                      has_pid ? std::to_string(Number(At(process, "pid"))) : "-",
                      Text(At(process, "state")),
                      has_pid ? Ago(At(process, "uptime")) : "-",
@@ -211,6 +220,24 @@ std::string DescribeCounts(const json& counts) {
   return text;
 }
 
+// Each of several.
+std::string DescribeApps(const json& apps) {
+  std::string text;
+  for (const json& app : apps) {
+    text += fmt::format(
+        "  app       {}: {}, {} of {} workers ready, {} busy, {} in the queue, {} requests ({})\n",
+        Text(At(app, "name")),
+        Text(At(app, "target")),
+        Number(At(app, "ready")),
+        Number(At(app, "workers")),
+        Number(At(app, "busy")),
+        Number(At(app, "queue")),
+        Number(At(app, "requests")),
+        Text(At(app, "reason")));
+  }
+  return text;
+}
+
 // Nothing where no route has one.
 std::string DescribeResponseCache(const json& cache) {
   const std::string results = DescribeCounts(At(cache, "results"));
@@ -236,14 +263,16 @@ std::string DescribeStatus(const std::string& status) {
     text += fmt::format("  listens   {}\n", Text(address));
   }
   const std::string target = Text(At(box, "target"));
-  if (!target.empty()) {
+  const json& apps = At(box, "apps");
+  const bool one = !target.empty() && apps.empty();
+  if (one) {
     text += fmt::format("  app       {} in {}\n", target, Text(At(box, "chdir")));
   }
   const json& workers = At(box, "workers");
   const std::string reason = Text(At(workers, "reason"));
   const auto limit = Number(At(workers, "concurrency"));
   const bool limited = limit < Number(At(workers, "ready")) * Number(At(workers, "threads"));
-  if (!target.empty()) {
+  if (one) {
     text += fmt::format("  workers   {} of {} ready, {} {} each, {} busy{}{}\n",
                         Number(At(workers, "ready")),
                         Number(At(workers, "total")),
@@ -253,6 +282,7 @@ std::string DescribeStatus(const std::string& status) {
                         limited ? fmt::format(" of at most {}", limit) : "",
                         reason.empty() ? "" : fmt::format(" ({})", reason));
   }
+  text += DescribeApps(apps);
   for (const json& certificate : At(box, "certificates")) {
     text += DescribeCertificate(certificate);
   }
@@ -263,10 +293,13 @@ std::string DescribeStatus(const std::string& status) {
                       Number(At(box, "connections")));
   text += DescribeResponseCache(At(box, "response_cache"));
   text += '\n';
+  std::size_t width = 14;
+  for (const json& process : At(box, "processes"))
+    width = std::max(width, NameOfProcess(process).size());
   text += fmt::format(
-      "  {:<14} {:>8}  {:<8} {:>10}  {:>9}\n", "process", "pid", "state", "up", "memory");
+      "  {:<{}} {:>8}  {:<8} {:>10}  {:>9}\n", "process", width, "pid", "state", "up", "memory");
   for (const json& process : At(box, "processes")) {
-    text += DescribeProcess(process);
+    text += DescribeProcess(process, width);
   }
   return text + DescribeUpstreams(At(box, "upstreams"));
 }

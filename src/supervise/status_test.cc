@@ -31,6 +31,23 @@ TEST(DescribeStatus, ShowsEachProcessAndTheTraffic) {
             "  app worker 2          -  waiting           -          -  restarted 7x\n");
 }
 
+TEST(DescribeStatus, ShowsEachOfSeveralApps) {
+  const std::string text = DescribeStatus(R"({"target":"game:app","apps":[
+    {"name":"main","target":"game:app","workers":2,"ready":2,"busy":1,"queue":0,"requests":70,"reason":"as set"},
+    {"name":"shop","target":"shop:app","workers":1,"ready":0,"busy":0,"queue":3,"requests":5,"reason":"as set"}],
+    "processes":[{"role":"app worker","number":12,"app":"shop","pid":43,"state":"booting","uptime":1.0}]})");
+  EXPECT_NE(
+      text.find(
+          "  app       main: game:app, 2 of 2 workers ready, 1 busy, 0 in the queue, 70 requests "
+          "(as set)\n"
+          "  app       shop: shop:app, 0 of 1 workers ready, 0 busy, 3 in the queue, 5 requests "
+          "(as set)\n"),
+      text.npos)
+      << text;
+  EXPECT_NE(text.find("  process                    pid  state "), text.npos) << text;
+  EXPECT_NE(text.find("  app worker 12 of shop       43  booting "), text.npos) << text;
+}
+
 TEST(DescribeStatus, SaysWhyAnswersWereNotKept) {
   const std::string text = DescribeStatus(R"({"response_cache":{"answers":3,"bytes":4096,
     "results":{"hit":10,"cookie":2},"not_stored":{"set_cookie":5}}})");

@@ -53,6 +53,7 @@ json Written(const Succession::Left& left) {
           {"number", left.number},
           {"pid", left.pid},
           {"goes", left.goes},
+          {"app", left.app},
           {"hooks", left.hooks},
           {"control", left.control},
           {"output", left.output},
@@ -65,6 +66,7 @@ bool Read(const json& object, Succession::Left& left) {
   left.number = Small(At(object, "number"));
   left.pid = Small(At(object, "pid"));
   left.goes = IsTrue(At(object, "goes"));
+  left.app = Text(At(object, "app"));
   left.hooks = IsTrue(At(object, "hooks"));
   left.control = Descriptor(At(object, "control"));
   left.output = Descriptor(At(object, "output"));

@@ -20,6 +20,7 @@ struct Succession {
     int number = 0;
     int pid = 0;
     bool goes = false;
+    std::string app = {};  // of a worker or zygote, by name
     bool hooks = false;
     int control = -1;  // descriptors, as below; -1: none
     int output = -1;

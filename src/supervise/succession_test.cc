@@ -26,6 +26,7 @@ Succession Example() {
                      .number = 2,
                      .pid = 43,
                      .goes = true,
+                     .app = "shop",
                      .output = 11},
                     {.role = Role::kZygote, .life = Life::kReady, .pid = 42, .hooks = true}};
   return left;
@@ -48,6 +49,8 @@ TEST(Succession, ArrivesAsItWasLeft) {
   EXPECT_EQ(left.processes[0].attach_name, "@onebox-1");
   EXPECT_EQ(left.processes[0].first_lane, 8U);
   EXPECT_EQ(left.processes[0].output, -1);
+  EXPECT_EQ(left.processes[1].app, "shop");
+  EXPECT_EQ(left.processes[2].app, "");
   EXPECT_EQ(left.processes[1].life, Life::kEnding);
   EXPECT_EQ(left.processes[1].number, 2);
   EXPECT_TRUE(left.processes[1].goes);

@@ -41,13 +41,12 @@ struct WorkersByClock {
   std::string reason;  // one sentence, without a full stop
 };
 
-struct BoxSettings {
-  std::string version;
-  std::string state;  // folder, absolute; locked while the box runs
-  Addresses listen;
-  unsigned reactors = 1;
-  Duration drain_timeout{};
+// What the first app is called where there are others.
+inline constexpr std::string_view kFirstAppName = "main";
 
+// One app: what is loaded, and the workers that run it.
+struct AppSettings {
+  std::string name;            // of the first: none; of each other, for people and in front_print
   unsigned workers = 1;        // at the start
   std::string workers_reason;  // why so many, for people
   ScalingLimits scaling{};     // where its ends differ: the number follows the load
@@ -58,10 +57,9 @@ struct BoxSettings {
   bool hooks = false;  // of a gunicorn.conf.py: a zygote runs them, also without importing the app
   Duration request_timeout = std::chrono::seconds(30);  // the longest that a request may run
   Duration boot_timeout = std::chrono::minutes(5);      // from a worker's start to its readiness
-  Duration recycle_age{};      // of a worker; 0: it may get as old as it likes
-  MemoryLimits memory{};       // of a worker
-  std::uint64_t memory_max{};  // of all workers together: beyond it none is started besides
-  std::string health;          // a path that the app must answer before it serves; empty: not asked
+  Duration recycle_age{};  // of a worker; 0: it may get as old as it likes
+  MemoryLimits memory{};   // of a worker
+  std::string health;      // a path that the app must answer before it serves; empty: not asked
   std::vector<std::string> warm_up;  // paths that it is asked for once before
   std::string python;                // the interpreter
   std::string python_side;           // the folder that it runs: `PYTHON PYTHON_SIDE worker ...`
@@ -69,9 +67,22 @@ struct BoxSettings {
   std::string chdir;
   std::vector<std::string> worker_words;  // at the end of a worker's command line
   os::Variables environment;              // of the workers
-  os::Confinement confinement;            // of front, zygote and workers
-  std::vector<std::string> logs;          // files that the front writes as its user
-  WatchSettings watch;                    // where it is on, a change is a reload
+};
+
+struct BoxSettings {
+  std::string version;
+  std::string state;  // folder, absolute; locked while the box runs
+  Addresses listen;
+  unsigned reactors = 1;
+  Duration drain_timeout{};
+
+  // The first has the hooks, follows the load where its number may, and runs tasks and jobs. One
+  // without a target: there is no app. The names are all different.
+  std::vector<AppSettings> apps = std::vector<AppSettings>(1);
+  std::uint64_t memory_max{};     // of all workers together: beyond it none is started besides
+  os::Confinement confinement;    // of front, zygotes and workers
+  std::vector<std::string> logs;  // files that the front writes as its user
+  WatchSettings watch;            // where it is on, a change is a reload
 
   std::vector<std::string> start_lines;  // machine and plan, shown below the addresses
 

@@ -55,19 +55,19 @@ class BoxTest : public testing::Test {
     settings_.listen.app = {os::SocketAddress::Parse("127.0.0.1:0").value(),
                             os::SocketAddress::Parse("unix:" + folder_ + "/app.sock").value()};
     settings_.drain_timeout = seconds(5);
-    settings_.python = "/bin/sh";
-    settings_.target = "some:app";
-    settings_.chdir = folder_;
-    settings_.environment = {{"PATH", "/usr/bin:/bin"}, {"FOLDER", folder_}};
+    App().python = "/bin/sh";
+    App().target = "some:app";
+    App().chdir = folder_;
+    App().environment = {{"PATH", "/usr/bin:/bin"}, {"FOLDER", folder_}};
     Script("exec sleep 60");
   }
   ~BoxTest() override { std::filesystem::remove_all(folder_); }
 
   // What `sh SCRIPT worker --attach ...` does.
   void Script(const std::string& text) {
-    settings_.python_side = folder_ + "/worker.sh";
-    std::filesystem::remove(settings_.python_side);
-    const auto file = os::OpenForAppend(settings_.python_side);
+    App().python_side = folder_ + "/worker.sh";
+    std::filesystem::remove(App().python_side);
+    const auto file = os::OpenForAppend(App().python_side);
     ASSERT_TRUE(file.ok() && os::WriteAll(file.value(), text + "\n").ok());
   }
 
@@ -118,6 +118,8 @@ class BoxTest : public testing::Test {
     }
     return Status();
   }
+
+  AppSettings& App() { return settings_.apps.front(); }
 
   const std::string folder_;
   BoxSettings settings_;
@@ -217,7 +219,7 @@ TEST_F(BoxTest, HasOneProcessForCertificatesAsLongAsNamesAreGiven) {
 
 TEST_F(BoxTest, GivesWorkersTheirOrders) {
   Script("echo \"$@\" > \"$FOLDER/new\"; mv \"$FOLDER/new\" \"$FOLDER/orders\"; exec sleep 60");
-  settings_.threads = 3;
+  App().threads = 3;
   const int status = Run([this](const FrontHeritage& heritage) {
     Say(heritage.control, {{"front", "ready"}});
     WaitFor("orders");
@@ -233,7 +235,7 @@ TEST_F(BoxTest, GivesWorkersTheirOrders) {
 }
 
 TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
-  settings_.workers = 3;
+  App().workers = 3;
   Script("echo 'Traceback: it is broken' >&2; exit 3");
   const int status = Run([](const FrontHeritage& heritage) {
     Say(heritage.control, {{"front", "ready"}});
@@ -245,6 +247,35 @@ TEST_F(BoxTest, EndsTheStartWithOneStoryWhereTheAppCannotBeLoaded) {
               HasSubstr("\nTraceback: it is broken\nonebox: some:app could not be loaded"));
   EXPECT_EQ(printed_.find("Traceback"), printed_.rfind("Traceback"));
   EXPECT_EQ(LogText(), "");
+}
+
+TEST_F(BoxTest, StartsTheWorkersOfEachAppAndEndsTheStartWhereOneCannotBeLoaded) {
+  AppSettings shop = App();
+  shop.name = "shop";
+  shop.target = "shop:app";
+  shop.threads = 2;
+  settings_.apps.push_back(shop);
+  Script(
+      "case $7 in some:app) touch \"$FOLDER/first\"; exec sleep 60;; esac\n"
+      "echo \"$@\" > \"$FOLDER/orders\"; while [ ! -e \"$FOLDER/fail\" ]; do sleep 0.02; done\n"
+      "echo 'Traceback: no shelves' >&2; exit 3");
+  const int status = Run([this](const FrontHeritage& heritage) {
+    Say(heritage.control, {{"front", "ready"}});
+    WaitFor("first");
+    WaitFor("orders");
+    Say(heritage.control, {{"worker", 1}, {"ready", true}});
+    if (heritage.attach.size() == 2) Leave("fail");
+    Pause(seconds(60));
+    return 0;
+  });
+  EXPECT_EQ(status, 1) << "the first app serves, and the box does not start without the other";
+  EXPECT_THAT(printed_,
+              HasSubstr("Traceback: no shelves\nonebox: shop:app of shop could not be loaded"));
+  EXPECT_THAT(
+      os::ReadFile(folder_ + "/orders", 4096).value(),
+      testing::MatchesRegex("worker --workers 1 --generation 1 --target shop:app --chdir .* "
+                            "--attach @onebox-[0-9a-f]+-shop --reactors 1 --threads 2 "
+                            "--number 2\n"));
 }
 
 // The next message that holds `word`; the text of the file that came with it.
@@ -263,7 +294,7 @@ std::string HearFile(const os::Fd& control, std::string_view word) {
 
 TEST_F(BoxTest, ShowsTheFrontAnAppThatCannotBeLoadedWhereFilesAreWatched) {
   settings_.watch = {.on = true, .folder = folder_, .files = {}, .ignored = {settings_.state}};
-  settings_.workers = 3;
+  App().workers = 3;
   Script(
       "if [ -e \"$FOLDER/whole.py\" ]; then exec sleep 60; fi; echo 'Traceback: broken'; exit 3");
   const int status = Run([this](const FrontHeritage& heritage) {
@@ -318,7 +349,7 @@ TEST_F(BoxTest, TellsTheNextFrontToo) {
 }
 
 TEST_F(BoxTest, NamesAnInterpreterThatIsNotThere) {
-  settings_.python = "/nowhere/python";
+  App().python = "/nowhere/python";
   EXPECT_EQ(Run([](const FrontHeritage&) {
               Pause(seconds(60));
               return 0;
@@ -393,7 +424,7 @@ TEST_F(BoxTest, KillsAndReplacesAWorkerThatIsStuck) {
 // A standby that has become a worker, and of which the front speaks before the zygote does. Were it kept
 // as a standby too, its death could be taken for that of one, and nobody would replace the worker.
 TEST_F(BoxTest, KeepsNoStandbyThatIsAWorkerAlready) {
-  settings_.preload = Preload::kOn;
+  App().preload = Preload::kOn;
   Script(
       "echo '{\"ready\":true,\"bytes\":1}' >&3; head -c 1 <&3 > \"$FOLDER/wish\"; "
       "(sleep 60 & echo $! > \"$FOLDER/pid.new\"); mv \"$FOLDER/pid.new\" \"$FOLDER/pid\"; "
