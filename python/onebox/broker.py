@@ -31,6 +31,8 @@ REPEATABLE = frozenset({"declare", "status", "wait", "members", "cancel", "pause
 def path() -> str:
     """Of the broker's socket; raises NoBroker."""
     found = os.environ.get("ONEBOX_BROKER")
+    if not found and (app := os.environ.get("ONEBOX_APP")):
+        raise NoBroker(f"tasks and jobs are of the app of [app] alone, and this is {app} of [[app.also]]")
     if not found:
         raise NoBroker("no broker is there: this process was not started by `onebox run`. A shell or script on the "
                        "same machine finds that of a box by ONEBOX_BROKER=DATA/broker, with the folder that the "

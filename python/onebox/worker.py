@@ -73,6 +73,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("--health", default="", help="a path that the app must answer first")
         command.add_argument("--warm-up", action="append", default=[], metavar="PATH",
                              help="a path that the app is asked for once")
+        command.add_argument("--script-name", default="", help="what all paths of the app begin with")
         command.add_argument("--gunicorn", help="a gunicorn.conf.py, or python:MODULE")
         command.add_argument("--gunicorn-name", help="of that file, as it is shown")
         command.add_argument("--gunicorn-folder", help="where it is executed")
@@ -140,6 +141,8 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
     if hooks:
         hooks.loaded(lambda: worker.requests)
         app = app if options.tasks else hooks.wrap(app)
+    if options.script_name:
+        app = below(options.script_name, app)
     declaration.begin(options.generation)
     if options.tasks:
         _serve_tasks(worker, app, options)
@@ -151,6 +154,16 @@ def _run(options: argparse.Namespace, app: Callable[..., Any], hooks: Hooks | No
         print(f"onebox: the front does not take this worker: {worker.failure}", file=sys.stderr)
         return 1
     return 0
+
+
+def below(script_name: str, app: Callable[..., Any]) -> Callable[..., Any]:
+    """The app where its paths begin with `script_name` (PEP 3333). A path that does not begin so stays whole."""
+    def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        path = environ["PATH_INFO"]
+        if path == script_name or path.startswith(f"{script_name}/"):
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = script_name, path[len(script_name):]
+        return app(environ, start_response)
+    return call
 
 
 def _serve_tasks(worker: Worker, app: Callable[..., Any], options: argparse.Namespace) -> None:

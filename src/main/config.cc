@@ -241,11 +241,6 @@ Result<front::TlsSettings> MakeTls(const Values& values) {
   return made;
 }
 
-supervise::Preload MakePreload(std::string_view name) {
-  if (name == kOff) return supervise::Preload::kOff;
-  return name == "on" ? supervise::Preload::kOn : supervise::Preload::kAuto;
-}
-
 // The place of a setting for a mistake: who has set it, and what it is called.
 std::string At(const Settings& settings, std::string_view name) {
   return fmt::format("{}: {}", SourceOf(settings, name), Place(*FindOption(name)));
@@ -310,19 +305,9 @@ void CheckTarget(const Settings& settings, Mistakes& mistakes) {
 }
 
 void CheckPython(const Settings& settings, const os::Variables& environment, Mistakes& mistakes) {
-  constexpr const char* kUsualPath = "/bin:/usr/bin";  // execvp's, where there is no PATH
-  const std::string python = TextOf(settings, "app.python");
-  const bool looked_up = python.find('/') == python.npos;
-  if (looked_up && os::FindInPath(python, VariableOr(environment, "PATH", kUsualPath)).empty()) {
-    mistakes.push_back(
-        fmt::format("{}: there is no {} in PATH", At(settings, "app.python"), python));
+  if (const auto wrong = WrongPython(TextOf(settings, "app.python"), environment)) {
+    mistakes.push_back(fmt::format("{}: {}", At(settings, "app.python"), *wrong));
   }
-  if (looked_up || os::IsExecutable(python)) return;
-  const bool there = os::FactsAt(python).has_value();
-  mistakes.push_back(fmt::format("{}: {} {}",
-                                 At(settings, "app.python"),
-                                 python,
-                                 there ? "is no file that may be executed" : "is not there"));
 }
 
 // A log's file is made where it is not there, its folder is not.
@@ -701,6 +686,7 @@ void FillIn(Settings& settings, const os::Variables& environment) {
              FindPython({.venv = VariableOr(environment, "VIRTUAL_ENV", ""),
                          .folder = chdir,
                          .path = VariableOr(environment, "PATH", "")}));
+  FillInApps(settings, environment);
 }
 
 namespace {
@@ -794,6 +780,7 @@ Mistakes CheckTogether(const Settings& settings, const os::Variables& environmen
     check_path("app.warm_up", path.text);
   }
   CheckRoutes(settings, mistakes);
+  CheckApps(settings, environment, mistakes);
   for (std::string& mistake : CheckLimits(settings))
     mistakes.push_back(std::move(mistake));
   CheckUpstreams(settings, mistakes);
@@ -937,7 +924,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   const bool gevent = values.Text("app.worker_class") == "gevent";
   config.worker_class = gevent ? supervise::WorkerClass::kGevent : supervise::WorkerClass::kThreads;
   config.threads = values.Count<unsigned>(gevent ? "app.greenlets" : "app.threads");
-  config.preload = MakePreload(values.Text("app.preload"));
+  config.preload = PreloadOf(values.Text("app.preload"));
   config.health = values.Text("app.health");
   for (const Element& path : values.All("app.warm_up")) {
     config.warm_up.push_back(path.text);
@@ -984,6 +971,7 @@ Result<Config> MakeConfig(const Settings& settings) {
   for (const Element& job : values.All("job")) {
     config.broker.jobs.push_back(MakeJob(job));
   }
+  config.other_apps = MakeOtherApps(settings);
   config.second = MakeSecond(values);
   config.acme = TRY(MakeAcme(values));
   for (const Element& address : values.All("front.listen")) {

@@ -9,6 +9,7 @@
 #include "broker/settings.h"
 #include "cache/second_level.h"
 #include "front/settings.h"
+#include "main/apps.h"
 #include "main/settings.h"
 #include "os/privileges.h"
 #include "os/process.h"
@@ -47,6 +48,7 @@ struct Config {
   std::uint64_t cache_bytes = 0;
   unsigned task_workers = 1, task_threads = 4;
   std::optional<unsigned> jobs_parallel;  // nothing: to be planned
+  std::vector<OtherApp> other_apps;
   broker::Settings broker;
   os::Variables tasks_variables;  // that app and task workers are told by
   cache::SecondSettings second;   // of the cache

@@ -27,7 +27,7 @@ namespace onebox::main {
 namespace {
 
 // clang-format off
-constexpr std::array kOptions = {
+constexpr auto kOptions = std::to_array<Option>({
   Option{.name = "state", .kind = Kind::kPath, .standard = "",
     .help = "Folder for the control socket, the lock and files in passing; one for each running box.",
     .flag = "--state", .form = "DIR", .found = "a folder for each app folder in $XDG_RUNTIME_DIR/onebox, else in $XDG_STATE_HOME/onebox, ~/.local/state/onebox or /run/onebox"},
@@ -132,6 +132,41 @@ constexpr std::array kOptions = {
   Option{.name = "app.peak.workers", .kind = Kind::kInteger, .standard = "",
     .help = "Workers at these hours, at least.", .min = "1", .max = "512", .found = kMustBeGiven},
 
+  Option{.name = "app.also", .standard = "",
+    .help = "Other apps of the same box, one [[app.also]] after the other. What one does not say is as for [app].",
+    .shape = Shape::kTables, .found = "none"},
+  Option{.name = "app.also.name", .standard = "",
+    .help = "What routes, log and metrics call it: letters, digits, - and _. The app of [app] is main.",
+    .found = kMustBeGiven},
+  Option{.name = "app.also.target", .standard = "",
+    .help = "As app.target.", .found = kMustBeGiven},
+  Option{.name = "app.also.script_name", .standard = "",
+    .help = "What all its paths begin with: it is told that as SCRIPT_NAME, and the rest as PATH_INFO, so that it finds and makes its URLs.",
+    .found = "it sees whole paths"},
+  Option{.name = "app.also.chdir", .kind = Kind::kPath, .standard = "",
+    .help = "As app.chdir.", .found = "app.chdir"},
+  Option{.name = "app.also.python", .kind = Kind::kPath, .standard = "",
+    .help = "As app.python.", .found = "that of .venv or venv in its chdir, where that is said, else app.python"},
+  Option{.name = "app.also.env", .standard = "",
+    .help = "Environment variables of this app, beside those of app.env.", .shape = Shape::kMap, .found = "none"},
+  Option{.name = "app.also.workers", .kind = Kind::kInteger, .standard = "auto",
+    .help = "Its workers. auto: its share of those that are planned, as many as each other app gets.",
+    .min = "1", .max = "512", .choices = "auto"},
+  Option{.name = "app.also.threads", .kind = Kind::kInteger, .standard = "",
+    .help = "Requests that one of its workers runs at the same time.", .min = "1", .max = "1000",
+    .found = "app.threads"},
+  Option{.name = "app.also.timeout", .kind = Kind::kDuration, .standard = "",
+    .help = "How long it may take for a request whose route says nothing else; then 504.", .min = "10ms", .max = "1d",
+    .found = "app.timeout"},
+  Option{.name = "app.also.preload", .kind = Kind::kChoice, .standard = "",
+    .help = "As app.preload.", .choices = "auto, on, off", .found = "app.preload"},
+  Option{.name = "app.also.boot_timeout", .kind = Kind::kDuration, .standard = "",
+    .help = "As app.boot_timeout.", .min = "1s", .max = "1d", .found = "app.boot_timeout"},
+  Option{.name = "app.also.health", .standard = "",
+    .help = "As app.health; a path as this app sees it.", .found = "not asked"},
+  Option{.name = "app.also.warm_up", .standard = "",
+    .help = "As app.warm_up.", .shape = Shape::kList, .found = "none"},
+
   Option{.name = "route", .standard = "",
     .help = "Rules for some requests to the app, one [[route]] after the other: the first that matches holds.",
     .shape = Shape::kTables, .found = "none"},
@@ -234,6 +269,8 @@ constexpr std::array kOptions = {
     .shape = Shape::kList, .found = "all"},
   Option{.name = "route.deny", .kind = Kind::kNetwork, .standard = "",
     .help = "Networks that may not ask for it: 403.", .shape = Shape::kList, .found = "none"},
+  Option{.name = "route.app", .standard = "",
+    .help = "Which app answers: the name of an [[app.also]], or main.", .found = "main"},
   Option{.name = "route.proxy", .standard = "",
     .help = "Who answers in the app's place: the name of an [[upstream]], or the URL of a server.", .found = "the app"},
 
@@ -658,7 +695,7 @@ constexpr std::array kOptions = {
     .flag = "--error-log", .form = "FILE|-", .choices = "-"},
   Option{.name = "log.level", .kind = Kind::kChoice, .standard = "info",
     .help = "The least that the error log tells.", .choices = "debug, info, warning, error"},
-};
+});
 // clang-format on
 
 static_assert(front::kErrorPageBytesMax == 64 << 10, "front.error_pages says so above");

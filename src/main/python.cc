@@ -7,6 +7,7 @@
 #include "main/settings.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/folder.h"
 #include "os/random.h"
 
 namespace onebox::main {
@@ -65,6 +66,20 @@ std::string FindPython(const PythonPlaces& places) {
     if (os::IsExecutable(candidate)) return candidate;
   }
   return "python3";
+}
+
+std::optional<std::string> WrongPython(const std::string& python,
+                                       const os::Variables& environment) {
+  constexpr std::string_view kUsualPath = "/bin:/usr/bin";  // execvp's, where there is no PATH
+  if (python.find('/') == python.npos) {
+    const auto path = environment.find("PATH");
+    const bool said = path != environment.end() && !path->second.empty();
+    if (!os::FindInPath(python, said ? path->second : std::string(kUsualPath)).empty()) return {};
+    return fmt::format("there is no {} in PATH", python);
+  }
+  if (os::IsExecutable(python)) return {};
+  const bool there = os::FactsAt(python).has_value();
+  return fmt::format("{} {}", python, there ? "is no file that may be executed" : "is not there");
 }
 
 Result<std::string> FindPythonSide(const std::string& program) {

@@ -1,6 +1,7 @@
 #pragma once
 // Where the app's Python is, and our own Python side.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct PythonPlaces {
 // The interpreter of the venv that is active, else of .venv or venv in the app's folder, else python3
 // in the path; where there is none at all, "python3".
 std::string FindPython(const PythonPlaces& places);
+
+// What keeps this interpreter from being started; nothing where it can be. Without a "/" it is looked up.
+std::optional<std::string> WrongPython(const std::string& python, const os::Variables& environment);
 
 // The folder beside the program that the interpreter runs: ../python, or ../lib/onebox/python.
 Result<std::string> FindPythonSide(const std::string& program);

@@ -23,6 +23,7 @@
 #include "front/static_names.h"
 #include "http/characters.h"
 #include "http/response_head.h"
+#include "main/apps.h"
 #include "main/words.h"
 
 namespace onebox::main {
@@ -309,7 +310,8 @@ void AddMounts(std::span<const Element> mounts,
   }
 }
 
-void AddRoutesOf(std::span<const Element> routes,
+void AddRoutesOf(const Settings& settings,
+                 std::span<const Element> routes,
                  const front::RouteRules& rest,
                  const HeaderLayers& layers,
                  std::uint32_t site,
@@ -317,6 +319,7 @@ void AddRoutesOf(std::span<const Element> routes,
   for (const Element& route : routes) {
     front::Route& made = to.emplace_back(MakeRoute(route, rest, layers));
     made.site = site;
+    PlaceApp(settings, route, made);
     made.rules.number = static_cast<std::uint32_t>(to.size() - 1);
   }
 }
@@ -520,13 +523,15 @@ void AddRoutes(const Settings& settings, front::Settings& made) {
   made.rest.cancel_disconnected = TextOf(settings, "app.cancel_disconnected") == "true";
   layers.Make(made.rest);
   AddMounts(ElementsOf(settings, "static"), made.rest, front::kEverySite, made.mounts);
-  AddRoutesOf(ElementsOf(settings, "route"), made.rest, layers, front::kEverySite, made.routes);
+  made.apps = AppNames(settings);
+  AddRoutesOf(
+      settings, ElementsOf(settings, "route"), made.rest, layers, front::kEverySite, made.routes);
   std::uint32_t number = 0;
   for (const Element& site : ElementsOf(settings, "site")) {
     const HeaderLayers its = layers.With(site.more);
     const front::RouteRules rest = RulesWith(made.rest, its);
     AddMounts(ElementsOf(site.more, "static"), rest, number, made.mounts);
-    AddRoutesOf(ElementsOf(site.more, "route"), rest, its, number, made.routes);
+    AddRoutesOf(settings, ElementsOf(site.more, "route"), rest, its, number, made.routes);
     made.sites.push_back({.hosts = Texts(ElementsOf(site.more, "hosts")), .rest = rest});
     ++number;
   }

@@ -15,6 +15,7 @@
 #include "front/front.h"
 #include "front/router.h"
 #include "main/acme_role.h"
+#include "main/apps.h"
 #include "main/broker_role.h"
 #include "main/command_line.h"
 #include "main/config.h"
@@ -329,6 +330,7 @@ supervise::BoxSettings MakeBoxSettings(const Config& config,
     app.environment[name] = value;
   }
   box.apps = {std::move(app)};
+  AddApps(config.other_apps, planned, /*first_planned=*/!config.workers, box);
   box.start_lines = {fmt::format("machine   {}", plan::DescribeMachine(facts))};
   if (!has_app) box.start_lines.push_back(DescribeProxy(config.front));
   for (const supervise::AppSettings& one : box.apps) {

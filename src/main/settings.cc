@@ -103,7 +103,7 @@ std::string Anchored(const Option& option, const std::string& folder, const std:
   if (option.kind != Kind::kPath) return text;
   const auto words = SplitWords(option.choices, ',');
   if (std::find(words.begin(), words.end(), text) != words.end()) return text;
-  const bool looked_up = option.name == "app.python" && text.find('/') == std::string::npos;
+  const bool looked_up = option.name.ends_with(".python") && text.find('/') == std::string::npos;
   return looked_up ? text : PathFrom(folder, text);
 }
 
