@@ -59,11 +59,11 @@ def authority(tmp_path_factory, answerer):
 
 @pytest.fixture
 def keeping(serve, answerer, tmp_path):
-    """keeping(toml): a box with these options, whose challenges are answered."""
-    def start(toml):
+    """keeping(toml): a box with these options, and those of serve(), whose challenges are answered."""
+    def start(toml, **options):
         answerer.folder = tmp_path / "data/acme"
-        return Keeping(serve("hello_flask:app", toml=toml, arguments=["--data", tmp_path / "data"]),
-                       answerer.folder)
+        return Keeping(serve("hello_flask:app", toml=toml, arguments=["--data", tmp_path / "data"],
+                             **options), answerer.folder)
     return start
 
 
@@ -150,7 +150,7 @@ def test_the_other_way_is_tried_where_one_fails(authority, keeping, answerer):
     pebble = authority()
     answerer.server.shutdown()
     answerer.server.server_close()
-    box = keeping(pebble.options(NAME))
+    box = keeping(pebble.options(NAME), listen=("127.0.0.1:0", "https://127.0.0.1:0"))
     until(lambda: box.status()["failures"] == 1, "http-01 has failed", 60)
     assert box.renew().returncode == 0
     assert_trusted(pebble, box.chain())

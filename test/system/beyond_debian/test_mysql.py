@@ -67,8 +67,7 @@ def queries(serve, mysql):
 def test_a_query_ends_with_its_request(queries):
     running = queries("3s")
     began = time.monotonic()
-    answer = running.get("/sleep")
-    assert (answer.status, answer.body) == (200, b"1") or answer.status == 504, "cut short, SLEEP says 1"
+    assert running.get("/sleep").status == 504
     assert running.get("/limit").status == 200, "the thread is free, and so is the connection"
     assert time.monotonic() - began < 20, "and not after the 30 s that it was to sleep"
     assert running.metric("onebox_workers_stuck_total") == 0
@@ -76,6 +75,6 @@ def test_a_query_ends_with_its_request(queries):
 
 def test_the_limit_is_what_a_request_has_left_in_milliseconds(queries):
     running = queries("20s")
-    assert 19_000 < int(running.get("/limit").body) <= 20_000
+    assert 19_000 < int(running.get("/limit").body) <= 20_700, "the app is told before its database is"
     assert int(running.get("/limit/5").body) == 5000, "a lower one of the operator's stays"
     assert int(running.get("/outside").body) == 0
