@@ -91,16 +91,16 @@ void CheckFixed(const Settings& settings, Mistakes& mistakes) {
 
 // What the routes name.
 void CheckNames(const Settings& settings, Mistakes& mistakes) {
-  for (const Element* route : AllRoutes(settings)) {
-    for (const Element& app : ElementsOf(route->more, "app")) {
+  for (const PlacedRoute& placed : AllRoutes(settings)) {
+    for (const Element& app : ElementsOf(placed.route->more, "app")) {
       const auto mistake = [&](std::string_view what) {
-        mistakes.push_back(fmt::format("{}: [[route]] app: {}", app.source, what));
+        mistakes.push_back(fmt::format("{}: {} app: {}", app.source, placed.table, what));
       };
       if (!IsThere(settings, app.text)) {
         mistake(fmt::format("there is no [[app.also]] {}", Quoted(app.text)));
       }
       for (const std::string_view other : {"proxy", "redirect", "respond"}) {
-        if (ElementsOf(route->more, other).empty()) continue;
+        if (ElementsOf(placed.route->more, other).empty()) continue;
         mistake(fmt::format("the route has {} too, and one can answer", other));
       }
     }
