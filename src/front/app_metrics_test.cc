@@ -27,7 +27,7 @@ class AppMetricsTest : public testing::Test {
   }
 
   const Time now_ = Time(std::chrono::seconds(1));
-  const RouteRules rules_;
+  const RouteRules rules_{};
   std::vector<std::unique_ptr<Ticket>> tickets_;
   Dispatches dispatches_;
 };
