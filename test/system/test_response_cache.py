@@ -3,9 +3,11 @@ import gzip
 import re
 import resource
 import threading
+import time
 
 import pytest
 
+from http2_client import Http2
 from onebox import onebox, shared
 from wire import Connection, until
 
@@ -403,6 +405,56 @@ def test_a_renewed_answer_is_as_old_as_the_cache_behind_says(server, age, hit):
     renewed = server.get(path, say("Cache-Control: max-age=60", f"Age: {age}", tag))
     assert "fwd-status=304" in renewed["Cache-Status"] and renewed["Age"] == str(age)
     assert ("hit" in server.get(path, say(tag))["Cache-Status"]) == hit
+
+
+OVER = """
+[front]
+reactors = 2
+protected = {{ "/protected/" = "{0}" }}
+[[route]]
+path = "/files/*"
+cache = {{ ttl = "60s" }}
+[[route]]
+path = "/hinted/*"
+cache = {{ ttl = "60s" }}
+early_hints = ["</app.css>; rel=preload"]
+[[route]]
+path = "/paced/*"
+cache = {{ ttl = "60s" }}
+bytes_per_second = "40000 B"
+bytes_per_second_after = "20000 B"
+limits = [{{ name = "paced", at_once = 1 }}]
+"""
+
+
+# What a route does to an answer it does to one that is kept.
+def test_what_is_kept_obeys_its_route(serve, tmp_path):
+    (tmp_path / "page.txt").write_text("of the disk")
+    running = serve("kept:app", toml=OVER.format(tmp_path))
+    named = "X-Accel-Redirect: /protected/page.txt"
+    for fields, hit in (([named, "Cache-Control: max-age=60"], True), ([named], False)):
+        path = path_below("files")
+        for _ in range(2):
+            answer = running.get(path, say(*fields))
+            assert answer.body == b"of the disk" and answer["X-Accel-Redirect"] is None
+        assert ("hit" in answer["Cache-Status"]) == hit
+
+    with Http2(running.address) as client:
+        path = path_below("hinted")
+        made, again = client.get(path), client.get(path)
+        assert [dict(head).get("link") for head in made.interim] == ["</app.css>; rel=preload"]
+        assert again.body == made.body and "hit" in again["cache-status"] and not again.interim
+
+    path, large = path_below("paced"), ("X-Body: x", "X-Times: 60000")
+    with running.connect() as slow:
+        assert len(slow.get(path, *large).body) == 60_000
+        begun = time.monotonic()
+        slow.request("GET", path, *large)
+        slow.until(b"\r\n\r\n")
+        assert running.get(path, *large).status == 429  # one at once, until it has left
+        slow.exactly(60_000)
+        assert time.monotonic() - begun >= (60_000 - 20_000 - 5_000) / 40_000 - 0.1
+    until(lambda: running.get(path, *large).status == 200, "the place is free again")
 
 
 @pytest.mark.parametrize("target", ["kept_views:flask_app()", "kept_views:django_app()"])
