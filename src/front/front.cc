@@ -320,7 +320,9 @@ Status Front::Start() {
   TRY(control_->Watch());
   if (settings_.response_cache_bytes_max > 0) {
     responses_ = std::make_unique<SharedResponses>(
-        webcache::Store::Limits{.bytes_max = settings_.response_cache_bytes_max}, os::Random64());
+        webcache::Store::Limits{.bytes_max = settings_.response_cache_bytes_max},
+        os::Random64(),
+        settings_.purges);
   }
   for (const upstream::Settings& upstream : settings_.upstreams) {
     upstreams_.push_back(std::make_unique<upstream::Upstream>(upstream));

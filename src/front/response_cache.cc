@@ -89,6 +89,7 @@ std::unique_ptr<Exchange> ResponseCache::Ask(Responder& responder,
                                                                          : http::Forwarded::kBypass,
                                                      .detail = detail}));
   };
+  shared_.CatchUp();
   question_.Read(head, path, shard_.OriginOf(responder.peer(), head), *rules.cache);
   const Bypass bypass = question_.bypass();
   if (bypass != Bypass::kNo) {
@@ -220,19 +221,21 @@ void ResponseCache::Invalidate(Responder& responder, const http::RequestHead& he
   if (head.has_query) key.AppendTarget("?");
   key.AppendTarget(head.query);
   key.EndUrl();
-  shared_.store.PurgeUrl(key.url());
+  shared_.Purge([&](webcache::Store& store) { return store.PurgeUrl(key.url()); });
 }
 
 std::size_t ResponseCache::Purge(const http::RequestHead& head) {
-  std::size_t purged = 0;
-  bool named = false;
-  for (const http::Field& field : head.fields()) {
-    const bool tag = EqualsIgnoreCase(field.name, "Purge-Tag");
-    if (!tag && !EqualsIgnoreCase(field.name, "Purge-Prefix")) continue;
-    named = true;
-    purged += tag ? shared_.store.PurgeTag(field.value) : shared_.store.PurgePrefix(field.value);
-  }
-  return named ? purged : shared_.store.PurgeUrl(head.target);
+  return shared_.Purge([&](webcache::Store& store) {
+    std::size_t purged = 0;
+    bool named = false;
+    for (const http::Field& field : head.fields()) {
+      const bool tag = EqualsIgnoreCase(field.name, "Purge-Tag");
+      if (!tag && !EqualsIgnoreCase(field.name, "Purge-Prefix")) continue;
+      named = true;
+      purged += tag ? store.PurgeTag(field.value) : store.PurgePrefix(field.value);
+    }
+    return named ? purged : store.PurgeUrl(head.target);
+  });
 }
 
 // --- from what is kept

@@ -1,7 +1,6 @@
 #pragma once
 // The kept answers as one reactor sees them: it answers from them, or says who asks the app.
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "front/peer.h"
 #include "front/settings.h"
+#include "front/shared_responses.h"
 #include "http/cache_status.h"
 #include "http/coding.h"
 #include "http/path.h"
@@ -20,9 +20,7 @@
 #include "webcache/answer.h"
 #include "webcache/flights.h"
 #include "webcache/key.h"
-#include "webcache/marks.h"
 #include "webcache/question.h"
-#include "webcache/store.h"
 
 namespace onebox::front {
 
@@ -30,23 +28,7 @@ class CacheExchange;
 class CacheFetch;
 class Exchange;
 class Responder;
-class ResponseCache;
 class Shard;
-
-// What the reactors share of it; outlives them.
-struct SharedResponses {
-  SharedResponses(const webcache::Store::Limits& limits, std::uint64_t seed)
-      : store(limits, seed) {}
-
-  webcache::Store store;
-  webcache::Flights flights;
-  // Keys whose answer was not shared lately: nobody waits for another's request there.
-  webcache::Marks passes{std::chrono::seconds(5)};
-  // URLs without their query whose answers said that they may be kept, though no route does.
-  webcache::Marks opted_in{std::chrono::hours(1)};
-  std::atomic<std::uint64_t> evictions_told{0};
-  std::vector<ResponseCache*> reactors;  // by number; all there before the first of them runs
-};
 
 // One request to the app whose answer may be kept.
 struct FetchPlan {

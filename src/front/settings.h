@@ -25,6 +25,8 @@
 
 namespace onebox::front {
 
+class PurgeCount;
+
 using std::chrono::seconds;
 
 // Files that requests are answered with: those of a prefix of `[static]`, or of a route.
@@ -225,6 +227,7 @@ struct Settings {
   std::uint64_t response_cache_bytes_max = 64ULL << 20;  // of all kept answers; 0: none are
   std::string purge_socket;  // where purges are asked for; empty: nowhere
   std::string purge_token;   // that a PURGE over HTTP has; empty: PURGE is a method like others
+  std::shared_ptr<PurgeCount> purges;  // of all fronts of the box; null: there is no other
 
   std::string access_log;  // a path, "-" for standard output, empty for none
   LogPrivacy log_privacy;

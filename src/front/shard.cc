@@ -833,6 +833,14 @@ void Shard::AnswerPurge(Responder& responder,
         {.status = 403, .why = "PURGE asks for the token of [front] purge_token", .head = bytes});
     return;
   }
+  // After an upgrade the front that took over is another program's, and does not learn of it.
+  if (shared_.draining.load(std::memory_order_relaxed) != Draining::kNo) {
+    return Refuse(responder,
+                  {.status = 503,
+                   .why = "another front has taken over; ask again on a new connection",
+                   .step = telemetry::Step::kRoute,
+                   .head = bytes});
+  }
   const std::size_t purged = responses_->Purge(head);
   lane_.CountAnswer(200, telemetry::Step::kWrite);
   const std::string text = fmt::format("{{\"purged\":{}}}\n", purged);

@@ -14,6 +14,7 @@
 #include "cache/second_level.h"
 #include "front/front.h"
 #include "front/router.h"
+#include "front/shared_responses.h"
 #include "main/acme_role.h"
 #include "main/apps.h"
 #include "main/broker_role.h"
@@ -460,6 +461,7 @@ struct Place {
   shm::SharedText& acme_metrics;
   const std::vector<os::HandedOver>& handed_over;
   TicketSecrets& tickets;
+  std::shared_ptr<front::PurgeCount> purges;
 };
 
 // So long before the hour the first workers are started: each has to import the app.
@@ -538,6 +540,7 @@ supervise::BoxSettings MakeBox(const Decided& decided, const Place& place) {
   };
   front::Settings front_settings = decided.config.front;
   front_settings.tls.tickets = place.tickets.For(decided.config);
+  front_settings.purges = place.purges;
   box.front = [&place, config = decided.config, front_settings = std::move(front_settings)](
                   supervise::FrontHeritage heritage) {
     return RunFront(
@@ -638,7 +641,8 @@ Result<int> Serve(Decided decided,
                     broker_metrics,
                     acme_metrics,
                     handed_over,
-                    tickets};
+                    tickets,
+                    TRY(front::PurgeCount::Create())};
   const supervise::Outside outside{
       .clock = clock,
       .log = *log,

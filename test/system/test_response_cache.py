@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from clients import reload
 from http2_client import Http2
 from onebox import onebox, shared
 from wire import Connection, until
@@ -141,6 +142,29 @@ def test_no_client_sees_what_was_made_for_another(server):
             assert f"session={user}".encode() in answer.body
             answer = server.get(own_page, cookie, say("Cache-Control: private"))
             assert f"session={user}".encode() in answer.body
+
+
+def test_a_purge_at_a_reload_holds_for_whoever_answers(serve):
+    """Connections of before are still with the front of before, which has another beside it."""
+    running = serve("kept:app", toml=TOML)
+    purging, posting = Connection(running.address), Connection(running.address)
+    path = path_below("ttl")
+    for before in (purging, posting):
+        before.request("GET", path)
+        assert before.response().status == 200
+    (running.folder / "onebox.toml").write_text(TOML.replace("[front]", '[front]\nserver_name = "after"'))
+    assert reload(running).returncode == 0
+    assert running.get(path)["Server"] == "after"
+    assert "hit" in running.get(path)["Cache-Status"]
+    posting.request("POST", path, body=b"x")
+    assert (posting.response().status, "fwd=miss" in running.get(path)["Cache-Status"]) == (200, True)
+    assert "hit" in running.get(path)["Cache-Status"]
+    token = "Authorization: Bearer open sesame"
+    purging.request("PURGE", path, token)
+    refused = purging.response()
+    assert (refused.status, refused["Connection"]) == (503, "close"), "who asks again finds the other"
+    assert running.ask("PURGE", path, token).status == 200
+    assert "fwd=miss" in running.get(path)["Cache-Status"]
 
 
 def test_what_it_says_about_an_answer_is_what_it_did(server):
