@@ -1,4 +1,5 @@
 """Are answers kept and given again where RFC 9111 and the operator allow it, and nowhere else?"""
+import email.utils
 import gzip
 import re
 import resource
@@ -12,6 +13,7 @@ from http2_client import Http2
 from onebox import onebox, shared
 from wire import Connection, until
 
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 TOML = """
 [front]
 reactors = 2
@@ -45,6 +47,11 @@ def path_below(route):
 
 def say(*fields):
     return "X-Say: " + " | ".join(fields)
+
+
+def wall_of(answer):
+    """The server's wall clock when it answered, in seconds."""
+    return email.utils.parsedate_to_datetime(answer["Date"]).timestamp()
 
 
 def run_of(answer):
@@ -142,6 +149,31 @@ def test_no_client_sees_what_was_made_for_another(server):
             assert f"session={user}".encode() in answer.body
             answer = server.get(own_page, cookie, say("Cache-Control: private"))
             assert f"session={user}".encode() in answer.body
+
+
+@pytest.mark.once  # what is put before the C library must not come before a sanitizer
+def test_the_wall_clock_may_step(serve, tmp_path):
+    """By an hour, and back by a day: what is kept ages by the clock that does not."""
+    step = tmp_path / "step"
+
+    def steps(by):
+        step.with_suffix(".new").write_text(f"{by}\n")
+        step.with_suffix(".new").rename(step)
+    steps("+0")
+    running = serve("kept:app", toml=TOML, environment={
+        "LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(step), "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"})
+    kept, fresh = path_below("ttl"), say("Cache-Control: max-age=60")
+    made = running.get(kept)
+    began = wall_of(made)
+    for by, seconds in (("+3600", 3600), ("-86400", -86400), ("+0", 0)):
+        steps(by)
+        again = running.get(kept)
+        assert abs(wall_of(running.get("/headers/none")) - began - seconds) < 60, "it has stepped"
+        assert again.body == made.body and "hit" in again["Cache-Status"]
+        assert 0 <= int(again["Age"]) < 60
+        new = path_below("headers")
+        assert "hit" in [running.get(new, fresh), running.get(new, fresh)][1]["Cache-Status"], "and new ones are kept"
 
 
 def test_a_purge_at_a_reload_holds_for_whoever_answers(serve):
