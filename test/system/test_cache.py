@@ -194,7 +194,7 @@ def test_random_keys_take_no_name_from_others(cached):
         if number % 10 == 0:
             call(running, "set", f"page/{number}", 1)
     names = json.loads(ask(running, "--json").stdout)["names"]
-    assert names["app:page"]["sets"] > 90
+    assert names["app:page"]["sets"] > 50, "but for those that came before it had its name"
     assert len(names) < 20, names
 
 
