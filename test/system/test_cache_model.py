@@ -22,6 +22,7 @@ SEED = int(os.environ.get("CACHE_MODEL_SEED", random.randrange(10**6)))
 REQUESTS = int(os.environ.get("CACHE_MODEL_REQUESTS", 1600))
 MODEL = runpy.run_path(str(APPS / "modelled.py"))
 KINDS, body_of = list(MODEL["KINDS"]), MODEL["body_of"]
+OFTEN = [*KINDS, "stands_in", "stands_in"]  # what is kept has to be met by a failure
 CACHE = ('cache = { ttl = "headers", ignore_cookies = ["session"], key = ["query", "cookie:country"], '
          'ignore_query = ["utm_*"] }\n')
 TOKEN = "Authorization: Bearer open sesame"
@@ -199,7 +200,7 @@ class Player(threading.Thread):
             self.failed = error
 
     def step(self):
-        path = f"/{self.choose.choice(['own', 'proxied'])}/{self.choose.choice(KINDS)}/{self.choose.choice('ab')}"
+        path = f"/{self.choose.choice(['own', 'proxied'])}/{self.choose.choice(OFTEN)}/{self.choose.choice('ab')}"
         turn = self.choose.random()
         if turn < 0.05:
             self.raise_version(path, "POST", path)
@@ -239,7 +240,7 @@ class Player(threading.Thread):
         one = Asked(path, self.client.https, choose.choice(["GET", "GET", "GET", "GET", "HEAD"]), cookies,
                     language=choose.choice(["", "de", "fr"]), query=choose.choice(["", "", "q=1", "utm_a=2&q=1"]),
                     control=choose.choice([""] * 9 + ["no-cache", "max-stale=60", "only-if-cached"]),
-                    fails=choose.random() < 0.06, coded=choose.random() < 0.2)
+                    fails=choose.random() < (0.4 if "stands_in" in path else 0.06), coded=choose.random() < 0.2)
         if choose.random() < 0.08:
             one.user = f"Basic {choose.choice('xy')}"
         condition = choose.random()
