@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "main/config.h"
-#include "main/toml_file.h"
+#include "main/testing.h"
 
 namespace onebox::main {
 namespace {
@@ -14,26 +14,16 @@ using std::chrono::seconds;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Pair;
-
-Settings Read(std::string_view toml) {
-  Settings settings = Defaults("/");
-  const Layer layer = ReadToml(toml, "onebox.toml", "/");
-  EXPECT_THAT(layer.mistakes, IsEmpty());
-  Overlay(settings, layer.settings);
-  FillIn(settings, {});
-  return settings;
-}
 
 Mistakes MistakesIn(std::string_view toml) {
   Mistakes mistakes;
-  CheckApps(Read(toml), {}, mistakes);
+  CheckApps(SettingsOf(toml), {}, mistakes);
   return mistakes;
 }
 
 TEST(PlaceApp, LetsARouteNameAnAppWhoseTimeoutHoldsWhereItHasNone) {
-  const front::Settings front = MakeConfig(Read(R"(
+  const front::Settings front = MakeConfig(SettingsOf(R"(
     [app]
     target = "game:app"
     timeout = "20s"
@@ -71,7 +61,7 @@ TEST(PlaceApp, LetsARouteNameAnAppWhoseTimeoutHoldsWhereItHasNone) {
 }
 
 TEST(AddApps, GivesEachItsShareAndWhatTheFirstHas) {
-  const auto others = MakeOtherApps(Read(R"(
+  const auto others = MakeOtherApps(SettingsOf(R"(
     [[app.also]]
     name = "shop"
     target = "shop:app"

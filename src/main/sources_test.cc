@@ -13,6 +13,7 @@
 #include "main/handed_over.h"
 #include "main/python.h"
 #include "main/reference.h"
+#include "main/testing.h"
 #include "main/toml_file.h"
 #include "os/file.h"
 
@@ -336,10 +337,7 @@ TEST(MakeConfig, GivesTheFrontWhatTheTableSays) {
 TEST(MakeConfig, ShowsANameByWhatAListenerCanAnswer) {
   using acme::Challenge;
   const auto challenges_of = [](const std::string& text) {
-    Settings settings = Defaults("/");
-    Overlay(settings, ReadToml(text, "onebox.toml", "/").settings);
-    FillIn(settings, {});
-    const auto made = MakeConfig(settings);
+    const auto made = MakeConfig(SettingsOf(text));
     return made.ok() ? made.value().acme.challenges : std::vector<Challenge>();
   };
   EXPECT_THAT(challenges_of("[front]\nlisten = ['*:80', 'https://*:443']\n"),

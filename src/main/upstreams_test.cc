@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "main/config.h"
-#include "main/toml_file.h"
+#include "main/testing.h"
 
 namespace onebox::main {
 namespace {
@@ -16,17 +16,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Settings Read(std::string_view toml) {
-  Settings settings = Defaults("/");
-  const Layer layer = ReadToml(toml, "onebox.toml", "/");
-  EXPECT_THAT(layer.mistakes, IsEmpty());
-  Overlay(settings, layer.settings);
-  FillIn(settings, {});
-  return settings;
-}
-
 TEST(AddUpstreams, TellsTheFrontWhatTheFileSays) {
-  const Settings settings = Read(R"(
+  const Settings settings = SettingsOf(R"(
     [app]
     proxy = ["shop"]
     [[upstream]]
@@ -81,7 +72,7 @@ TEST(AddUpstreams, TellsTheFrontWhatTheFileSays) {
 
 TEST(AddUpstreams, HasTheSameDefaultsAsTheRoom) {
   const front::Settings front =
-      MakeConfig(Read("[[upstream]]\nname = 'a'\nservers = ['http://b']\n")).value().front;
+      MakeConfig(SettingsOf("[[upstream]]\nname = 'a'\nservers = ['http://b']\n")).value().front;
   ASSERT_EQ(front.upstreams.size(), 1U);
   const upstream::Settings& made = front.upstreams[0];
   const upstream::Settings standard;
@@ -105,7 +96,7 @@ TEST(AddUpstreams, HasTheSameDefaultsAsTheRoom) {
 
 TEST(AddUpstreams, MakesOneOfSeveralUrls) {
   const front::Settings front =
-      MakeConfig(Read("[app]\nproxy = ['http://a', 'unix:/b']\n")).value().front;
+      MakeConfig(SettingsOf("[app]\nproxy = ['http://a', 'unix:/b']\n")).value().front;
   ASSERT_EQ(front.upstreams.size(), 1U);
   EXPECT_EQ(front.upstreams[0].servers[1].text(), "unix:/b");
   EXPECT_EQ(front.rest.upstream, 0U);
@@ -138,7 +129,7 @@ TEST(CheckUpstreams, NamesEachMistakeWithItsLine) {
   for (const auto& row : rows) {
     SCOPED_TRACE(row.toml);
     Mistakes mistakes;
-    CheckUpstreams(Read(row.toml), mistakes);
+    CheckUpstreams(SettingsOf(row.toml), mistakes);
     EXPECT_THAT(mistakes, Contains(HasSubstr(row.mistake)));
   }
 }
