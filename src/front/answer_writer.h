@@ -17,10 +17,10 @@ namespace onebox::front {
 
 class Shard;
 
-// One answer: Begin(), then Append() in any number, AppendFile() last. The strings outlive it.
 // Of the fields of an answer: those that the app's side does not decide.
 bool IsOursToSay(std::string_view name);
 
+// One answer: Begin(), then Append() in any number, AppendFile() last. The strings outlive it.
 class AnswerWriter {
  public:
   struct Request {

@@ -79,8 +79,8 @@ class Responder {
   virtual void SendFile(os::Fd file, std::uint64_t offset, std::uint64_t size) = 0;
   virtual void Finish() = 0;
   // Whether the connection, or the stream, may become a tunnel; and it does, with 101, or with 200, and
-  // these fields: whole lines, the new protocol among them. Then what the client sends is given to Exchange::OnTunnelBytes() as it comes,
-  // and Send() carries the rest, until Finish().
+  // these fields: whole lines, the new protocol among them. Then what the client sends is given to
+  // Exchange::OnTunnelBytes() as it comes, and Send() carries the rest, until Finish().
   virtual bool may_switch() const { return false; }
   virtual void SwitchProtocols(std::string_view /*fields*/) { Abort(); }
   // The request is for a tunnel and nothing else, so that a 2xx would be taken for one (RFC 8441 5). Of the
