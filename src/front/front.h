@@ -16,9 +16,9 @@ namespace onebox::front {
 struct Handover {
   std::vector<os::Fd> listeners;
   os::Fd admin;  // not valid: off
-  std::vector<os::Fd>
-      attach;      // SEQPACKET listeners for the workers: of each app one for each reactor
-  os::Fd control;  // to the supervisor; see supervise/heritage.h
+  // SEQPACKET listeners for the workers: of each app one for each reactor.
+  std::vector<os::Fd> attach;
+  os::Fd control;                 // to the supervisor; see supervise/heritage.h
   std::size_t first_lane = 1;     // of the metrics: one for each reactor, from this one on
   bool waits_for_worker = false;  // accepts nothing before each app has one
   const Clock& clock;

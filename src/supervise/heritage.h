@@ -29,12 +29,12 @@ namespace onebox::supervise {
 struct FrontHeritage {
   std::vector<os::Fd> listeners;  // in the order of front.listen
   os::Fd admin;                   // a listener, or not valid: off
-  std::vector<os::Fd>
-      attach;  // SEQPACKET listeners for the workers: of each app one for each reactor
+  // SEQPACKET listeners for the workers: of each app one for each reactor.
+  std::vector<os::Fd> attach;
   os::Fd control;
   std::size_t first_lane = 0;  // of the metrics; as many are its own as it has reactors
-  bool waits_for_worker =
-      false;  // accepts nothing before each app has a worker: another front serves
+  // Accepts nothing before each app has a worker: another front serves.
+  bool waits_for_worker = false;
 };
 
 inline constexpr std::size_t kControlBytesMax = 64 << 10;
